@@ -1,1 +1,4 @@
+//! Slipway: a self-hosted deployer for data projects. `ARCHITECTURE.md` has the map.
 
+pub mod domain;
+pub mod engine;

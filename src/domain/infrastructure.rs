@@ -1,0 +1,88 @@
+//! An infrastructure: one engine connection in one stage, with its policy and grants.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::access::{Guarded, InfrastructureRight};
+use crate::domain::clock::Timestamp;
+use crate::domain::name::{InfrastructureId, StageId};
+use crate::domain::policy::Policy;
+
+/// Which engine, and how it is reached. The connection is an administrator's; it holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum EngineConnection {
+    /// A Docker engine on a unix socket of this host.
+    Docker {
+        /// `unix:///…`; the local engine's usual socket where none is named.
+        #[serde(default = "default_socket")]
+        host: String,
+        /// The host address that published ports bind to where a service names none.
+        #[serde(default = "default_publish")]
+        #[schema(value_type = String)]
+        publish_address: std::net::IpAddr,
+        /// Each workload's network is a /26 of this pool.
+        #[serde(default = "default_pool")]
+        network_pool: String,
+    },
+    /// The stateful in-memory engine, for tests and for trying the console.
+    Fake {},
+}
+
+fn default_socket() -> String {
+    "unix:///var/run/docker.sock".into()
+}
+fn default_publish() -> std::net::IpAddr {
+    std::net::Ipv4Addr::LOCALHOST.into()
+}
+fn default_pool() -> String {
+    "10.201.0.0/16".into()
+}
+
+impl EngineConnection {
+    /// The local Docker engine with every option at its default.
+    pub fn local_docker() -> Self {
+        Self::Docker { host: default_socket(), publish_address: default_publish(), network_pool: default_pool() }
+    }
+
+    /// The kind's word: `docker`, `kubernetes`, `fake`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Docker { .. } => "docker",
+            Self::Fake {} => "fake",
+        }
+    }
+}
+
+/// What governance does with a bundle that is not approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum GovernPolicy {
+    #[default]
+    NoCheck,
+    Warn,
+    Prevent,
+}
+
+/// An infrastructure as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Infrastructure {
+    pub id: InfrastructureId,
+    pub stage: StageId,
+    pub engine: EngineConnection,
+    pub govern_policy: GovernPolicy,
+    pub policy: Policy,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Counts every change: the settings' ETag.
+    pub revision: u32,
+}
+
+impl Guarded for Infrastructure {
+    type Right = InfrastructureRight;
+    const NOUN: &'static str = "infrastructure";
+    const SEE: InfrastructureRight = InfrastructureRight::View;
+    const ALL: InfrastructureRight = InfrastructureRight::Admin;
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}

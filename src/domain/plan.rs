@@ -1,0 +1,328 @@
+//! The plan: bundle + settings + infrastructure policy, resolved. It is what an engine will be asked, frozen when an
+//! update is asked for.
+//!
+//! Equal inputs give byte-equal plans, so that a digest of the plan can be approved and compared.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::domain::bundle::{Bundle, BundleFile, Digest};
+use crate::domain::deployment::{ServiceSettings, Settings};
+use crate::domain::infrastructure::Infrastructure;
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version};
+use crate::domain::policy::{self, Profile};
+use crate::domain::secret::SecretInfo;
+use crate::domain::workload::{EnvValue, Image, Service, Source, Workload};
+use crate::domain::{Error, Problem, Result};
+
+/// A resolved workload for one deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub deployment: DeploymentId,
+    pub project: ProjectKey,
+    pub version: Version,
+    /// The bundle's archive.
+    pub bundle: Digest,
+    pub infrastructure: InfrastructureId,
+    /// `false`: everything stops.
+    pub enabled: bool,
+    pub profile: Profile,
+    pub workload: Workload,
+    /// What each service's containers are made from besides its own fields: the content of its bundle files.
+    pub inputs: BTreeMap<ServiceName, Digest>,
+    /// The version of every secret that the workload uses.
+    pub secrets: BTreeMap<SecretName, u32>,
+}
+
+impl Plan {
+    /// Covers everything above, so that whatever would change what runs changes it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&canonical(self))
+    }
+
+    /// The hash of a service's template: everything its containers are made of, replicas left out, so that scaling
+    /// keeps what runs and an unchanged service is never touched. 16 hex digits.
+    pub fn template_hash(&self, name: &ServiceName) -> Option<String> {
+        let mut service = self.workload.services.get(name)?.clone();
+        service.replicas = 0;
+        service.depends_on.clear();
+        let files: BTreeMap<_, _> = service
+            .secrets
+            .iter()
+            .map(|mount| (&mount.source, self.workload.secrets.get(&mount.source), self.secret_version(mount)))
+            .chain(service.configs.iter().map(|mount| (&mount.source, self.workload.configs.get(&mount.source), None)))
+            .map(|(name, source, version)| (name, (source, version)))
+            .collect();
+        let template = (&service, self.inputs.get(name), files, self.profile);
+        Some(Digest::of(&canonical(&template)).as_str()[..16].to_owned())
+    }
+
+    fn secret_version(&self, mount: &crate::domain::workload::SecretMount) -> Option<u32> {
+        match self.workload.secrets.get(&mount.source)? {
+            Source::Setting(name) => self.secrets.get(name).copied(),
+            _ => None,
+        }
+    }
+
+    /// What will interrupt the service, for each service whose replicas are replaced stop-first.
+    pub fn downtime(&self, running: Option<&Plan>) -> Vec<Downtime> {
+        let Some(running) = running else { return Vec::new() };
+        self.workload
+            .services
+            .iter()
+            .filter(|(name, _)| running.workload.services.contains_key(*name))
+            .filter(|(name, _)| running.template_hash(name) != self.template_hash(name))
+            .filter_map(|(name, service)| {
+                service.stop_first_because().map(|because| Downtime { service: name.clone(), because })
+            })
+            .collect()
+    }
+}
+
+/// A service that stops before its successor starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Downtime {
+    pub service: ServiceName,
+    pub because: String,
+}
+
+/// What the resolution starts from.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    pub deployment: &'a DeploymentId,
+    pub bundle: &'a Bundle,
+    pub infrastructure: &'a Infrastructure,
+    pub enabled: bool,
+    pub settings: &'a Settings,
+    pub secrets: &'a [SecretInfo],
+}
+
+/// Lays settings and policy over the bundle. Every problem is named at once, each with its place and way out.
+pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
+    let bundle = inputs.bundle;
+    let mut workload = bundle.manifest.workload.clone();
+    let mut problems = unknown_services(inputs.settings, &workload);
+    let secrets: BTreeMap<SecretName, u32> =
+        inputs.secrets.iter().map(|secret| (secret.name.clone(), secret.version)).collect();
+    for (name, service) in &mut workload.services {
+        let own = inputs.settings.services.get(name);
+        apply(service, inputs.settings, own, &secrets, name, &mut problems);
+        service.resources = policy::effective_limits(&service.resources, &inputs.infrastructure.policy);
+    }
+    problems.extend(missing_secrets(&workload, &secrets));
+    problems.extend(policy::refusals(&workload, &inputs.infrastructure.policy));
+    if !problems.is_empty() {
+        return Err(Error::problems("plan_refused", problems));
+    }
+    let used = used_secrets(&workload, &secrets);
+    Ok(Plan {
+        deployment: inputs.deployment.clone(),
+        project: bundle.project.clone(),
+        version: bundle.version.clone(),
+        bundle: bundle.digest.clone(),
+        infrastructure: inputs.infrastructure.id.clone(),
+        enabled: inputs.enabled,
+        profile: inputs.infrastructure.policy.profile,
+        inputs: file_inputs(&workload, &bundle.files),
+        workload,
+        secrets: used,
+    })
+}
+
+fn unknown_services(settings: &Settings, workload: &Workload) -> Vec<Problem> {
+    let known: Vec<&str> = workload.services.keys().map(ServiceName::as_str).collect();
+    settings
+        .services
+        .keys()
+        .filter(|name| !workload.services.contains_key(*name))
+        .map(|name| {
+            Problem::new(format!("settings.services.{name}"), "the bundle has no service of that name")
+                .hint(format!("Its services are {}. Remove the override or rename it.", known.join(", ")))
+        })
+        .collect()
+}
+
+fn apply(
+    service: &mut Service,
+    settings: &Settings,
+    own: Option<&ServiceSettings>,
+    secrets: &BTreeMap<SecretName, u32>,
+    name: &ServiceName,
+    problems: &mut Vec<Problem>,
+) {
+    let plain = |(key, value): (&String, &String)| (key.clone(), EnvValue::Plain(value.clone()));
+    service.environment.extend(settings.environment.iter().map(plain));
+    for (secret, version) in secrets {
+        let value = EnvValue::Secret { name: secret.clone(), version: *version };
+        service.environment.insert(secret.to_string(), value);
+    }
+    let Some(own) = own else { return };
+    service.environment.extend(own.environment.iter().map(plain));
+    if let Some(replicas) = own.replicas {
+        service.replicas = replicas;
+    }
+    if let Some(ports) = &own.ports {
+        service.ports.clone_from(ports);
+    }
+    overlay_resources(&mut service.resources, &own.resources);
+    if let Some(tag) = &own.image_tag {
+        match &mut service.image {
+            Image::Reference(reference) => *reference = with_tag(reference, tag),
+            Image::Build(_) => problems.push(
+                Problem::new(format!("settings.services.{name}.image_tag"), "the service is built from the bundle, so it has no tag")
+                    .hint("Remove the override, or publish a bundle that names an image."),
+            ),
+        }
+    }
+}
+
+fn overlay_resources(base: &mut crate::domain::workload::Resources, over: &crate::domain::workload::Resources) {
+    base.cpu_limit_milli = over.cpu_limit_milli.or(base.cpu_limit_milli);
+    base.memory_limit_bytes = over.memory_limit_bytes.or(base.memory_limit_bytes);
+    base.pids_limit = over.pids_limit.or(base.pids_limit);
+    base.cpu_reservation_milli = over.cpu_reservation_milli.or(base.cpu_reservation_milli);
+    base.memory_reservation_bytes = over.memory_reservation_bytes.or(base.memory_reservation_bytes);
+}
+
+/// `reference` with its tag or digest replaced; a `tag` that starts with `sha256:` is a digest.
+fn with_tag(reference: &str, tag: &str) -> String {
+    let name = reference.split('@').next().unwrap_or(reference);
+    let slash = name.rfind('/').map_or(0, |at| at + 1);
+    let bare = match name[slash..].rfind(':') {
+        Some(colon) => &name[..slash + colon],
+        None => name,
+    };
+    if tag.starts_with("sha256:") { format!("{bare}@{tag}") } else { format!("{bare}:{tag}") }
+}
+
+fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec<Problem> {
+    let sources = workload.secrets.iter().chain(&workload.configs);
+    sources
+        .filter_map(|(name, source)| match source {
+            Source::Setting(setting) if !held.contains_key(setting) => Some(
+                Problem::new(format!("secrets.{name}"), format!("the deployment has no secret {setting}"))
+                    .hint(format!("Set the secret {setting} in the deployment's settings.")),
+            ),
+            _ => None,
+        })
+        .collect()
+}
+
+fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeMap<SecretName, u32> {
+    let in_environment = workload.services.values().flat_map(|service| service.environment.values());
+    let names = in_environment
+        .filter_map(|value| match value {
+            EnvValue::Secret { name, .. } => Some(name),
+            EnvValue::Plain(_) => None,
+        })
+        .chain(workload.secrets.values().chain(workload.configs.values()).filter_map(|source| match source {
+            Source::Setting(name) => Some(name),
+            _ => None,
+        }));
+    names.filter_map(|name| held.get(name).map(|version| (name.clone(), *version))).collect()
+}
+
+/// The digest of the bundle files that each service is made from; services that use none have no entry.
+fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceName, Digest> {
+    let mut inputs = BTreeMap::new();
+    for (name, service) in &workload.services {
+        let mut roots: Vec<&str> = service.files.iter().map(|mount| mount.source.as_str()).collect();
+        if let Image::Build(build) = &service.image {
+            roots.push(&build.context);
+        }
+        for mount in service.secrets.iter().chain(&service.configs) {
+            let source = workload.secrets.get(&mount.source).or_else(|| workload.configs.get(&mount.source));
+            if let Some(Source::BundleFile(path)) = source {
+                roots.push(path);
+            }
+        }
+        let used: Vec<_> = files
+            .iter()
+            .filter(|file| roots.iter().any(|root| is_under(&file.path, root)))
+            .map(|file| (&file.path, &file.sha256, file.executable))
+            .collect();
+        if !roots.is_empty() {
+            inputs.insert(name.clone(), Digest::of(&canonical(&used)));
+        }
+    }
+    inputs
+}
+
+/// Whether `path` is `root` or lies below it; an empty root is the whole bundle.
+pub fn is_under(path: &str, root: &str) -> bool {
+    root.is_empty() || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn canonical(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("plans hold only maps with text keys")
+}
+
+/// One changed place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Change {
+    /// Dotted path, e.g. `services.api.deploy.replicas`.
+    pub place: String,
+    /// What runs; absent for an addition.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<String>,
+    /// What is wanted; absent for a removal.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<String>,
+}
+
+/// Place by place what `after` changes against `before` (`None`: nothing runs). Secrets appear by version only.
+pub fn diff(before: Option<&Plan>, after: &Plan) -> Vec<Change> {
+    let old = before.map(flatten).unwrap_or_default();
+    let new = flatten(after);
+    let places: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    places
+        .into_iter()
+        .filter(|place| old.get(*place) != new.get(*place))
+        .map(|place| Change { place: place.clone(), before: old.get(place).cloned(), after: new.get(place).cloned() })
+        .collect()
+}
+
+fn flatten(plan: &Plan) -> BTreeMap<String, String> {
+    let mut flat = BTreeMap::new();
+    flat.insert("bundle".to_owned(), plan.version.to_string());
+    flat.insert("bundle.sha256".to_owned(), plan.bundle.to_string());
+    flat.insert("enabled".to_owned(), plan.enabled.to_string());
+    let workload = serde_json::to_value(&plan.workload).unwrap_or_default();
+    flatten_value("", &workload, &mut flat);
+    for (name, digest) in &plan.inputs {
+        flat.insert(format!("services.{name}.files"), format!("sha256:{}", digest.short()));
+    }
+    flat
+}
+
+fn flatten_value(place: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
+    let below = |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| flatten_value(&below(key), value, flat)),
+        Value::Null => {}
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().enumerate().for_each(|(at, value)| flatten_value(&below(&at.to_string()), value, flat));
+        }
+        Value::String(text) => {
+            flat.insert(place.to_owned(), text.clone());
+        }
+        other => {
+            flat.insert(place.to_owned(), other.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_tag;
+
+    #[test]
+    fn tags_are_replaced_where_they_stand() {
+        assert_eq!(with_tag("redis", "7"), "redis:7");
+        assert_eq!(with_tag("redis:6", "7"), "redis:7");
+        assert_eq!(with_tag("host:5000/team/api", "1.2"), "host:5000/team/api:1.2");
+        assert_eq!(with_tag("host:5000/team/api:1@sha256:aa", "sha256:bb"), "host:5000/team/api@sha256:bb");
+    }
+}
