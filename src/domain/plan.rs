@@ -111,6 +111,7 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
         apply(service, inputs.settings, own, &secrets, name, &mut problems);
         service.resources = policy::effective_limits(&service.resources, &inputs.infrastructure.policy);
     }
+    problems.extend(missing_environment(&workload));
     problems.extend(missing_secrets(&workload, &secrets));
     problems.extend(policy::refusals(&workload, &inputs.infrastructure.policy));
     if !problems.is_empty() {
@@ -197,6 +198,19 @@ fn with_tag(reference: &str, tag: &str) -> String {
     if tag.starts_with("sha256:") { format!("{bare}@{tag}") } else { format!("{bare}:{tag}") }
 }
 
+/// Variables that the bundle names without a value and that neither settings nor secrets give.
+fn missing_environment(workload: &Workload) -> Vec<Problem> {
+    let required = |(name, service): (&ServiceName, &Service)| {
+        let missing = service.environment.iter().filter(|(_, value)| **value == EnvValue::Required);
+        let problem = |(key, _): (&String, &EnvValue)| {
+            Problem::new(format!("services.{name}.environment.{key}"), "the bundle names it without a value")
+                .hint(format!("Set {key} in the deployment's settings, as environment or as a secret."))
+        };
+        missing.map(problem).collect::<Vec<_>>()
+    };
+    workload.services.iter().flat_map(required).collect()
+}
+
 fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec<Problem> {
     let sources = workload.secrets.iter().chain(&workload.configs);
     sources
@@ -215,7 +229,7 @@ fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeM
     let names = in_environment
         .filter_map(|value| match value {
             EnvValue::Secret { name, .. } => Some(name),
-            EnvValue::Plain(_) => None,
+            EnvValue::Plain(_) | EnvValue::Required => None,
         })
         .chain(workload.secrets.values().chain(workload.configs.values()).filter_map(|source| match source {
             Source::Setting(name) => Some(name),

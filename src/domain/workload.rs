@@ -67,6 +67,9 @@ pub struct Service {
     pub files: Vec<FileMount>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<VolumeMount>,
+    /// Paths of the host; each needs an administrator's exception.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_mounts: Vec<HostMount>,
     /// Secrets and configs seen as files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretMount>,
@@ -118,6 +121,7 @@ impl Service {
             environment: BTreeMap::new(),
             files: Vec::new(),
             volumes: Vec::new(),
+            host_mounts: Vec::new(),
             secrets: Vec::new(),
             configs: Vec::new(),
             ports: Vec::new(),
@@ -142,6 +146,9 @@ impl Service {
     pub fn stop_first_because(&self) -> Option<String> {
         if let Some(mount) = self.volumes.iter().find(|mount| !mount.read_only) {
             return Some(format!("volume {} is writable", mount.volume));
+        }
+        if let Some(mount) = self.host_mounts.iter().find(|mount| !mount.read_only) {
+            return Some(format!("host path {} is writable", mount.source));
         }
         if let Some(port) = self.ports.iter().find_map(|port| port.host_port) {
             return Some(format!("host port {port} is fixed"));
@@ -180,6 +187,8 @@ pub enum EnvValue {
     Plain(String),
     /// The deployment's secret of that name and version; its value is read just before the container is made.
     Secret { name: SecretName, version: u32 },
+    /// Named without a value: the deployment's settings must give one, as environment or as a secret. No plan holds it.
+    Required,
 }
 
 /// A file or folder of the bundle at a path of the container, always read-only.
@@ -189,6 +198,18 @@ pub struct FileMount {
     pub source: String,
     /// Absolute path in the container.
     pub target: String,
+}
+
+/// A path of the engine's host at a path of the container. Each one is also an [`Exception::HostPath`] of its service,
+/// so that policy decides over it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostMount {
+    /// Absolute path on the host.
+    pub source: String,
+    /// Absolute path in the container.
+    pub target: String,
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// A named volume at a path of the container.
