@@ -1,4 +1,6 @@
 //! Slipway: a self-hosted deployer for data projects. `ARCHITECTURE.md` has the map.
 
+pub mod bus;
 pub mod domain;
 pub mod engine;
+pub mod store;

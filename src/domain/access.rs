@@ -12,7 +12,19 @@ use crate::domain::group::Groups;
 use crate::domain::{Error, Result};
 
 /// Rights on an infrastructure: `view < deploy < admin`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum InfrastructureRight {
     View = 1,
@@ -21,7 +33,19 @@ pub enum InfrastructureRight {
 }
 
 /// Rights on a project: `view < publish < deploy < admin`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ProjectRight {
     View = 1,
@@ -87,7 +111,12 @@ pub enum SubjectKind {
 impl Subject {
     /// Slipway itself.
     pub fn system() -> Self {
-        Self { kind: SubjectKind::System, name: "slipway".into(), groups: Groups::new(), is_admin: true }
+        Self {
+            kind: SubjectKind::System,
+            name: "slipway".into(),
+            groups: Groups::new(),
+            is_admin: true,
+        }
     }
 
     /// Refuses everyone but administrators.
@@ -146,7 +175,12 @@ pub struct Caller {
 impl Caller {
     /// Slipway itself.
     pub fn system() -> Self {
-        Self { subject: Subject::system(), origin: Origin::System, request_id: String::new(), address: None }
+        Self {
+            subject: Subject::system(),
+            origin: Origin::System,
+            request_id: String::new(),
+            address: None,
+        }
     }
 }
 
@@ -179,14 +213,28 @@ impl<T: Guarded> Unchecked<T> {
 
     /// Lets `subject` through with at least `needed`, else refuses: 404 when it may not even see it.
     pub fn authorize(self, subject: &Subject, needed: T::Right) -> Result<Authorized<T>> {
-        let held = if subject.is_admin { Some(T::ALL) } else { self.held };
+        let held = if subject.is_admin {
+            Some(T::ALL)
+        } else {
+            self.held
+        };
         match held {
-            Some(held) if held >= needed => Ok(Authorized { value: self.value, held, _sealed: PhantomData }),
+            Some(held) if held >= needed => Ok(Authorized {
+                value: self.value,
+                held,
+                _sealed: PhantomData,
+            }),
             Some(held) if held >= T::SEE => {
                 let id = self.value.id();
                 Err(Error::forbidden(
-                    format!("this takes the right {needed} on {} {id}; your groups have {held}", T::NOUN),
-                    format!("Somebody with admin on {} {id} can give one of your groups {needed}.", T::NOUN),
+                    format!(
+                        "this takes the right {needed} on {} {id}; your groups have {held}",
+                        T::NOUN
+                    ),
+                    format!(
+                        "Somebody with admin on {} {id} can give one of your groups {needed}.",
+                        T::NOUN
+                    ),
                 ))
             }
             _ => Err(Error::not_found(T::NOUN, self.value.id())),
@@ -220,8 +268,15 @@ impl<T: Guarded> Authorized<T> {
         }
         let id = self.value.id();
         Err(Error::forbidden(
-            format!("this takes the right {needed} on {} {id}; your groups have {}", T::NOUN, self.held),
-            format!("Somebody with admin on {} {id} can give one of your groups {needed}.", T::NOUN),
+            format!(
+                "this takes the right {needed} on {} {id}; your groups have {}",
+                T::NOUN,
+                self.held
+            ),
+            format!(
+                "Somebody with admin on {} {id} can give one of your groups {needed}.",
+                T::NOUN
+            ),
         ))
     }
 

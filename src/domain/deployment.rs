@@ -81,7 +81,10 @@ pub enum DeploymentRight {
 
 impl DeploymentRight {
     /// What the two rights together amount to; `None` when either is missing.
-    pub fn from_parts(project: Option<ProjectRight>, infrastructure: Option<InfrastructureRight>) -> Option<Self> {
+    pub fn from_parts(
+        project: Option<ProjectRight>,
+        infrastructure: Option<InfrastructureRight>,
+    ) -> Option<Self> {
         let (project, infrastructure) = (project?, infrastructure?);
         if project >= ProjectRight::Deploy && infrastructure >= InfrastructureRight::Deploy {
             Some(Self::Deploy)

@@ -41,7 +41,11 @@ fn default_pool() -> String {
 impl EngineConnection {
     /// The local Docker engine with every option at its default.
     pub fn local_docker() -> Self {
-        Self::Docker { host: default_socket(), publish_address: default_publish(), network_pool: default_pool() }
+        Self::Docker {
+            host: default_socket(),
+            publish_address: default_publish(),
+            network_pool: default_pool(),
+        }
     }
 
     /// The kind's word: `docker`, `kubernetes`, `fake`.

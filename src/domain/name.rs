@@ -21,7 +21,10 @@ impl Grammar {
             return Ok(());
         }
         let shown: String = text.chars().take(80).collect();
-        Err(Error::field(self.noun, format!("{shown:?} is not a valid {}: {}", self.noun, self.words)))
+        Err(Error::field(
+            self.noun,
+            format!("{shown:?} is not a valid {}: {}", self.noun, self.words),
+        ))
     }
 }
 
@@ -119,7 +122,18 @@ names! {
 
 /// A deployment's id, which also names its workload. One that parses as a uuid is refused: those are
 /// the ids of deployments that run a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String)]
 pub struct DeploymentId(String);
@@ -137,7 +151,10 @@ impl DeploymentId {
         };
         grammar.check(&text)?;
         if uuid::Uuid::try_parse(&text).is_ok() {
-            return Err(Error::field("deployment", "an id may not be a uuid: those are made by Slipway itself"));
+            return Err(Error::field(
+                "deployment",
+                "an id may not be a uuid: those are made by Slipway itself",
+            ));
         }
         Ok(Self(text))
     }
@@ -185,7 +202,17 @@ mod tests {
         for good in ["iris", "IRIS_2", "a.b-c", "0x"] {
             assert_eq!(ProjectKey::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", ".hidden", "a/b", "a..b", "a b", "ä", "-x", "a\n", &"x".repeat(64)] {
+        for bad in [
+            "",
+            ".hidden",
+            "a/b",
+            "a..b",
+            "a b",
+            "ä",
+            "-x",
+            "a\n",
+            &"x".repeat(64),
+        ] {
             let error = ProjectKey::parse(bad).unwrap_err();
             assert_eq!(error.problems[0].place, "project", "{bad:?}");
         }

@@ -11,7 +11,9 @@ use serde_json::Value;
 use crate::domain::bundle::{Bundle, BundleFile, Digest};
 use crate::domain::deployment::{ServiceSettings, Settings};
 use crate::domain::infrastructure::Infrastructure;
-use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version};
+use crate::domain::name::{
+    DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version,
+};
 use crate::domain::policy::{self, Profile};
 use crate::domain::secret::SecretInfo;
 use crate::domain::workload::{EnvValue, Image, Service, Source, Workload};
@@ -51,8 +53,20 @@ impl Plan {
         let files: BTreeMap<_, _> = service
             .secrets
             .iter()
-            .map(|mount| (&mount.source, self.workload.secrets.get(&mount.source), self.secret_version(mount)))
-            .chain(service.configs.iter().map(|mount| (&mount.source, self.workload.configs.get(&mount.source), None)))
+            .map(|mount| {
+                (
+                    &mount.source,
+                    self.workload.secrets.get(&mount.source),
+                    self.secret_version(mount),
+                )
+            })
+            .chain(service.configs.iter().map(|mount| {
+                (
+                    &mount.source,
+                    self.workload.configs.get(&mount.source),
+                    None,
+                )
+            }))
             .map(|(name, source, version)| (name, (source, version)))
             .collect();
         let template = (&service, self.inputs.get(name), files, self.profile);
@@ -68,14 +82,19 @@ impl Plan {
 
     /// What will interrupt the service, for each service whose replicas are replaced stop-first.
     pub fn downtime(&self, running: Option<&Plan>) -> Vec<Downtime> {
-        let Some(running) = running else { return Vec::new() };
+        let Some(running) = running else {
+            return Vec::new();
+        };
         self.workload
             .services
             .iter()
             .filter(|(name, _)| running.workload.services.contains_key(*name))
             .filter(|(name, _)| running.template_hash(name) != self.template_hash(name))
             .filter_map(|(name, service)| {
-                service.stop_first_because().map(|because| Downtime { service: name.clone(), because })
+                service.stop_first_because().map(|because| Downtime {
+                    service: name.clone(),
+                    because,
+                })
             })
             .collect()
     }
@@ -104,12 +123,16 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
     let bundle = inputs.bundle;
     let mut workload = bundle.manifest.workload.clone();
     let mut problems = unknown_services(inputs.settings, &workload);
-    let secrets: BTreeMap<SecretName, u32> =
-        inputs.secrets.iter().map(|secret| (secret.name.clone(), secret.version)).collect();
+    let secrets: BTreeMap<SecretName, u32> = inputs
+        .secrets
+        .iter()
+        .map(|secret| (secret.name.clone(), secret.version))
+        .collect();
     for (name, service) in &mut workload.services {
         let own = inputs.settings.services.get(name);
         apply(service, inputs.settings, own, &secrets, name, &mut problems);
-        service.resources = policy::effective_limits(&service.resources, &inputs.infrastructure.policy);
+        service.resources =
+            policy::effective_limits(&service.resources, &inputs.infrastructure.policy);
     }
     problems.extend(missing_environment(&workload));
     problems.extend(missing_secrets(&workload, &secrets));
@@ -139,8 +162,14 @@ fn unknown_services(settings: &Settings, workload: &Workload) -> Vec<Problem> {
         .keys()
         .filter(|name| !workload.services.contains_key(*name))
         .map(|name| {
-            Problem::new(format!("settings.services.{name}"), "the bundle has no service of that name")
-                .hint(format!("Its services are {}. Remove the override or rename it.", known.join(", ")))
+            Problem::new(
+                format!("settings.services.{name}"),
+                "the bundle has no service of that name",
+            )
+            .hint(format!(
+                "Its services are {}. Remove the override or rename it.",
+                known.join(", ")
+            ))
         })
         .collect()
 }
@@ -154,13 +183,20 @@ fn apply(
     problems: &mut Vec<Problem>,
 ) {
     let plain = |(key, value): (&String, &String)| (key.clone(), EnvValue::Plain(value.clone()));
-    service.environment.extend(settings.environment.iter().map(plain));
+    service
+        .environment
+        .extend(settings.environment.iter().map(plain));
     for (secret, version) in secrets {
-        let value = EnvValue::Secret { name: secret.clone(), version: *version };
+        let value = EnvValue::Secret {
+            name: secret.clone(),
+            version: *version,
+        };
         service.environment.insert(secret.to_string(), value);
     }
     let Some(own) = own else { return };
-    service.environment.extend(own.environment.iter().map(plain));
+    service
+        .environment
+        .extend(own.environment.iter().map(plain));
     if let Some(replicas) = own.replicas {
         service.replicas = replicas;
     }
@@ -172,19 +208,27 @@ fn apply(
         match &mut service.image {
             Image::Reference(reference) => *reference = with_tag(reference, tag),
             Image::Build(_) => problems.push(
-                Problem::new(format!("settings.services.{name}.image_tag"), "the service is built from the bundle, so it has no tag")
-                    .hint("Remove the override, or publish a bundle that names an image."),
+                Problem::new(
+                    format!("settings.services.{name}.image_tag"),
+                    "the service is built from the bundle, so it has no tag",
+                )
+                .hint("Remove the override, or publish a bundle that names an image."),
             ),
         }
     }
 }
 
-fn overlay_resources(base: &mut crate::domain::workload::Resources, over: &crate::domain::workload::Resources) {
+fn overlay_resources(
+    base: &mut crate::domain::workload::Resources,
+    over: &crate::domain::workload::Resources,
+) {
     base.cpu_limit_milli = over.cpu_limit_milli.or(base.cpu_limit_milli);
     base.memory_limit_bytes = over.memory_limit_bytes.or(base.memory_limit_bytes);
     base.pids_limit = over.pids_limit.or(base.pids_limit);
     base.cpu_reservation_milli = over.cpu_reservation_milli.or(base.cpu_reservation_milli);
-    base.memory_reservation_bytes = over.memory_reservation_bytes.or(base.memory_reservation_bytes);
+    base.memory_reservation_bytes = over
+        .memory_reservation_bytes
+        .or(base.memory_reservation_bytes);
 }
 
 /// `reference` with its tag or digest replaced; a `tag` that starts with `sha256:` is a digest.
@@ -195,7 +239,11 @@ fn with_tag(reference: &str, tag: &str) -> String {
         Some(colon) => &name[..slash + colon],
         None => name,
     };
-    if tag.starts_with("sha256:") { format!("{bare}@{tag}") } else { format!("{bare}:{tag}") }
+    if tag.starts_with("sha256:") {
+        format!("{bare}@{tag}")
+    } else {
+        format!("{bare}:{tag}")
+    }
 }
 
 /// Variables that the bundle names without a value and that neither settings nor secrets give.
@@ -216,38 +264,64 @@ fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec
     sources
         .filter_map(|(name, source)| match source {
             Source::Setting(setting) if !held.contains_key(setting) => Some(
-                Problem::new(format!("secrets.{name}"), format!("the deployment has no secret {setting}"))
-                    .hint(format!("Set the secret {setting} in the deployment's settings.")),
+                Problem::new(
+                    format!("secrets.{name}"),
+                    format!("the deployment has no secret {setting}"),
+                )
+                .hint(format!(
+                    "Set the secret {setting} in the deployment's settings."
+                )),
             ),
             _ => None,
         })
         .collect()
 }
 
-fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeMap<SecretName, u32> {
-    let in_environment = workload.services.values().flat_map(|service| service.environment.values());
+fn used_secrets(
+    workload: &Workload,
+    held: &BTreeMap<SecretName, u32>,
+) -> BTreeMap<SecretName, u32> {
+    let in_environment = workload
+        .services
+        .values()
+        .flat_map(|service| service.environment.values());
     let names = in_environment
         .filter_map(|value| match value {
             EnvValue::Secret { name, .. } => Some(name),
             EnvValue::Plain(_) | EnvValue::Required => None,
         })
-        .chain(workload.secrets.values().chain(workload.configs.values()).filter_map(|source| match source {
-            Source::Setting(name) => Some(name),
-            _ => None,
-        }));
-    names.filter_map(|name| held.get(name).map(|version| (name.clone(), *version))).collect()
+        .chain(
+            workload
+                .secrets
+                .values()
+                .chain(workload.configs.values())
+                .filter_map(|source| match source {
+                    Source::Setting(name) => Some(name),
+                    _ => None,
+                }),
+        );
+    names
+        .filter_map(|name| held.get(name).map(|version| (name.clone(), *version)))
+        .collect()
 }
 
 /// The digest of the bundle files that each service is made from; services that use none have no entry.
 fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceName, Digest> {
     let mut inputs = BTreeMap::new();
     for (name, service) in &workload.services {
-        let mut roots: Vec<&str> = service.files.iter().map(|mount| mount.source.as_str()).collect();
+        let mut roots: Vec<&str> = service
+            .files
+            .iter()
+            .map(|mount| mount.source.as_str())
+            .collect();
         if let Image::Build(build) = &service.image {
             roots.push(&build.context);
         }
         for mount in service.secrets.iter().chain(&service.configs) {
-            let source = workload.secrets.get(&mount.source).or_else(|| workload.configs.get(&mount.source));
+            let source = workload
+                .secrets
+                .get(&mount.source)
+                .or_else(|| workload.configs.get(&mount.source));
             if let Some(Source::BundleFile(path)) = source {
                 roots.push(path);
             }
@@ -266,7 +340,10 @@ fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceNam
 
 /// Whether `path` is `root` or lies below it; an empty root is the whole bundle.
 pub fn is_under(path: &str, root: &str) -> bool {
-    root.is_empty() || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    root.is_empty()
+        || path
+            .strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn canonical(value: &impl Serialize) -> Vec<u8> {
@@ -294,7 +371,11 @@ pub fn diff(before: Option<&Plan>, after: &Plan) -> Vec<Change> {
     places
         .into_iter()
         .filter(|place| old.get(*place) != new.get(*place))
-        .map(|place| Change { place: place.clone(), before: old.get(place).cloned(), after: new.get(place).cloned() })
+        .map(|place| Change {
+            place: place.clone(),
+            before: old.get(place).cloned(),
+            after: new.get(place).cloned(),
+        })
         .collect()
 }
 
@@ -306,18 +387,32 @@ fn flatten(plan: &Plan) -> BTreeMap<String, String> {
     let workload = serde_json::to_value(&plan.workload).unwrap_or_default();
     flatten_value("", &workload, &mut flat);
     for (name, digest) in &plan.inputs {
-        flat.insert(format!("services.{name}.files"), format!("sha256:{}", digest.short()));
+        flat.insert(
+            format!("services.{name}.files"),
+            format!("sha256:{}", digest.short()),
+        );
     }
     flat
 }
 
 fn flatten_value(place: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
-    let below = |key: &str| if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
+    let below = |key: &str| {
+        if place.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{place}.{key}")
+        }
+    };
     match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| flatten_value(&below(key), value, flat)),
+        Value::Object(map) => map
+            .iter()
+            .for_each(|(key, value)| flatten_value(&below(key), value, flat)),
         Value::Null => {}
         Value::Array(items) if items.iter().any(Value::is_object) => {
-            items.iter().enumerate().for_each(|(at, value)| flatten_value(&below(&at.to_string()), value, flat));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(at, value)| flatten_value(&below(&at.to_string()), value, flat));
         }
         Value::String(text) => {
             flat.insert(place.to_owned(), text.clone());
@@ -336,7 +431,13 @@ mod tests {
     fn tags_are_replaced_where_they_stand() {
         assert_eq!(with_tag("redis", "7"), "redis:7");
         assert_eq!(with_tag("redis:6", "7"), "redis:7");
-        assert_eq!(with_tag("host:5000/team/api", "1.2"), "host:5000/team/api:1.2");
-        assert_eq!(with_tag("host:5000/team/api:1@sha256:aa", "sha256:bb"), "host:5000/team/api@sha256:bb");
+        assert_eq!(
+            with_tag("host:5000/team/api", "1.2"),
+            "host:5000/team/api:1.2"
+        );
+        assert_eq!(
+            with_tag("host:5000/team/api:1@sha256:aa", "sha256:bb"),
+            "host:5000/team/api@sha256:bb"
+        );
     }
 }

@@ -9,7 +9,9 @@ use crate::domain::Problem;
 use crate::domain::workload::{Resources, Service, Workload};
 
 /// One thing beyond the policy that an administrator may grant an infrastructure, by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "value")]
 pub enum Exception {
     Privileged,
@@ -57,8 +59,16 @@ pub enum Profile {
 
 /// The capabilities that `baseline` leaves a container: enough for an entrypoint that chowns its data and steps
 /// down to its own user, or binds port 80.
-pub const BASELINE_CAPABILITIES: [&str; 8] =
-    ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
+pub const BASELINE_CAPABILITIES: [&str; 8] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETUID",
+];
 
 /// What an infrastructure allows and imposes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -106,11 +116,22 @@ pub fn refused_everywhere<'a>(
     workload: &Workload,
     policies: impl IntoIterator<Item = &'a Policy>,
 ) -> Vec<Problem> {
-    let allowed: BTreeSet<&Exception> = policies.into_iter().flat_map(|policy| &policy.exceptions).collect();
+    let allowed: BTreeSet<&Exception> = policies
+        .into_iter()
+        .flat_map(|policy| &policy.exceptions)
+        .collect();
     let mut problems = Vec::new();
     for (name, service) in &workload.services {
-        for exception in service.exceptions.iter().filter(|exception| !allowed.contains(exception)) {
-            problems.push(exception_refused(name.as_str(), exception, "no infrastructure's policy allows it"));
+        for exception in service
+            .exceptions
+            .iter()
+            .filter(|exception| !allowed.contains(exception))
+        {
+            problems.push(exception_refused(
+                name.as_str(),
+                exception,
+                "no infrastructure's policy allows it",
+            ));
         }
     }
     problems
@@ -121,7 +142,9 @@ fn service_refusals(name: &str, service: &Service, policy: &Policy) -> Vec<Probl
         .exceptions
         .iter()
         .filter(|exception| !policy.exceptions.contains(exception))
-        .map(|exception| exception_refused(name, exception, "this infrastructure's policy forbids it"))
+        .map(|exception| {
+            exception_refused(name, exception, "this infrastructure's policy forbids it")
+        })
         .collect();
     if service.replicas > policy.max_replicas {
         problems.push(
@@ -172,9 +195,24 @@ fn limit_refusals(name: &str, asked: &Resources, most: &Resources) -> Vec<Proble
             );
         }
     };
-    check("cpus", asked.cpu_limit_milli.map(u64::from), most.cpu_limit_milli.map(u64::from), "thousandths of a CPU");
-    check("memory", asked.memory_limit_bytes, most.memory_limit_bytes, "bytes");
-    check("pids", asked.pids_limit.map(u64::from), most.pids_limit.map(u64::from), "processes");
+    check(
+        "cpus",
+        asked.cpu_limit_milli.map(u64::from),
+        most.cpu_limit_milli.map(u64::from),
+        "thousandths of a CPU",
+    );
+    check(
+        "memory",
+        asked.memory_limit_bytes,
+        most.memory_limit_bytes,
+        "bytes",
+    );
+    check(
+        "pids",
+        asked.pids_limit.map(u64::from),
+        most.pids_limit.map(u64::from),
+        "processes",
+    );
     problems
 }
 

@@ -11,7 +11,9 @@ use uuid::Uuid;
 /// When the operating system gives no randomness: nothing may go on then.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut buffer = [0; N];
-    rand::rngs::SysRng.try_fill_bytes(&mut buffer).expect("the operating system gives randomness");
+    rand::rngs::SysRng
+        .try_fill_bytes(&mut buffer)
+        .expect("the operating system gives randomness");
     buffer
 }
 

@@ -37,7 +37,10 @@ pub struct Preferences {
 
 impl Default for Preferences {
     fn default() -> Self {
-        Self { theme: Theme::System, keys: true }
+        Self {
+            theme: Theme::System,
+            keys: true,
+        }
     }
 }
 

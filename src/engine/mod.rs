@@ -58,7 +58,11 @@ pub enum EngineError {
     RegistryUnreachable { image: String, detail: String },
     /// A `build:` failed; `tail` is the end of its output.
     #[error("the image of service {service} could not be built: {detail}")]
-    BuildFailed { service: String, detail: String, tail: Vec<String> },
+    BuildFailed {
+        service: String,
+        detail: String,
+        tail: Vec<String>,
+    },
     /// A fixed host port is held by something else.
     #[error("host port {port} is already in use: {detail}")]
     PortTaken { port: u16, detail: String },
@@ -85,7 +89,10 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the same call may succeed a little later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Timeout { .. } | Self::RegistryUnreachable { .. })
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Timeout { .. } | Self::RegistryUnreachable { .. }
+        )
     }
 }
 
@@ -119,7 +126,10 @@ pub enum Phase {
     Restarting,
     Paused,
     /// Ended.
-    Exited { code: i64, oom_killed: bool },
+    Exited {
+        code: i64,
+        oom_killed: bool,
+    },
     /// The engine can't tell, or can't remove it.
     Dead,
 }
@@ -183,9 +193,17 @@ pub struct Cursor(pub String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineEvent {
     /// This replica is now so. `at` is the engine's own time of the event; `what` a word for people (`die`, `start`…).
-    Slot { state: Box<SlotState>, what: String, at: Timestamp },
+    Slot {
+        state: Box<SlotState>,
+        what: String,
+        at: Timestamp,
+    },
     /// This replica is no more.
-    Gone { slot: SlotRef, engine_id: String, at: Timestamp },
+    Gone {
+        slot: SlotRef,
+        engine_id: String,
+        at: Timestamp,
+    },
 }
 
 /// What the engine is, and whether it lets us do our work.
@@ -243,7 +261,8 @@ pub struct ResolvedImage {
 
 /// Makes `hash` of a slot from the template's hash and the image in it.
 pub fn slot_hash(template: &str, image_id: &str) -> String {
-    crate::domain::bundle::Digest::of(format!("{template}\n{image_id}").as_bytes()).as_str()[..16].to_owned()
+    crate::domain::bundle::Digest::of(format!("{template}\n{image_id}").as_bytes()).as_str()[..16]
+        .to_owned()
 }
 
 /// What `ensure` is asked: one service with everything resolved.
@@ -353,7 +372,11 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// `ImageNotFound`, `ImageDenied`, `RegistryUnreachable`, `BuildFailed`, `NoNetworkLeft`, `NameTaken`, and the
     /// transient ones.
-    async fn prepare(&self, request: &PrepareRequest, progress: &dyn Progress) -> EngineResult<Resolution>;
+    async fn prepare(
+        &self,
+        request: &PrepareRequest,
+        progress: &dyn Progress,
+    ) -> EngineResult<Resolution>;
 
     /// Makes the service's wanted replicas exist and run, by the slots' derived names. What runs already with the
     /// same hash is kept. Where the service must be replaced stop-first ([`Service::stop_first_because`]), replicas of
@@ -403,7 +426,10 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unreachable`.
-    async fn watch(&self, cursor: &Cursor) -> EngineResult<BoxStream<'static, EngineResult<EngineEvent>>>;
+    async fn watch(
+        &self,
+        cursor: &Cursor,
+    ) -> EngineResult<BoxStream<'static, EngineResult<EngineEvent>>>;
 
     /// A slot's output in batches, oldest first.
     ///

@@ -1,0 +1,294 @@
+//! SQLite: open, migrate, one file a noun; the one place that blocks.
+//!
+//! One writer ([`writer`]) and a pool of readers, WAL, `synchronous=FULL` for what is acknowledged. Observations live
+//! in `observed.db` under `synchronous=NORMAL`: they are rebuilt when lost. One instance per database, held by a lock.
+//! Functions of the noun files take a connection or a transaction and hold the SQL; nothing outside this module does.
+
+pub mod api_key;
+pub mod audit;
+pub mod bundle;
+pub mod deployment;
+pub mod idempotency;
+pub mod infrastructure;
+pub mod meta;
+pub mod observation;
+pub mod project;
+pub mod row;
+pub mod schema;
+pub mod secret;
+pub mod session;
+pub mod stage;
+pub mod update;
+pub mod user;
+pub mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use crate::bus::Bus;
+use crate::domain::{Error, Kind, Result};
+pub use writer::{Tx, Writer};
+
+/// Connections kept for reading.
+const READERS: usize = 8;
+
+/// The state of one instance.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    main: Writer,
+    observed: Writer,
+    readers: Mutex<Vec<Connection>>,
+    turns: Semaphore,
+    dir: PathBuf,
+    bus: Bus,
+    _lock: Option<File>,
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The server's: holds the instance lock and migrates.
+    Lead,
+    /// The command line's beside a running server: no lock, no migration.
+    Beside,
+}
+
+impl Store {
+    /// Opens the databases in `dir`, made when they are missing.
+    ///
+    /// # Errors
+    /// `second_instance` when another process leads; `newer_schema`; what SQLite says.
+    pub fn open(dir: &Path, bus: Bus, mode: Mode) -> Result<Self> {
+        let lock = match mode {
+            Mode::Lead => Some(lead(dir)?),
+            Mode::Beside => None,
+        };
+        let main = open_writable(&dir.join("slipway.db"), "FULL")?;
+        let observed = open_writable(&dir.join("observed.db"), "NORMAL")?;
+        match mode {
+            Mode::Lead => {
+                migrate(&main, schema::MAIN, Some(&dir.join("slipway.db")))?;
+                migrate(&observed, schema::OBSERVED, None)?;
+            }
+            Mode::Beside => {
+                check_version(&main, schema::MAIN)?;
+            }
+        }
+        let readers = (0..READERS)
+            .map(|_| open_reader(dir))
+            .collect::<Result<Vec<_>>>()?;
+        let (main, _) =
+            Writer::start(main, bus.clone(), "slipway-writer").map_err(Error::internal)?;
+        let (observed, _) =
+            Writer::start(observed, bus.clone(), "slipway-observer").map_err(Error::internal)?;
+        let turns = Semaphore::new(READERS);
+        let inner = Inner {
+            main,
+            observed,
+            readers: Mutex::new(readers),
+            turns,
+            dir: dir.to_owned(),
+            bus,
+            _lock: lock,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// The bus that commits publish to.
+    pub fn bus(&self) -> &Bus {
+        &self.inner.bus
+    }
+
+    /// Writes what will be acknowledged; see [`Writer::write`].
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.main.write(work).await
+    }
+
+    /// Writes observations.
+    pub async fn observe<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.observed.write(work).await
+    }
+
+    /// Reads from one consistent moment. The observations are attached as `observed`.
+    ///
+    /// # Errors
+    /// What `work` answers; internal errors of SQLite.
+    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        let turn = inner.turns.acquire().await.map_err(Error::internal)?;
+        let connection = inner.take_reader()?;
+        let (connection, result) = tokio::task::spawn_blocking(move || {
+            let result = in_snapshot(&connection, work);
+            (connection, result)
+        })
+        .await
+        .map_err(Error::internal)?;
+        inner
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+        drop(turn);
+        result
+    }
+}
+
+impl Inner {
+    fn take_reader(&self) -> Result<Connection> {
+        let free = self
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        // A reader whose work panicked is gone: another takes its place.
+        free.map_or_else(|| open_reader(&self.dir), Ok)
+    }
+}
+
+fn in_snapshot<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T>,
+) -> Result<T> {
+    connection.execute_batch("BEGIN")?;
+    let result = work(connection);
+    connection.execute_batch("COMMIT")?;
+    result
+}
+
+fn lead(dir: &Path) -> Result<File> {
+    let path = dir.join("slipway.lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(Error::internal)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(
+            "second_instance",
+            format!(
+                "another Slipway already serves the data directory {}",
+                dir.display()
+            ),
+        )
+        .hint("Stop it first, or give this one a directory of its own with --data-dir.")),
+        Err(TryLockError::Error(error)) => Err(Error::internal(error)),
+    }
+}
+
+fn open_writable(path: &Path, synchronous: &str) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+fn open_reader(dir: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(dir.join("slipway.db"), flags)?;
+    prepare(&connection)?;
+    let observed = dir.join("observed.db");
+    connection.execute(
+        "ATTACH DATABASE ?1 AS observed",
+        [observed.to_string_lossy()],
+    )?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<()> {
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "busy_timeout", 5_000)?;
+    connection.pragma_update(None, "cache_size", -1_024)?;
+    connection.set_prepared_statement_cache_capacity(96);
+    Ok(())
+}
+
+fn check_version(connection: &Connection, migrations: &[&str]) -> Result<usize> {
+    let applied: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let applied = applied as usize;
+    if applied > migrations.len() {
+        return Err(Error::new(
+            Kind::Unsupported,
+            "newer_schema",
+            format!(
+                "the database has schema {applied}; this Slipway knows up to {}",
+                migrations.len()
+            ),
+        )
+        .hint("Run the newer Slipway that made it, or restore a backup."));
+    }
+    Ok(applied)
+}
+
+/// Applies what is missing, each migration in a transaction of its own, after a backup where something is at stake.
+fn migrate(connection: &Connection, migrations: &[&str], backup_of: Option<&Path>) -> Result<()> {
+    let applied = check_version(connection, migrations)?;
+    if applied == migrations.len() {
+        return Ok(());
+    }
+    if let Some(path) = backup_of.filter(|_| applied > 0) {
+        let copy = path.with_extension(format!("before-{}.db", migrations.len()));
+        connection.backup("main", &copy, None::<fn(rusqlite::backup::Progress)>)?;
+    }
+    for (at, migration) in migrations.iter().enumerate().skip(applied) {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {}; COMMIT;",
+            at + 1
+        ))?;
+    }
+    Ok(())
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = match &error {
+            rusqlite::Error::SqliteFailure(failure, _) => Some(failure.code),
+            _ => None,
+        };
+        match code {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::new(
+                Kind::Unavailable,
+                "disk_full",
+                "the disk that holds Slipway's state is full",
+            )
+            .hint("Nothing was changed. Free space on it; writing goes on by itself."),
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Self::new(
+                Kind::Conflict,
+                "conflict",
+                "this conflicts with what is there already",
+            )
+            .because(error),
+            _ => Self::internal(error),
+        }
+    }
+}

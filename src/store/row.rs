@@ -1,0 +1,88 @@
+//! How domain values lie in columns.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::types::Type;
+use rusqlite::{Error as SqlError, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::group::Groups;
+
+/// A time as the milliseconds that its column holds.
+pub fn millis(at: Timestamp) -> i64 {
+    at.timestamp_millis()
+}
+
+/// A value as the JSON that its column holds.
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("what is stored holds only maps with text keys")
+}
+
+/// Groups as the JSON array that `json_each` reads.
+pub fn groups(groups: &Groups) -> String {
+    json(groups)
+}
+
+/// Reads columns by name into domain values; one that does not parse is an error that names the column.
+pub trait Columns {
+    /// Text that parses into `T`.
+    fn parsed<T: std::str::FromStr>(&self, column: &str) -> rusqlite::Result<T>;
+    /// JSON that parses into `T`.
+    fn json<T: DeserializeOwned>(&self, column: &str) -> rusqlite::Result<T>;
+    /// JSON, or NULL.
+    fn json_opt<T: DeserializeOwned>(&self, column: &str) -> rusqlite::Result<Option<T>>;
+    /// Milliseconds.
+    fn time(&self, column: &str) -> rusqlite::Result<Timestamp>;
+    /// Milliseconds, or NULL.
+    fn time_opt(&self, column: &str) -> rusqlite::Result<Option<Timestamp>>;
+    /// A SHA-256 in hex.
+    fn digest(&self, column: &str) -> rusqlite::Result<crate::domain::bundle::Digest>;
+}
+
+impl Columns for Row<'_> {
+    fn parsed<T: std::str::FromStr>(&self, column: &str) -> rusqlite::Result<T> {
+        let text: String = self.get(column)?;
+        text.parse().map_err(|_| broken(column, &text))
+    }
+
+    fn json<T: DeserializeOwned>(&self, column: &str) -> rusqlite::Result<T> {
+        let text = self.get_ref(column)?.as_str()?;
+        serde_json::from_str(text)
+            .map_err(|error| SqlError::FromSqlConversionFailure(0, Type::Text, error.into()))
+    }
+
+    fn json_opt<T: DeserializeOwned>(&self, column: &str) -> rusqlite::Result<Option<T>> {
+        match self.get_ref(column)?.as_str_or_null()? {
+            None => Ok(None),
+            Some(text) => serde_json::from_str(text)
+                .map(Some)
+                .map_err(|error| SqlError::FromSqlConversionFailure(0, Type::Text, error.into())),
+        }
+    }
+
+    fn time(&self, column: &str) -> rusqlite::Result<Timestamp> {
+        Ok(moment(self.get(column)?))
+    }
+
+    fn time_opt(&self, column: &str) -> rusqlite::Result<Option<Timestamp>> {
+        Ok(self.get::<_, Option<i64>>(column)?.map(moment))
+    }
+
+    fn digest(&self, column: &str) -> rusqlite::Result<crate::domain::bundle::Digest> {
+        let text: String = self.get(column)?;
+        crate::domain::bundle::Digest::parse(&text).ok_or_else(|| broken(column, &text))
+    }
+}
+
+fn broken(column: &str, text: &str) -> SqlError {
+    SqlError::FromSqlConversionFailure(
+        0,
+        Type::Text,
+        format!("column {column} holds {text:?}").into(),
+    )
+}
+
+fn moment(millis: i64) -> Timestamp {
+    DateTime::<Utc>::UNIX_EPOCH + TimeDelta::milliseconds(millis)
+}
