@@ -13,17 +13,7 @@ use crate::domain::{Error, Result};
 
 /// Rights on an infrastructure: `view < deploy < admin`.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum InfrastructureRight {
@@ -34,17 +24,7 @@ pub enum InfrastructureRight {
 
 /// Rights on a project: `view < publish < deploy < admin`.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum ProjectRight {
@@ -213,11 +193,7 @@ impl<T: Guarded> Unchecked<T> {
 
     /// Lets `subject` through with at least `needed`, else refuses: 404 when it may not even see it.
     pub fn authorize(self, subject: &Subject, needed: T::Right) -> Result<Authorized<T>> {
-        let held = if subject.is_admin {
-            Some(T::ALL)
-        } else {
-            self.held
-        };
+        let held = if subject.is_admin { Some(T::ALL) } else { self.held };
         match held {
             Some(held) if held >= needed => Ok(Authorized {
                 value: self.value,

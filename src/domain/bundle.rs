@@ -7,9 +7,7 @@ use crate::domain::name::{ProjectKey, Version};
 use crate::domain::workload::Workload;
 
 /// SHA-256 in lower-case hex: the bundle's archive by its content.
-#[derive(
-    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String)]
 pub struct Digest(String);

@@ -151,11 +151,7 @@ impl Error {
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
             cause: Some(cause.into()),
-            ..Self::new(
-                Kind::Internal,
-                "internal",
-                "something failed inside Slipway",
-            )
+            ..Self::new(Kind::Internal, "internal", "something failed inside Slipway")
         }
         .hint("Try again; if it stays, the server's log says more under this request's id.")
     }

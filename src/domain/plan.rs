@@ -11,9 +11,7 @@ use serde_json::Value;
 use crate::domain::bundle::{Bundle, BundleFile, Digest};
 use crate::domain::deployment::{ServiceSettings, Settings};
 use crate::domain::infrastructure::Infrastructure;
-use crate::domain::name::{
-    DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version,
-};
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version};
 use crate::domain::policy::{self, Profile};
 use crate::domain::secret::SecretInfo;
 use crate::domain::workload::{EnvValue, Image, Service, Source, Workload};
@@ -60,13 +58,12 @@ impl Plan {
                     self.secret_version(mount),
                 )
             })
-            .chain(service.configs.iter().map(|mount| {
-                (
-                    &mount.source,
-                    self.workload.configs.get(&mount.source),
-                    None,
-                )
-            }))
+            .chain(
+                service
+                    .configs
+                    .iter()
+                    .map(|mount| (&mount.source, self.workload.configs.get(&mount.source), None)),
+            )
             .map(|(name, source, version)| (name, (source, version)))
             .collect();
         let template = (&service, self.inputs.get(name), files, self.profile);
@@ -131,8 +128,7 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
     for (name, service) in &mut workload.services {
         let own = inputs.settings.services.get(name);
         apply(service, inputs.settings, own, &secrets, name, &mut problems);
-        service.resources =
-            policy::effective_limits(&service.resources, &inputs.infrastructure.policy);
+        service.resources = policy::effective_limits(&service.resources, &inputs.infrastructure.policy);
     }
     problems.extend(missing_environment(&workload));
     problems.extend(missing_secrets(&workload, &secrets));
@@ -183,9 +179,7 @@ fn apply(
     problems: &mut Vec<Problem>,
 ) {
     let plain = |(key, value): (&String, &String)| (key.clone(), EnvValue::Plain(value.clone()));
-    service
-        .environment
-        .extend(settings.environment.iter().map(plain));
+    service.environment.extend(settings.environment.iter().map(plain));
     for (secret, version) in secrets {
         let value = EnvValue::Secret {
             name: secret.clone(),
@@ -194,9 +188,7 @@ fn apply(
         service.environment.insert(secret.to_string(), value);
     }
     let Some(own) = own else { return };
-    service
-        .environment
-        .extend(own.environment.iter().map(plain));
+    service.environment.extend(own.environment.iter().map(plain));
     if let Some(replicas) = own.replicas {
         service.replicas = replicas;
     }
@@ -226,9 +218,7 @@ fn overlay_resources(
     base.memory_limit_bytes = over.memory_limit_bytes.or(base.memory_limit_bytes);
     base.pids_limit = over.pids_limit.or(base.pids_limit);
     base.cpu_reservation_milli = over.cpu_reservation_milli.or(base.cpu_reservation_milli);
-    base.memory_reservation_bytes = over
-        .memory_reservation_bytes
-        .or(base.memory_reservation_bytes);
+    base.memory_reservation_bytes = over.memory_reservation_bytes.or(base.memory_reservation_bytes);
 }
 
 /// `reference` with its tag or digest replaced; a `tag` that starts with `sha256:` is a digest.
@@ -249,10 +239,18 @@ fn with_tag(reference: &str, tag: &str) -> String {
 /// Variables that the bundle names without a value and that neither settings nor secrets give.
 fn missing_environment(workload: &Workload) -> Vec<Problem> {
     let required = |(name, service): (&ServiceName, &Service)| {
-        let missing = service.environment.iter().filter(|(_, value)| **value == EnvValue::Required);
+        let missing = service
+            .environment
+            .iter()
+            .filter(|(_, value)| **value == EnvValue::Required);
         let problem = |(key, _): (&String, &EnvValue)| {
-            Problem::new(format!("services.{name}.environment.{key}"), "the bundle names it without a value")
-                .hint(format!("Set {key} in the deployment's settings, as environment or as a secret."))
+            Problem::new(
+                format!("services.{name}.environment.{key}"),
+                "the bundle names it without a value",
+            )
+            .hint(format!(
+                "Set {key} in the deployment's settings, as environment or as a secret."
+            ))
         };
         missing.map(problem).collect::<Vec<_>>()
     };
@@ -268,19 +266,14 @@ fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec
                     format!("secrets.{name}"),
                     format!("the deployment has no secret {setting}"),
                 )
-                .hint(format!(
-                    "Set the secret {setting} in the deployment's settings."
-                )),
+                .hint(format!("Set the secret {setting} in the deployment's settings.")),
             ),
             _ => None,
         })
         .collect()
 }
 
-fn used_secrets(
-    workload: &Workload,
-    held: &BTreeMap<SecretName, u32>,
-) -> BTreeMap<SecretName, u32> {
+fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeMap<SecretName, u32> {
     let in_environment = workload
         .services
         .values()
@@ -309,11 +302,7 @@ fn used_secrets(
 fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceName, Digest> {
     let mut inputs = BTreeMap::new();
     for (name, service) in &workload.services {
-        let mut roots: Vec<&str> = service
-            .files
-            .iter()
-            .map(|mount| mount.source.as_str())
-            .collect();
+        let mut roots: Vec<&str> = service.files.iter().map(|mount| mount.source.as_str()).collect();
         if let Image::Build(build) = &service.image {
             roots.push(&build.context);
         }
@@ -431,10 +420,7 @@ mod tests {
     fn tags_are_replaced_where_they_stand() {
         assert_eq!(with_tag("redis", "7"), "redis:7");
         assert_eq!(with_tag("redis:6", "7"), "redis:7");
-        assert_eq!(
-            with_tag("host:5000/team/api", "1.2"),
-            "host:5000/team/api:1.2"
-        );
+        assert_eq!(with_tag("host:5000/team/api", "1.2"), "host:5000/team/api:1.2");
         assert_eq!(
             with_tag("host:5000/team/api:1@sha256:aa", "sha256:bb"),
             "host:5000/team/api@sha256:bb"

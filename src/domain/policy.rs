@@ -9,9 +9,7 @@ use crate::domain::Problem;
 use crate::domain::workload::{Resources, Service, Workload};
 
 /// One thing beyond the policy that an administrator may grant an infrastructure, by itself.
-#[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "value")]
 pub enum Exception {
     Privileged,
@@ -142,15 +140,16 @@ fn service_refusals(name: &str, service: &Service, policy: &Policy) -> Vec<Probl
         .exceptions
         .iter()
         .filter(|exception| !policy.exceptions.contains(exception))
-        .map(|exception| {
-            exception_refused(name, exception, "this infrastructure's policy forbids it")
-        })
+        .map(|exception| exception_refused(name, exception, "this infrastructure's policy forbids it"))
         .collect();
     if service.replicas > policy.max_replicas {
         problems.push(
             Problem::new(
                 format!("services.{name}.deploy.replicas"),
-                format!("{} replicas are more than the {} that this infrastructure allows", service.replicas, policy.max_replicas),
+                format!(
+                    "{} replicas are more than the {} that this infrastructure allows",
+                    service.replicas, policy.max_replicas
+                ),
             )
             .hint("Ask for fewer replicas, or have an administrator raise the infrastructure's limit."),
         );

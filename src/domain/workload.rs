@@ -186,7 +186,10 @@ pub struct Build {
 pub enum EnvValue {
     Plain(String),
     /// The deployment's secret of that name and version; its value is read just before the container is made.
-    Secret { name: SecretName, version: u32 },
+    Secret {
+        name: SecretName,
+        version: u32,
+    },
     /// Named without a value: the deployment's settings must give one, as environment or as a secret. No plan holds it.
     Required,
 }
@@ -232,7 +235,20 @@ pub struct SecretMount {
 }
 
 /// Transport of a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Default,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     #[default]
@@ -319,7 +335,9 @@ pub enum Restart {
     /// Compose's default for a deployed service, and ours.
     #[default]
     Always,
-    OnFailure { attempts: Option<u32> },
+    OnFailure {
+        attempts: Option<u32>,
+    },
     UnlessStopped,
 }
 

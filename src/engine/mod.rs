@@ -261,8 +261,7 @@ pub struct ResolvedImage {
 
 /// Makes `hash` of a slot from the template's hash and the image in it.
 pub fn slot_hash(template: &str, image_id: &str) -> String {
-    crate::domain::bundle::Digest::of(format!("{template}\n{image_id}").as_bytes()).as_str()[..16]
-        .to_owned()
+    crate::domain::bundle::Digest::of(format!("{template}\n{image_id}").as_bytes()).as_str()[..16].to_owned()
 }
 
 /// What `ensure` is asked: one service with everything resolved.
@@ -372,11 +371,7 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// `ImageNotFound`, `ImageDenied`, `RegistryUnreachable`, `BuildFailed`, `NoNetworkLeft`, `NameTaken`, and the
     /// transient ones.
-    async fn prepare(
-        &self,
-        request: &PrepareRequest,
-        progress: &dyn Progress,
-    ) -> EngineResult<Resolution>;
+    async fn prepare(&self, request: &PrepareRequest, progress: &dyn Progress) -> EngineResult<Resolution>;
 
     /// Makes the service's wanted replicas exist and run, by the slots' derived names. What runs already with the
     /// same hash is kept. Where the service must be replaced stop-first ([`Service::stop_first_because`]), replicas of
@@ -426,10 +421,7 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unreachable`.
-    async fn watch(
-        &self,
-        cursor: &Cursor,
-    ) -> EngineResult<BoxStream<'static, EngineResult<EngineEvent>>>;
+    async fn watch(&self, cursor: &Cursor) -> EngineResult<BoxStream<'static, EngineResult<EngineEvent>>>;
 
     /// A slot's output in batches, oldest first.
     ///

@@ -29,12 +29,7 @@ pub struct Entry<'a> {
 }
 
 /// Appends an entry in the caller's transaction.
-pub fn append(
-    connection: &Connection,
-    key: &JournalKey,
-    entry: &Entry<'_>,
-    now: Timestamp,
-) -> Result<()> {
+pub fn append(connection: &Connection, key: &JournalKey, entry: &Entry<'_>, now: Timestamp) -> Result<()> {
     let (last, previous) = head(connection)?;
     let event = AuditEvent {
         sequence: last + 1,
@@ -66,8 +61,8 @@ pub fn append(
 
 /// The newest entry's number and hash; 0 and nothing when the journal is empty.
 pub fn head(connection: &Connection) -> Result<(i64, Vec<u8>)> {
-    let mut statement = connection
-        .prepare_cached("SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1")?;
     Ok(statement
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?

@@ -23,11 +23,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Bundle> {
 }
 
 /// One bundle; the caller was let through to its project.
-pub fn find(
-    connection: &Connection,
-    project: &ProjectKey,
-    version: &Version,
-) -> Result<Option<Bundle>> {
+pub fn find(connection: &Connection, project: &ProjectKey, version: &Version) -> Result<Option<Bundle>> {
     let mut statement =
         connection.prepare_cached("SELECT * FROM bundle WHERE project = ?1 AND version = ?2")?;
     Ok(statement
@@ -116,11 +112,7 @@ pub fn digest_in_use(connection: &Connection, digest: &Digest) -> Result<bool> {
 }
 
 /// Ids of the deployments that want the bundle or may roll back to it.
-pub fn used_by(
-    connection: &Connection,
-    project: &ProjectKey,
-    version: &Version,
-) -> Result<Vec<String>> {
+pub fn used_by(connection: &Connection, project: &ProjectKey, version: &Version) -> Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
         "SELECT id FROM deployment WHERE project = ?1 AND version = ?2
          UNION

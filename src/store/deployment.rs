@@ -66,8 +66,7 @@ fn with_right(
     subject: &Subject,
 ) -> Result<Unchecked<Deployment>> {
     let on_project = project::held(connection, &deployment.project, &subject.groups)?;
-    let on_infrastructure =
-        infrastructure::held(connection, &deployment.infrastructure, &subject.groups)?;
+    let on_infrastructure = infrastructure::held(connection, &deployment.infrastructure, &subject.groups)?;
     Ok(Unchecked::new(
         deployment,
         DeploymentRight::from_parts(on_project, on_infrastructure),
@@ -115,15 +114,9 @@ pub fn save(connection: &Connection, deployment: &Deployment, wanted: &Digest) -
 
 /// Notes what the settings give now, when something else than a save changed that (a policy): a plan's digest, or the
 /// words of the refusal.
-pub fn set_wanted(
-    connection: &Connection,
-    id: &DeploymentId,
-    wanted: Result<&Digest, &str>,
-) -> Result<()> {
+pub fn set_wanted(connection: &Connection, id: &DeploymentId, wanted: Result<&Digest, &str>) -> Result<()> {
     connection
-        .prepare_cached(
-            "UPDATE deployment SET wanted_digest = ?2, wanted_refusal = ?3 WHERE id = ?1",
-        )?
+        .prepare_cached("UPDATE deployment SET wanted_digest = ?2, wanted_refusal = ?3 WHERE id = ?1")?
         .execute((id.as_str(), wanted.ok().map(Digest::as_str), wanted.err()))?;
     Ok(())
 }
@@ -135,9 +128,7 @@ pub fn set_running(
     running: Option<(u32, &Digest)>,
 ) -> Result<()> {
     connection
-        .prepare_cached(
-            "UPDATE deployment SET running_update = ?2, running_digest = ?3 WHERE id = ?1",
-        )?
+        .prepare_cached("UPDATE deployment SET running_update = ?2, running_digest = ?3 WHERE id = ?1")?
         .execute((
             id.as_str(),
             running.map(|(number, _)| number),
@@ -178,13 +169,9 @@ pub fn delete(connection: &Connection, id: &DeploymentId) -> Result<()> {
 }
 
 /// Ids of the deployments on an infrastructure, or with `None` all: for reconcilers.
-pub fn ids(
-    connection: &Connection,
-    infrastructure: Option<&InfrastructureId>,
-) -> Result<Vec<DeploymentId>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id FROM deployment WHERE ?1 IS NULL OR infrastructure = ?1 ORDER BY id",
-    )?;
+pub fn ids(connection: &Connection, infrastructure: Option<&InfrastructureId>) -> Result<Vec<DeploymentId>> {
+    let mut statement = connection
+        .prepare_cached("SELECT id FROM deployment WHERE ?1 IS NULL OR infrastructure = ?1 ORDER BY id")?;
     let rows = statement.query_map([infrastructure.map(InfrastructureId::as_str)], |row| {
         row.parsed("id")
     })?;
@@ -193,15 +180,7 @@ pub fn ids(
 
 /// What a list is sorted by; the id breaks ties.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    utoipa::ToSchema,
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Sort {
@@ -277,12 +256,10 @@ fn read_state(row: &Row<'_>) -> rusqlite::Result<State> {
     })
 }
 
-const COLUMNS: &str =
-    "d.*, i.stage AS stage, s.health AS s_health, s.sync AS s_sync, s.ready AS s_ready,
+const COLUMNS: &str = "d.*, i.stage AS stage, s.health AS s_health, s.sync AS s_sync, s.ready AS s_ready,
     s.wanted AS s_wanted, s.messages AS s_messages, s.changed_at AS s_changed_at";
 
-const VISIBLE: &str =
-    "(:admin OR (EXISTS (SELECT 1 FROM project_grant g WHERE g.project = d.project
+const VISIBLE: &str = "(:admin OR (EXISTS (SELECT 1 FROM project_grant g WHERE g.project = d.project
         AND g.grp IN (SELECT value FROM json_each(:groups)))
     AND EXISTS (SELECT 1 FROM infrastructure_grant g WHERE g.infrastructure = d.infrastructure
         AND g.grp IN (SELECT value FROM json_each(:groups)))))";
@@ -392,10 +369,7 @@ fn list_sql(filter: &Filter, paged: bool) -> String {
         "d.infrastructure = :infrastructure",
     );
     also(filter.stage.is_some(), "i.stage = :stage");
-    also(
-        filter.health.is_some(),
-        "coalesce(s.health, 'UNKNOWN') = :health",
-    );
+    also(filter.health.is_some(), "coalesce(s.health, 'UNKNOWN') = :health");
     also(
         filter.attention,
         "s.health IN ('ERROR', 'OUT_OF_SYNC', 'UNHEALTHY', 'WARNING')",
@@ -541,9 +515,7 @@ pub fn reserve_ports(
                     deployment.infrastructure
                 ),
             )
-            .hint(
-                "Choose another port, or leave the host port out so that a free one is chosen.",
-            ));
+            .hint("Choose another port, or leave the host port out so that a free one is chosen."));
         }
         connection
             .prepare_cached(

@@ -16,9 +16,8 @@ pub fn replay(
     key: &str,
     fingerprint: &str,
 ) -> Result<Option<String>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT fingerprint, object FROM idempotency WHERE subject = ?1 AND key = ?2",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT fingerprint, object FROM idempotency WHERE subject = ?1 AND key = ?2")?;
     let found: Option<(String, String)> = statement
         .query_row([subject, key], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
@@ -43,7 +42,9 @@ pub fn remember(
     now: Timestamp,
 ) -> Result<()> {
     connection
-        .prepare_cached("INSERT INTO idempotency (subject, key, fingerprint, object, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT INTO idempotency (subject, key, fingerprint, object, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
         .execute((subject, key, fingerprint, object, millis(now)))?;
     Ok(())
 }

@@ -47,8 +47,7 @@ pub fn held(
         "SELECT max(held) FROM infrastructure_grant
           WHERE infrastructure = ?1 AND grp IN (SELECT value FROM json_each(?2))",
     )?;
-    let rank: Option<u8> =
-        statement.query_row([id.as_str(), &row::groups(groups)], |row| row.get(0))?;
+    let rank: Option<u8> = statement.query_row([id.as_str(), &row::groups(groups)], |row| row.get(0))?;
     Ok(rank.and_then(InfrastructureRight::from_rank))
 }
 
@@ -65,8 +64,7 @@ pub fn list(
                   WHERE g.infrastructure = i.id AND g.grp IN (SELECT value FROM json_each(:groups)))
           ORDER BY s.position, i.id",
     )?;
-    let parameters =
-        named_params! { ":admin": subject.is_admin, ":groups": row::groups(&subject.groups) };
+    let parameters = named_params! { ":admin": subject.is_admin, ":groups": row::groups(&subject.groups) };
     let rows = statement.query_map(parameters, |row| {
         let held: Option<u8> = row.get("held")?;
         let held = if subject.is_admin {
@@ -152,9 +150,7 @@ pub fn grant(
             )?
             .execute((id.as_str(), group.as_str(), right.rank()))?,
         None => connection
-            .prepare_cached(
-                "DELETE FROM infrastructure_grant WHERE infrastructure = ?1 AND grp = ?2",
-            )?
+            .prepare_cached("DELETE FROM infrastructure_grant WHERE infrastructure = ?1 AND grp = ?2")?
             .execute((id.as_str(), group.as_str()))?,
     };
     Ok(())

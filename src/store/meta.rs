@@ -13,7 +13,9 @@ pub fn get(connection: &Connection, key: &str) -> Result<Option<String>> {
 /// Sets `key`.
 pub fn set(connection: &Connection, key: &str, value: &str) -> Result<()> {
     connection
-        .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+        )?
         .execute([key, value])?;
     Ok(())
 }

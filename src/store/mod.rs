@@ -85,8 +85,7 @@ impl Store {
         let readers = (0..READERS)
             .map(|_| open_reader(dir))
             .collect::<Result<Vec<_>>>()?;
-        let (main, _) =
-            Writer::start(main, bus.clone(), "slipway-writer").map_err(Error::internal)?;
+        let (main, _) = Writer::start(main, bus.clone(), "slipway-writer").map_err(Error::internal)?;
         let (observed, _) =
             Writer::start(observed, bus.clone(), "slipway-observer").map_err(Error::internal)?;
         let turns = Semaphore::new(READERS);
@@ -162,20 +161,13 @@ impl Store {
 
 impl Inner {
     fn take_reader(&self) -> Result<Connection> {
-        let free = self
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let free = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         // A reader whose work panicked is gone: another takes its place.
         free.map_or_else(|| open_reader(&self.dir), Ok)
     }
 }
 
-fn in_snapshot<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T>,
-) -> Result<T> {
+fn in_snapshot<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
     connection.execute_batch("BEGIN")?;
     let result = work(connection);
     connection.execute_batch("COMMIT")?;
@@ -217,10 +209,7 @@ fn open_reader(dir: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(dir.join("slipway.db"), flags)?;
     prepare(&connection)?;
     let observed = dir.join("observed.db");
-    connection.execute(
-        "ATTACH DATABASE ?1 AS observed",
-        [observed.to_string_lossy()],
-    )?;
+    connection.execute("ATTACH DATABASE ?1 AS observed", [observed.to_string_lossy()])?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }

@@ -57,10 +57,7 @@ pub fn clear_slots(connection: &Connection, infrastructure: &InfrastructureId) -
 }
 
 /// The replicas of a deployment, as they were written.
-pub fn slots<T: DeserializeOwned>(
-    connection: &Connection,
-    deployment: &DeploymentId,
-) -> Result<Vec<T>> {
+pub fn slots<T: DeserializeOwned>(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<T>> {
     let mut statement = connection.prepare_cached(
         "SELECT state FROM observed.slot WHERE deployment = ?1 ORDER BY service, engine_id",
     )?;
@@ -144,12 +141,10 @@ fn read_engine(row: &Row<'_>) -> rusqlite::Result<EngineState> {
 }
 
 /// Whether an engine answered when it was last asked; `None` before that.
-pub fn engine(
-    connection: &Connection,
-    infrastructure: &InfrastructureId,
-) -> Result<Option<EngineState>> {
-    let mut statement = connection
-        .prepare_cached("SELECT reachable, message, report, at FROM observed.engine_state WHERE infrastructure = ?1")?;
+pub fn engine(connection: &Connection, infrastructure: &InfrastructureId) -> Result<Option<EngineState>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT reachable, message, report, at FROM observed.engine_state WHERE infrastructure = ?1",
+    )?;
     Ok(statement
         .query_row([infrastructure.as_str()], read_engine)
         .optional()?)
@@ -198,11 +193,7 @@ pub fn add_event(
 }
 
 /// A deployment's last events, newest first.
-pub fn events(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    limit: u32,
-) -> Result<Vec<EngineNote>> {
+pub fn events(connection: &Connection, deployment: &DeploymentId, limit: u32) -> Result<Vec<EngineNote>> {
     let mut statement = connection.prepare_cached(
         "SELECT service, slot, what, detail, at FROM observed.engine_event WHERE deployment = ?1 ORDER BY seq DESC LIMIT ?2",
     )?;

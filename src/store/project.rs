@@ -36,16 +36,11 @@ pub fn find(
 }
 
 /// The highest right that any of `groups` holds.
-pub fn held(
-    connection: &Connection,
-    key: &ProjectKey,
-    groups: &Groups,
-) -> Result<Option<ProjectRight>> {
+pub fn held(connection: &Connection, key: &ProjectKey, groups: &Groups) -> Result<Option<ProjectRight>> {
     let mut statement = connection.prepare_cached(
         "SELECT max(held) FROM project_grant WHERE project = ?1 AND grp IN (SELECT value FROM json_each(?2))",
     )?;
-    let rank: Option<u8> =
-        statement.query_row([key.as_str(), &row::groups(groups)], |row| row.get(0))?;
+    let rank: Option<u8> = statement.query_row([key.as_str(), &row::groups(groups)], |row| row.get(0))?;
     Ok(rank.and_then(ProjectRight::from_rank))
 }
 
@@ -132,8 +127,8 @@ pub fn delete(connection: &Connection, key: &ProjectKey) -> Result<()> {
 
 /// The grants on a project, by group.
 pub fn grants(connection: &Connection, key: &ProjectKey) -> Result<Vec<(GroupName, ProjectRight)>> {
-    let mut statement = connection
-        .prepare_cached("SELECT grp, held FROM project_grant WHERE project = ?1 ORDER BY grp")?;
+    let mut statement =
+        connection.prepare_cached("SELECT grp, held FROM project_grant WHERE project = ?1 ORDER BY grp")?;
     let rows = statement.query_map([key.as_str()], |row| {
         Ok((
             row.parsed("grp")?,

@@ -76,11 +76,7 @@ impl Columns for Row<'_> {
 }
 
 fn broken(column: &str, text: &str) -> SqlError {
-    SqlError::FromSqlConversionFailure(
-        0,
-        Type::Text,
-        format!("column {column} holds {text:?}").into(),
-    )
+    SqlError::FromSqlConversionFailure(0, Type::Text, format!("column {column} holds {text:?}").into())
 }
 
 fn moment(millis: i64) -> Timestamp {

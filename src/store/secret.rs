@@ -10,9 +10,8 @@ use crate::store::row::{Columns as _, millis};
 
 /// Names and versions, which may be shown.
 pub fn list(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<SecretInfo>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT name, version, updated_at FROM secret WHERE deployment = ?1 ORDER BY name",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT name, version, updated_at FROM secret WHERE deployment = ?1 ORDER BY name")?;
     let rows = statement.query_map([deployment.as_str()], |row| {
         Ok(SecretInfo {
             name: row.parsed("name")?,
@@ -24,12 +23,9 @@ pub fn list(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<Se
 }
 
 /// Every sealed value of a deployment with its name and version.
-pub fn sealed(
-    connection: &Connection,
-    deployment: &DeploymentId,
-) -> Result<Vec<(SecretName, u32, Vec<u8>)>> {
-    let mut statement = connection
-        .prepare_cached("SELECT name, version, sealed FROM secret WHERE deployment = ?1")?;
+pub fn sealed(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<(SecretName, u32, Vec<u8>)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, version, sealed FROM secret WHERE deployment = ?1")?;
     let rows = statement.query_map([deployment.as_str()], |row| {
         Ok((row.parsed("name")?, row.get("version")?, row.get("sealed")?))
     })?;
@@ -38,13 +34,9 @@ pub fn sealed(
 
 /// The version that the next value of `name` gets. Versions go on counting after a removal within a deployment's
 /// life, because the removed row's version is kept in `meta` by nobody: a new secret simply starts at 1.
-pub fn next_version(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    name: &SecretName,
-) -> Result<u32> {
-    let mut statement = connection
-        .prepare_cached("SELECT version FROM secret WHERE deployment = ?1 AND name = ?2")?;
+pub fn next_version(connection: &Connection, deployment: &DeploymentId, name: &SecretName) -> Result<u32> {
+    let mut statement =
+        connection.prepare_cached("SELECT version FROM secret WHERE deployment = ?1 AND name = ?2")?;
     let version: Option<u32> = statement
         .query_row([deployment.as_str(), name.as_str()], |row| row.get(0))
         .optional()?;

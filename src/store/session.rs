@@ -30,8 +30,8 @@ pub fn find(connection: &Connection, id: &Digest) -> Result<Option<Session>> {
 
 /// A user's sessions, newest first.
 pub fn list(connection: &Connection, user: Uuid) -> Result<Vec<Session>> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM session WHERE user = ?1 ORDER BY created_at DESC")?;
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM session WHERE user = ?1 ORDER BY created_at DESC")?;
     let rows = statement.query_map([user.to_string()], read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -128,9 +128,8 @@ pub fn put_flow(connection: &Connection, state: &Digest, flow: &LoginFlow) -> Re
 
 /// Takes a login out: it works once.
 pub fn take_flow(connection: &Connection, state: &Digest) -> Result<Option<LoginFlow>> {
-    let mut statement = connection.prepare_cached(
-        "DELETE FROM login_flow WHERE state = ?1 RETURNING sealed, return_to, expires_at",
-    )?;
+    let mut statement = connection
+        .prepare_cached("DELETE FROM login_flow WHERE state = ?1 RETURNING sealed, return_to, expires_at")?;
     let flow = statement.query_row([state.as_str()], |row| {
         Ok(LoginFlow {
             sealed: row.get("sealed")?,
@@ -150,7 +149,9 @@ pub fn put_token(
     end: Timestamp,
 ) -> Result<()> {
     connection
-        .prepare_cached("INSERT INTO one_time_token (hash, purpose, subject, expires_at) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT INTO one_time_token (hash, purpose, subject, expires_at) VALUES (?1, ?2, ?3, ?4)",
+        )?
         .execute((hash.as_str(), purpose, subject, millis(end)))?;
     Ok(())
 }
@@ -171,12 +172,7 @@ pub fn take_token(
 }
 
 /// Whether a live one-time token of that purpose exists under this hash.
-pub fn token_is_live(
-    connection: &Connection,
-    hash: &Digest,
-    purpose: &str,
-    now: Timestamp,
-) -> Result<bool> {
+pub fn token_is_live(connection: &Connection, hash: &Digest, purpose: &str, now: Timestamp) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM one_time_token WHERE hash = ?1 AND purpose = ?2 AND expires_at > ?3)",
     )?;

@@ -9,8 +9,7 @@ use crate::store::row::Columns as _;
 
 /// All stages in their order.
 pub fn list(connection: &Connection) -> Result<Vec<Stage>> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, description FROM stage ORDER BY position")?;
+    let mut statement = connection.prepare_cached("SELECT id, description FROM stage ORDER BY position")?;
     let rows = statement.query_map([], |row| {
         Ok(Stage {
             id: row.parsed("id")?,
@@ -22,8 +21,7 @@ pub fn list(connection: &Connection) -> Result<Vec<Stage>> {
 
 /// The stage of that id, whatever its case.
 pub fn find(connection: &Connection, id: &StageId) -> Result<Option<Stage>> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, description FROM stage WHERE id = ?1")?;
+    let mut statement = connection.prepare_cached("SELECT id, description FROM stage WHERE id = ?1")?;
     let stage = statement.query_row([id.as_str()], |row| {
         Ok(Stage {
             id: row.parsed("id")?,

@@ -50,9 +50,7 @@ fn read_state(row: &Row<'_>) -> rusqlite::Result<UpdateState> {
             let outcome = match row.get::<_, String>("outcome")?.as_str() {
                 "succeeded" => Outcome::Succeeded,
                 "cancelled" => Outcome::Cancelled {
-                    by: row
-                        .get::<_, Option<String>>("cancelled_by")?
-                        .unwrap_or_default(),
+                    by: row.get::<_, Option<String>>("cancelled_by")?.unwrap_or_default(),
                 },
                 _ => Outcome::Failed {
                     failure: row.json("failure")?,
@@ -70,13 +68,8 @@ fn read_state(row: &Row<'_>) -> rusqlite::Result<UpdateState> {
 }
 
 /// One update.
-pub fn find(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    number: u32,
-) -> Result<Option<Update>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND number = ?2");
+pub fn find(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Option<Update>> {
+    let sql = format!("SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND number = ?2");
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement
         .query_row((deployment.as_str(), number), read)
@@ -94,10 +87,7 @@ pub fn list(
         "SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(
-        (deployment.as_str(), before.unwrap_or(u32::MAX), limit),
-        read,
-    )?;
+    let rows = statement.query_map((deployment.as_str(), before.unwrap_or(u32::MAX), limit), read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -107,9 +97,7 @@ pub fn last_ended(connection: &Connection, deployment: &DeploymentId) -> Result<
         "SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND state = 'ended' ORDER BY number DESC LIMIT 1"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement
-        .query_row([deployment.as_str()], read)
-        .optional()?)
+    Ok(statement.query_row([deployment.as_str()], read).optional()?)
 }
 
 /// The update of a deployment that is queued or running, oldest first.
@@ -146,14 +134,11 @@ pub fn next_due(connection: &Connection, now: Timestamp) -> Result<Option<i64>> 
 }
 
 /// Queues an update under the deployment's next number, which it answers. `update.number` is ignored.
-pub fn enqueue(
-    connection: &Connection,
-    update: &Update,
-    plan: &Plan,
-    diff: &[Change],
-) -> Result<u32> {
+pub fn enqueue(connection: &Connection, update: &Update, plan: &Plan, diff: &[Change]) -> Result<u32> {
     let number: u32 = connection
-        .prepare_cached("UPDATE deployment SET last_update = last_update + 1 WHERE id = ?1 RETURNING last_update")?
+        .prepare_cached(
+            "UPDATE deployment SET last_update = last_update + 1 WHERE id = ?1 RETURNING last_update",
+        )?
         .query_row([update.deployment.as_str()], |row| row.get(0))?;
     connection
         .prepare_cached(
@@ -214,36 +199,24 @@ pub fn postpone(
     at: Timestamp,
 ) -> Result<()> {
     connection
-        .prepare_cached(
-            "UPDATE deployment_update SET not_before = ?3 WHERE deployment = ?1 AND number = ?2",
-        )?
+        .prepare_cached("UPDATE deployment_update SET not_before = ?3 WHERE deployment = ?1 AND number = ?2")?
         .execute((deployment.as_str(), number, millis(at)))?;
     Ok(())
 }
 
 /// The frozen plan of an update.
-pub fn plan(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    number: u32,
-) -> Result<Option<Plan>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT plan FROM deployment_update WHERE deployment = ?1 AND number = ?2",
-    )?;
+pub fn plan(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Option<Plan>> {
+    let mut statement = connection
+        .prepare_cached("SELECT plan FROM deployment_update WHERE deployment = ?1 AND number = ?2")?;
     Ok(statement
         .query_row((deployment.as_str(), number), |row| row.json("plan"))
         .optional()?)
 }
 
 /// What an update changed, as it was shown.
-pub fn diff(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    number: u32,
-) -> Result<Vec<Change>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT diff FROM deployment_update WHERE deployment = ?1 AND number = ?2",
-    )?;
+pub fn diff(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Vec<Change>> {
+    let mut statement = connection
+        .prepare_cached("SELECT diff FROM deployment_update WHERE deployment = ?1 AND number = ?2")?;
     Ok(statement
         .query_row((deployment.as_str(), number), |row| row.json("diff"))
         .optional()?
@@ -251,14 +224,9 @@ pub fn diff(
 }
 
 /// What preparing found out, as the engine's own JSON; `None` before that.
-pub fn resolution(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    number: u32,
-) -> Result<Option<String>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT resolution FROM deployment_update WHERE deployment = ?1 AND number = ?2",
-    )?;
+pub fn resolution(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Option<String>> {
+    let mut statement = connection
+        .prepare_cached("SELECT resolution FROM deployment_update WHERE deployment = ?1 AND number = ?2")?;
     Ok(statement
         .query_row((deployment.as_str(), number), |row| row.get(0))
         .optional()?
@@ -273,9 +241,7 @@ pub fn set_resolution(
     resolution: &str,
 ) -> Result<()> {
     connection
-        .prepare_cached(
-            "UPDATE deployment_update SET resolution = ?3 WHERE deployment = ?1 AND number = ?2",
-        )?
+        .prepare_cached("UPDATE deployment_update SET resolution = ?3 WHERE deployment = ?1 AND number = ?2")?
         .execute((deployment.as_str(), number, resolution))?;
     Ok(())
 }
@@ -302,13 +268,9 @@ pub fn put_step(
 }
 
 /// The steps that an update has begun, in order.
-pub fn steps(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    number: u32,
-) -> Result<Vec<StepRecord>> {
-    let mut statement = connection
-        .prepare_cached("SELECT * FROM update_step WHERE deployment = ?1 AND number = ?2")?;
+pub fn steps(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Vec<StepRecord>> {
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM update_step WHERE deployment = ?1 AND number = ?2")?;
     let rows = statement.query_map((deployment.as_str(), number), |row| {
         let step: String = row.get("step")?;
         Ok(StepRecord {
@@ -337,14 +299,7 @@ pub fn append_log(
                  ?3, ?4, ?5, ?6)",
     )?;
     for (at, step, error, text) in lines {
-        statement.execute((
-            deployment.as_str(),
-            number,
-            millis(*at),
-            step.word(),
-            error,
-            text,
-        ))?;
+        statement.execute((deployment.as_str(), number, millis(*at), step.word(), error, text))?;
     }
     Ok(())
 }

@@ -31,15 +31,13 @@ pub fn find(connection: &Connection, id: Uuid) -> Result<Option<User>> {
 
 /// By issuer and subject.
 pub fn find_subject(connection: &Connection, issuer: &str, subject: &str) -> Result<Option<User>> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM user WHERE issuer = ?1 AND subject = ?2")?;
+    let mut statement = connection.prepare_cached("SELECT * FROM user WHERE issuer = ?1 AND subject = ?2")?;
     Ok(statement.query_row([issuer, subject], read).optional()?)
 }
 
 /// The password hash of a local user.
 pub fn password_hash(connection: &Connection, id: Uuid) -> Result<Option<String>> {
-    let mut statement =
-        connection.prepare_cached("SELECT password_hash FROM user WHERE id = ?1")?;
+    let mut statement = connection.prepare_cached("SELECT password_hash FROM user WHERE id = ?1")?;
     Ok(statement
         .query_row([id.to_string()], |row| row.get(0))
         .optional()?
@@ -56,8 +54,7 @@ pub fn set_password_hash(connection: &Connection, id: Uuid, hash: Option<&str>) 
 
 /// All users by name, for administrators.
 pub fn list(connection: &Connection, after: Option<&str>, limit: u32) -> Result<Vec<User>> {
-    let mut statement =
-        connection.prepare_cached("SELECT * FROM user WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut statement = connection.prepare_cached("SELECT * FROM user WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let rows = statement.query_map((after.unwrap_or(""), limit), read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
