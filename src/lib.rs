@@ -1,5 +1,6 @@
 //! Slipway: a self-hosted deployer for data projects. `ARCHITECTURE.md` has the map.
 
+pub mod app;
 pub mod bus;
 pub mod domain;
 pub mod engine;

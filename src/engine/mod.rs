@@ -5,6 +5,7 @@
 //! instance's labels. Order (`depends_on`) is the reconciler's, not the engine's.
 
 pub mod fake;
+pub mod registry;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -65,6 +65,7 @@ CREATE TABLE deployment_update (
     number INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'ended')),
     step TEXT, outcome TEXT, failure TEXT, cancelled_by TEXT,
     version TEXT NOT NULL, plan TEXT NOT NULL, plan_digest TEXT NOT NULL, diff TEXT NOT NULL, resolution TEXT,
+    settings TEXT,
     requester TEXT NOT NULL, origin TEXT NOT NULL, reason TEXT, rolls_back_to INTEGER,
     created_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER,
     cancel_requested_by TEXT, switched INTEGER NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,

@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use crate::domain::Result;
 use crate::domain::bundle::Digest;
 use crate::domain::clock::Timestamp;
+use crate::domain::deployment::Settings;
 use crate::domain::name::DeploymentId;
 use crate::domain::plan::{Change, Plan};
 use crate::domain::update::{LogLine, Outcome, Step, StepRecord, StepState, Update, UpdateState};
@@ -221,6 +222,29 @@ pub fn diff(connection: &Connection, deployment: &DeploymentId, number: u32) -> 
         .query_row((deployment.as_str(), number), |row| row.json("diff"))
         .optional()?
         .unwrap_or_default())
+}
+
+/// Keeps the settings that an update was asked for with: what rolling back to it restores.
+pub fn set_settings(
+    connection: &Connection,
+    deployment: &DeploymentId,
+    number: u32,
+    settings: &Settings,
+) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE deployment_update SET settings = ?3 WHERE deployment = ?1 AND number = ?2")?
+        .execute((deployment.as_str(), number, row::json(settings)))?;
+    Ok(())
+}
+
+/// The settings that an update was asked for with.
+pub fn settings(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Option<Settings>> {
+    let mut statement = connection
+        .prepare_cached("SELECT settings FROM deployment_update WHERE deployment = ?1 AND number = ?2")?;
+    Ok(statement
+        .query_row((deployment.as_str(), number), |row| row.json_opt("settings"))
+        .optional()?
+        .flatten())
 }
 
 /// What preparing found out, as the engine's own JSON; `None` before that.

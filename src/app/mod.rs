@@ -1,0 +1,194 @@
+//! Use cases, one file a noun: authorize, validate, store, journal, wake.
+//!
+//! A use case writes intent and returns; reconcilers change the world later. Everything that one request changes
+//! (rows, journal, queue) commits together. No rule lives here that `domain` could hold.
+
+pub mod api_key;
+pub mod audit;
+pub mod deployment;
+pub mod infrastructure;
+pub mod project;
+pub mod stage;
+pub mod update;
+pub mod user;
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::domain::access::{Authorized, Caller, SubjectKind};
+use crate::domain::clock::{SharedClock, Timestamp};
+use crate::domain::group::Groups;
+use crate::domain::secret::Sealer;
+use crate::domain::{Error, Result};
+use crate::engine::registry::Engines;
+use crate::store::audit::{Entry, JournalKey};
+use crate::store::{Store, Tx};
+
+/// What every use case works with.
+#[derive(Clone)]
+pub struct App {
+    pub store: Store,
+    pub clock: SharedClock,
+    pub keys: Arc<dyn Sealer>,
+    pub journal_key: JournalKey,
+    pub engines: Arc<Engines>,
+    pub rules: Arc<Rules>,
+}
+
+/// What the configuration decides for use cases.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// Members may do all.
+    pub admin_groups: Groups,
+    /// Who may make projects; empty: everyone signed in.
+    pub project_makers: Groups,
+}
+
+impl App {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Writes one line of the journal inside a transaction.
+    fn journal(
+        &self,
+        tx: &Tx<'_>,
+        caller: &Caller,
+        action: &str,
+        object: (&str, &str),
+        note: Note<'_>,
+    ) -> Result<()> {
+        let entry = Entry {
+            caller,
+            action,
+            noun: object.0,
+            object: object.1,
+            reason: note.reason,
+            detail: note.detail,
+        };
+        crate::store::audit::append(tx, &self.journal_key, &entry, self.now())
+    }
+}
+
+/// The why and what of a journal entry.
+#[derive(Debug, Default)]
+struct Note<'a> {
+    reason: Option<&'a str>,
+    detail: Value,
+}
+
+impl Note<'_> {
+    fn detail(detail: Value) -> Self {
+        Self { reason: None, detail }
+    }
+}
+
+/// A request that may come twice: the key that its sender chose, and what the request says.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    pub key: String,
+    /// Digest over method, path and body.
+    pub fingerprint: String,
+}
+
+/// What an earlier request with the same key made, if there was one.
+fn replayed(tx: &Connection, caller: &Caller, idempotency: Option<&Idempotency>) -> Result<Option<String>> {
+    let Some(idempotency) = idempotency else {
+        return Ok(None);
+    };
+    crate::store::idempotency::replay(
+        tx,
+        &subject_key(caller),
+        &idempotency.key,
+        &idempotency.fingerprint,
+    )
+}
+
+/// Remembers what this request made.
+fn remember(
+    tx: &Connection,
+    caller: &Caller,
+    idempotency: Option<&Idempotency>,
+    object: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let Some(idempotency) = idempotency else {
+        return Ok(());
+    };
+    let subject = subject_key(caller);
+    crate::store::idempotency::remember(
+        tx,
+        &subject,
+        &idempotency.key,
+        &idempotency.fingerprint,
+        object,
+        now,
+    )
+}
+
+fn subject_key(caller: &Caller) -> String {
+    match caller.subject.kind {
+        SubjectKind::User(id) => format!("user:{id}"),
+        SubjectKind::ApiKey(id) => format!("key:{id}"),
+        SubjectKind::System => "system".to_owned(),
+    }
+}
+
+/// Refuses a save whose caller read an older revision. `None`: the caller does not mind.
+fn expect_revision(noun: &str, id: &str, actual: u32, expected: Option<u32>) -> Result<()> {
+    match expected {
+        Some(expected) if expected != actual => Err(Error::new(
+            crate::domain::Kind::Stale,
+            "changed_meanwhile",
+            format!("{noun} {id} was changed by somebody else since you read it (revision {actual}, yours is {expected})"),
+        )
+        .hint("Read it again, lay your change over it, and save once more.")),
+        _ => Ok(()),
+    }
+}
+
+/// Loads and authorizes: the three guarded nouns.
+mod load {
+    use super::{Authorized, Connection, Error, Result};
+    use crate::domain::access::{InfrastructureRight, ProjectRight, Subject};
+    use crate::domain::deployment::{Deployment, DeploymentRight};
+    use crate::domain::infrastructure::Infrastructure;
+    use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
+    use crate::domain::project::Project;
+    use crate::store;
+
+    pub fn project(
+        db: &Connection,
+        key: &ProjectKey,
+        who: &Subject,
+        needed: ProjectRight,
+    ) -> Result<Authorized<Project>> {
+        let found = store::project::find(db, key, who)?.ok_or_else(|| Error::not_found("project", key))?;
+        found.authorize(who, needed)
+    }
+
+    pub fn infrastructure(
+        db: &Connection,
+        id: &InfrastructureId,
+        who: &Subject,
+        needed: InfrastructureRight,
+    ) -> Result<Authorized<Infrastructure>> {
+        let found = store::infrastructure::find(db, id, who)?
+            .ok_or_else(|| Error::not_found("infrastructure", id))?;
+        found.authorize(who, needed)
+    }
+
+    pub fn deployment(
+        db: &Connection,
+        id: &DeploymentId,
+        who: &Subject,
+        needed: DeploymentRight,
+    ) -> Result<Authorized<Deployment>> {
+        let found =
+            store::deployment::find(db, id, who)?.ok_or_else(|| Error::not_found("deployment", id))?;
+        found.authorize(who, needed)
+    }
+}

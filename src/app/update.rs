@@ -1,0 +1,355 @@
+//! Updates: asked for, watched, cancelled, rolled back. The run itself is the reconciler's.
+
+use serde_json::json;
+
+use super::deployment::{running_plan, wanted_plan};
+use super::{App, Idempotency, Note, load, remember, replayed};
+use crate::bus::Topic;
+use crate::domain::access::{Authorized, Caller};
+use crate::domain::deployment::{Deployment, DeploymentRight};
+use crate::domain::name::DeploymentId;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::plan::{self, Change, Downtime, Plan};
+use crate::domain::update::{LogLine, Outcome, StepRecord, Update, UpdateKind, UpdateState};
+use crate::domain::{Error, Result};
+use crate::store;
+use crate::store::Tx;
+
+/// Queues an update that makes the world match the saved settings (or stops everything when disabled).
+///
+/// # Errors
+/// Without `deploy` on both; `plan_refused`.
+pub async fn start(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    reason: Option<String>,
+    once: Option<Idempotency>,
+) -> Result<Update> {
+    let (app_, caller) = (app.clone(), caller.clone());
+    app.store
+        .write(move |tx| {
+            let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            if let Some(number) = replayed(tx, &caller, once.as_ref())? {
+                return one(tx, &id, number.parse().unwrap_or_default());
+            }
+            let plan = wanted_plan(tx, &held)?;
+            let kind = if held.enabled {
+                UpdateKind::Update
+            } else {
+                UpdateKind::Stop
+            };
+            let update = enqueue(
+                &app_,
+                tx,
+                &caller,
+                &held,
+                &plan,
+                Request {
+                    kind,
+                    reason,
+                    rolls_back_to: None,
+                },
+            )?;
+            remember(tx, &caller, once.as_ref(), &update.number.to_string(), app_.now())?;
+            Ok(update)
+        })
+        .await
+}
+
+/// Disables a deployment and queues the update that stops it: one action.
+///
+/// # Errors
+/// Without `deploy` on both.
+pub async fn stop(app: &App, caller: &Caller, id: DeploymentId, reason: Option<String>) -> Result<Update> {
+    set_enabled(app, caller, id, false, reason).await
+}
+
+/// Enables a stopped deployment and queues the update that starts it: one action.
+///
+/// # Errors
+/// Without `deploy` on both; `plan_refused`.
+pub async fn resume(app: &App, caller: &Caller, id: DeploymentId, reason: Option<String>) -> Result<Update> {
+    set_enabled(app, caller, id, true, reason).await
+}
+
+async fn set_enabled(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    enabled: bool,
+    reason: Option<String>,
+) -> Result<Update> {
+    let (app_, caller) = (app.clone(), caller.clone());
+    app.store
+        .write(move |tx| {
+            let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            let changes = super::deployment::Changes {
+                enabled: Some(enabled),
+                reason: reason.clone(),
+                ..super::deployment::Changes::default()
+            };
+            let deployment = super::deployment::apply(&app_, tx, &caller, held.into_inner(), &changes)?;
+            let held = load::deployment(tx, &deployment.id, &caller.subject, DeploymentRight::Deploy)?;
+            let plan = wanted_plan(tx, &held)?;
+            let kind = if enabled {
+                UpdateKind::Update
+            } else {
+                UpdateKind::Stop
+            };
+            enqueue(
+                &app_,
+                tx,
+                &caller,
+                &held,
+                &plan,
+                Request {
+                    kind,
+                    reason,
+                    rolls_back_to: None,
+                },
+            )
+        })
+        .await
+}
+
+/// Queues an update back to what an earlier one had: bundle, settings and policy of then, secrets of now.
+/// The deployment's settings go back with it, so that it is in sync afterwards.
+///
+/// # Errors
+/// Without `deploy` on both; `not_rollable` for an update that never ended well; `plan_refused` by today's policy.
+pub async fn roll_back(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    to: u32,
+    reason: Option<String>,
+) -> Result<Update> {
+    let (app_, caller) = (app.clone(), caller.clone());
+    app.store
+        .write(move |tx| {
+            let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            let earlier = one(tx, &id, to)?;
+            let settings = store::update::settings(tx, &id, to)?;
+            let (true, Some(settings)) = (rollable(&earlier), settings) else {
+                return Err(Error::conflict(
+                    "not_rollable",
+                    format!("update {to} of {id} never ran to a good end"),
+                )
+                .hint("Choose one that succeeded."));
+            };
+            let changes = super::deployment::Changes {
+                version: Some(earlier.version.clone()),
+                settings: Some(settings),
+                enabled: Some(true),
+                reason: reason.clone(),
+                ..super::deployment::Changes::default()
+            };
+            let deployment = super::deployment::apply(&app_, tx, &caller, held.into_inner(), &changes)?;
+            let held = load::deployment(tx, &deployment.id, &caller.subject, DeploymentRight::Deploy)?;
+            let plan = wanted_plan(tx, &held)?;
+            let request = Request {
+                kind: UpdateKind::RollBack,
+                reason,
+                rolls_back_to: Some(to),
+            };
+            enqueue(&app_, tx, &caller, &held, &plan, request)
+        })
+        .await
+}
+
+/// Whether an update can be rolled back to.
+pub fn rollable(update: &Update) -> bool {
+    matches!(
+        update.state,
+        UpdateState::Ended {
+            outcome: Outcome::Succeeded,
+            ..
+        }
+    ) && update.kind != UpdateKind::Stop
+}
+
+struct Request {
+    kind: UpdateKind,
+    reason: Option<String>,
+    rolls_back_to: Option<u32>,
+}
+
+fn enqueue(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    deployment: &Authorized<Deployment>,
+    plan: &Plan,
+    request: Request,
+) -> Result<Update> {
+    let id = &deployment.id;
+    let diff = plan::diff(running_plan(tx, deployment)?.as_ref(), plan);
+    let update = Update {
+        deployment: id.clone(),
+        number: 0,
+        kind: request.kind,
+        state: UpdateState::Queued,
+        version: plan.version.clone(),
+        plan_digest: plan.digest(),
+        requester: caller.subject.clone(),
+        origin: caller.origin,
+        reason: request.reason,
+        rolls_back_to: request.rolls_back_to,
+        created_at: app.now(),
+        cancel_requested_by: None,
+        switched: false,
+        attempt: 0,
+    };
+    let number = store::update::enqueue(tx, &update, plan, &diff)?;
+    store::update::set_settings(tx, id, number, &deployment.settings)?;
+    let detail = json!({ "number": number, "kind": update.kind, "version": update.version,
+        "plan": update.plan_digest, "changes": diff.len(), "rolls_back_to": update.rolls_back_to });
+    let note = Note {
+        reason: update.reason.as_deref(),
+        detail,
+    };
+    app.journal(tx, caller, "update.requested", ("deployment", id.as_str()), note)?;
+    tx.publish(Topic::Work);
+    tx.publish(Topic::Deployment(id.clone()));
+    tx.publish(Topic::Update(id.clone(), number));
+    Ok(Update { number, ..update })
+}
+
+fn one(db: &rusqlite::Connection, id: &DeploymentId, number: u32) -> Result<Update> {
+    store::update::find(db, id, number)?
+        .ok_or_else(|| Error::not_found("update", format!("{number} of {id}")))
+}
+
+/// What an update would do now, before it is asked for.
+#[derive(Debug)]
+pub struct Preview {
+    pub plan: Plan,
+    pub changes: Vec<Change>,
+    pub downtime: Vec<Downtime>,
+}
+
+/// The plan of the saved settings with its diff against what runs.
+///
+/// # Errors
+/// Without `view`; `plan_refused`.
+pub async fn preview(app: &App, caller: &Caller, id: DeploymentId) -> Result<Preview> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let (plan, running) = (wanted_plan(db, &deployment)?, running_plan(db, &deployment)?);
+            let changes = plan::diff(running.as_ref(), &plan);
+            let downtime = plan.downtime(running.as_ref());
+            Ok(Preview {
+                plan,
+                changes,
+                downtime,
+            })
+        })
+        .await
+}
+
+/// Asks for an update's end before its switch. A queued one ends at once.
+///
+/// # Errors
+/// Without `deploy` on both; `already_switched`; `update_ended`.
+pub async fn cancel(app: &App, caller: &Caller, id: DeploymentId, number: u32) -> Result<Update> {
+    let (app_, caller) = (app.clone(), caller.clone());
+    app.store
+        .write(move |tx| {
+            load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            let by = caller.subject.name.clone();
+            let mut update = one(tx, &id, number)?.request_cancel(&by)?;
+            if update.state == UpdateState::Queued {
+                update = update.end(Outcome::Cancelled { by }, app_.now())?;
+            }
+            store::update::save(tx, &update)?;
+            let detail = json!({ "number": number });
+            app_.journal(
+                tx,
+                &caller,
+                "update.cancelled",
+                ("deployment", id.as_str()),
+                Note::detail(detail),
+            )?;
+            tx.publish(Topic::Work);
+            tx.publish(Topic::Update(id.clone(), number));
+            tx.publish(Topic::Deployment(id));
+            Ok(update)
+        })
+        .await
+}
+
+/// One update.
+pub async fn get(app: &App, caller: &Caller, id: DeploymentId, number: u32) -> Result<Update> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            one(db, &id, number)
+        })
+        .await
+}
+
+/// Everything that an update's page shows, its log apart.
+#[derive(Debug)]
+pub struct Detail {
+    pub deployment: Authorized<Deployment>,
+    pub update: Update,
+    pub steps: Vec<StepRecord>,
+    pub changes: Vec<Change>,
+}
+
+/// One update with its steps and what it changed.
+pub async fn detail(app: &App, caller: &Caller, id: DeploymentId, number: u32) -> Result<Detail> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            Ok(Detail {
+                deployment: load::deployment(db, &id, &subject, DeploymentRight::View)?,
+                update: one(db, &id, number)?,
+                steps: store::update::steps(db, &id, number)?,
+                changes: store::update::diff(db, &id, number)?,
+            })
+        })
+        .await
+}
+
+/// A deployment's updates, newest first; the cursor is the last one's number.
+pub async fn list(app: &App, caller: &Caller, id: DeploymentId, page: PageRequest) -> Result<Page<Update>> {
+    let subject = caller.subject.clone();
+    let before = page.after.as_deref().and_then(|after| after.parse().ok());
+    app.store
+        .read(move |db| {
+            load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let mut items = store::update::list(db, &id, before, page.limit + 1)?;
+            let more = items.len() > page.limit as usize;
+            items.truncate(page.limit as usize);
+            let next = if more {
+                items.last().map(|update| update.number.to_string())
+            } else {
+                None
+            };
+            Ok(Page { items, next })
+        })
+        .await
+}
+
+/// An update's log after the line `after`.
+pub async fn log(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    number: u32,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<LogLine>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            store::update::log(db, &id, number, after, limit)
+        })
+        .await
+}
