@@ -7,7 +7,7 @@
 pub mod fake;
 pub mod registry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -230,6 +230,10 @@ pub struct PrepareRequest {
     pub files: Option<PathBuf>,
     /// Per registry host: who pulls.
     pub registries: BTreeMap<String, RegistryCredentials>,
+    /// Images that an earlier run found for this very plan (a roll back, a repair, a run that was cut off): exactly
+    /// these are wanted, whatever their names mean today. One that is gone is pulled by its digest; one without a
+    /// digest is `ImageNotFound`, or built again where the service is built.
+    pub pinned: BTreeMap<ServiceName, ResolvedImage>,
 }
 
 /// Who pulls from a registry.
@@ -410,6 +414,13 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// `Refused` while slots are left, and the transient ones.
     async fn release(&self, workload: &DeploymentId, volumes: bool) -> EngineResult<()>;
+
+    /// Takes our tags off the workload's images, except off those whose id is in `keep`: what no retained revision
+    /// needs may then be collected. An image that something else uses stays. Nothing to do is no error.
+    ///
+    /// # Errors
+    /// The transient ones.
+    async fn forget_images(&self, workload: &DeploymentId, keep: &BTreeSet<String>) -> EngineResult<()>;
 
     /// All of this instance's slots, and a cursor from which [`Engine::watch`] misses nothing.
     ///
