@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod bus;
+pub mod crypto;
 pub mod domain;
 pub mod engine;
 pub mod store;
