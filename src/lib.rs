@@ -1,6 +1,7 @@
 //! Slipway: a self-hosted deployer for data projects. `ARCHITECTURE.md` has the map.
 
 pub mod app;
+pub mod blob;
 pub mod bus;
 pub mod crypto;
 pub mod domain;
