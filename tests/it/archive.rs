@@ -34,7 +34,9 @@ async fn refusal(bytes: &[u8]) -> String {
 async fn refusal_within(bytes: &[u8], limits: Limits) -> String {
     let outer = tempfile::tempdir().unwrap();
     let data = outer.path().join("data");
-    let error = ingest(&data, bytes, limits).await.expect_err("the archive is refused");
+    let error = ingest(&data, bytes, limits)
+        .await
+        .expect_err("the archive is refused");
     assert_eq!(error.kind, Kind::Invalid, "{error}");
     assert_eq!(written(outer.path()), Vec::<String>::new(), "{error}");
     error.to_string()
@@ -50,7 +52,15 @@ fn written(folder: &Path) -> Vec<String> {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
             } else {
-                found.push(entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+                found.push(
+                    entry
+                        .path()
+                        .strip_prefix(folder)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                );
             }
         }
     }
@@ -114,7 +124,11 @@ impl Raw {
     fn deflated(name: &str, content: &[u8]) -> Self {
         let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(content).unwrap();
-        Self { packed: encoder.finish().unwrap(), method: 8, ..Self::stored(name, content) }
+        Self {
+            packed: encoder.finish().unwrap(),
+            method: 8,
+            ..Self::stored(name, content)
+        }
     }
 
     fn compose() -> Self {
@@ -177,12 +191,25 @@ async fn what_common_tools_make_is_read_and_unpacked() {
         ("модель.bin", &[7; 100_000]),
         ("empty", b""),
     ];
-    for options in [deflated(), stored(), deflated().large_file(true), stored().unix_permissions(0o755)] {
+    for options in [
+        deflated(),
+        stored(),
+        deflated().large_file(true),
+        stored().unix_permissions(0o755),
+    ] {
         let data = tempfile::tempdir().unwrap();
-        let (contents, folder) = ingest(data.path(), &zip(files, options), Limits::default()).await.unwrap();
+        let (contents, folder) = ingest(data.path(), &zip(files, options), Limits::default())
+            .await
+            .unwrap();
         let paths: Vec<&str> = contents.files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, [".env", "api/app.py", "compose.yaml", "empty", "модель.bin"]);
-        assert_eq!((contents.compose.text.as_str(), contents.env.as_deref()), (COMPOSE, Some("A=1\n")));
+        assert_eq!(
+            paths,
+            [".env", "api/app.py", "compose.yaml", "empty", "модель.bin"]
+        );
+        assert_eq!(
+            (contents.compose.text.as_str(), contents.env.as_deref()),
+            (COMPOSE, Some("A=1\n"))
+        );
         assert_eq!(std::fs::read(folder.join("модель.bin")).unwrap(), [7; 100_000]);
         assert_eq!(written(&folder), paths);
         for file in &contents.files {
@@ -196,12 +223,25 @@ async fn what_common_tools_make_is_read_and_unpacked() {
 #[tokio::test]
 async fn executables_stay_executable_and_nothing_else_of_their_mode_does() {
     use std::os::unix::fs::PermissionsExt as _;
-    let run = Raw { mode: 0o104_777, ..Raw::stored("run.sh", b"#!/bin/sh\n") };
+    let run = Raw {
+        mode: 0o104_777,
+        ..Raw::stored("run.sh", b"#!/bin/sh\n")
+    };
     let data = tempfile::tempdir().unwrap();
     let (contents, folder) = ingest(data.path(), &with(run), Limits::default()).await.unwrap();
-    assert_eq!(contents.files.iter().map(|file| file.executable).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(
+        contents
+            .files
+            .iter()
+            .map(|file| file.executable)
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
     let mode = |name: &str| std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o7777;
-    assert_eq!((mode("run.sh") & 0o7111, mode("compose.yaml") & 0o7111), (0o111, 0));
+    assert_eq!(
+        (mode("run.sh") & 0o7111, mode("compose.yaml") & 0o7111),
+        (0o111, 0)
+    );
 }
 
 #[tokio::test]
@@ -213,7 +253,9 @@ async fn a_zipped_folder_is_taken_for_the_root() {
         ("__MACOSX/iris/._compose.yml", b"attributes"),
     ];
     let data = tempfile::tempdir().unwrap();
-    let (contents, folder) = ingest(data.path(), &zip(files, deflated()), Limits::default()).await.unwrap();
+    let (contents, folder) = ingest(data.path(), &zip(files, deflated()), Limits::default())
+        .await
+        .unwrap();
     assert_eq!(contents.compose.path, "compose.yml");
     assert_eq!(written(&folder), ["api/app.py", "compose.yml"]);
 }
@@ -241,7 +283,10 @@ async fn names_that_lead_elsewhere_are_refused() {
     }
     let long = refusal(&with(Raw::stored(&"d/".repeat(512), b""))).await;
     assert!(long.contains("deeper") || long.contains("longer"), "{long}");
-    let latin = Raw { name: b"caf\xe9".to_vec(), ..Raw::stored("", b"x") };
+    let latin = Raw {
+        name: b"caf\xe9".to_vec(),
+        ..Raw::stored("", b"x")
+    };
     assert!(refusal(&with(latin)).await.contains("not UTF-8"));
 }
 
@@ -255,19 +300,39 @@ async fn only_files_and_folders_are_taken() {
         (0o140_644, "device, pipe or socket"),
         (0o040_755, "both a file and a folder"),
     ] {
-        let said = refusal(&with(Raw { mode, ..Raw::stored("x", b"/etc/passwd") })).await;
+        let said = refusal(&with(Raw {
+            mode,
+            ..Raw::stored("x", b"/etc/passwd")
+        }))
+        .await;
         assert!(said.contains(why), "{mode:o}: {said}");
     }
-    let folder = Raw { mode: 0o040_755, ..Raw::stored("d/", b"bytes") };
+    let folder = Raw {
+        mode: 0o040_755,
+        ..Raw::stored("d/", b"bytes")
+    };
     assert!(refusal(&with(folder)).await.contains("a folder holds bytes"));
 }
 
 #[tokio::test]
 async fn what_cannot_be_unpacked_is_said_by_name() {
-    let encrypted = Raw { flags: 1, ..Raw::stored("x", b"x") };
+    let encrypted = Raw {
+        flags: 1,
+        ..Raw::stored("x", b"x")
+    };
     assert!(refusal(&with(encrypted)).await.contains("without a password"));
-    for (method, why) in [(12, "bzip2"), (14, "LZMA"), (93, "Zstandard"), (99, "AES"), (7, "method 7")] {
-        let said = refusal(&with(Raw { method, ..Raw::stored("x", b"x") })).await;
+    for (method, why) in [
+        (12, "bzip2"),
+        (14, "LZMA"),
+        (93, "Zstandard"),
+        (99, "AES"),
+        (7, "method 7"),
+    ] {
+        let said = refusal(&with(Raw {
+            method,
+            ..Raw::stored("x", b"x")
+        }))
+        .await;
         assert!(said.contains(why) && said.contains("deflate"), "{said}");
     }
 }
@@ -276,16 +341,76 @@ async fn what_cannot_be_unpacked_is_said_by_name() {
 async fn headers_that_lie_are_caught_while_inflating() {
     let honest = Raw::deflated("data", &[b'a'; 5_000]);
     let lies = [
-        (Raw { size: 4_999, ..honest.clone() }, "longer than the archive says"),
-        (Raw { size: 5_001, ..honest.clone() }, "shorter than the archive says"),
-        (Raw { crc32: 1, ..honest.clone() }, "checksum"),
-        (Raw { packed: [honest.packed.as_slice(), b"more"].concat(), ..honest.clone() }, "left over"),
-        (Raw { packed: vec![0xff; 40], ..honest.clone() }, "damaged"),
-        (Raw { packed: honest.packed[..honest.packed.len() - 4].to_vec(), ..honest.clone() }, "damaged"),
-        (Raw { local_name: Some(b"evil".to_vec()), ..honest.clone() }, "differs"),
-        (Raw { size: 3, ..Raw::stored("data", b"four") }, "two sizes"),
-        (Raw { offset: Some(0), ..honest.clone() }, "overlaps"),
-        (Raw { offset: Some(u32::MAX - 1), ..honest.clone() }, "cut short"),
+        (
+            Raw {
+                size: 4_999,
+                ..honest.clone()
+            },
+            "longer than the archive says",
+        ),
+        (
+            Raw {
+                size: 5_001,
+                ..honest.clone()
+            },
+            "shorter than the archive says",
+        ),
+        (
+            Raw {
+                crc32: 1,
+                ..honest.clone()
+            },
+            "checksum",
+        ),
+        (
+            Raw {
+                packed: [honest.packed.as_slice(), b"more"].concat(),
+                ..honest.clone()
+            },
+            "left over",
+        ),
+        (
+            Raw {
+                packed: vec![0xff; 40],
+                ..honest.clone()
+            },
+            "damaged",
+        ),
+        (
+            Raw {
+                packed: honest.packed[..honest.packed.len() - 4].to_vec(),
+                ..honest.clone()
+            },
+            "damaged",
+        ),
+        (
+            Raw {
+                local_name: Some(b"evil".to_vec()),
+                ..honest.clone()
+            },
+            "differs",
+        ),
+        (
+            Raw {
+                size: 3,
+                ..Raw::stored("data", b"four")
+            },
+            "two sizes",
+        ),
+        (
+            Raw {
+                offset: Some(0),
+                ..honest.clone()
+            },
+            "overlaps",
+        ),
+        (
+            Raw {
+                offset: Some(u32::MAX - 1),
+                ..honest.clone()
+            },
+            "cut short",
+        ),
     ];
     for (lie, why) in lies {
         let said = refusal(&with(lie)).await;
@@ -296,29 +421,62 @@ async fn headers_that_lie_are_caught_while_inflating() {
 #[tokio::test]
 async fn bombs_do_not_go_off() {
     let zeros = vec![0; 12 << 20];
-    assert!(refusal(&with(Raw::deflated("zeros", &zeros))).await.contains("zip bomb"));
-    let total = Limits { inflated: 1 << 20, ..Limits::default() };
+    assert!(
+        refusal(&with(Raw::deflated("zeros", &zeros)))
+            .await
+            .contains("zip bomb")
+    );
+    let total = Limits {
+        inflated: 1 << 20,
+        ..Limits::default()
+    };
     let honest = with(Raw::deflated("zeros", &zeros[..2 << 20]));
-    assert!(refusal_within(&honest, total).await.contains("inflates to more than 1 MiB"));
+    assert!(
+        refusal_within(&honest, total)
+            .await
+            .contains("inflates to more than 1 MiB")
+    );
     // The same with headers that admit to less: caught by the count.
-    let lying = with(Raw { size: 1 << 19, ..Raw::deflated("zeros", &zeros[..2 << 20]) });
-    assert!(refusal_within(&lying, total).await.contains("longer than the archive says"));
+    let lying = with(Raw {
+        size: 1 << 19,
+        ..Raw::deflated("zeros", &zeros[..2 << 20])
+    });
+    assert!(
+        refusal_within(&lying, total)
+            .await
+            .contains("longer than the archive says")
+    );
     // One kernel of packed bytes under many names, as in the overlapping bombs.
     let kernel = Raw::deflated("a0", &zeros[..1 << 20]);
     let mut entries = vec![Raw::compose(), kernel.clone()];
     let offset = Some(raw_zip(&entries[..1]).len() as u32 - 22 - 46 - 12);
-    entries.extend((1..100).map(|at| Raw { name: format!("a{at}").into(), offset, ..kernel.clone() }));
+    entries.extend((1..100).map(|at| Raw {
+        name: format!("a{at}").into(),
+        offset,
+        ..kernel.clone()
+    }));
     assert!(refusal(&raw_zip(&entries)).await.contains("overlaps"));
 }
 
 #[tokio::test]
 async fn the_number_of_entries_is_bounded_before_they_are_read() {
-    let few = Limits { entries: 3, ..Limits::default() };
+    let few = Limits {
+        entries: 3,
+        ..Limits::default()
+    };
     let names = ["a", "b", "c"].map(|name| Raw::stored(name, b""));
     let many = raw_zip(&[vec![Raw::compose()], names.to_vec()].concat());
-    assert!(refusal_within(&many, few).await.contains("4 entries, more than the 3"));
+    assert!(
+        refusal_within(&many, few)
+            .await
+            .contains("4 entries, more than the 3")
+    );
     let deep = with(Raw::stored("a/b/c/d/e", b""));
-    assert!(refusal_within(&deep, few).await.contains("more than 3 files and folders"));
+    assert!(
+        refusal_within(&deep, few)
+            .await
+            .contains("more than 3 files and folders")
+    );
 }
 
 #[tokio::test]
@@ -327,9 +485,21 @@ async fn crooked_layouts_are_refused() {
     let end = good.len() - 22;
     assert!(refusal(b"").await.contains("not a complete zip"));
     assert!(refusal(b"PK\x05\x06").await.contains("not a complete zip"));
-    assert!(refusal(&good[..good.len() - 1]).await.contains("not a complete zip"));
-    assert!(refusal(&[&good[..], b"x"].concat()).await.contains("not a complete zip"));
-    assert!(refusal(&[b"#!/bin/sh\n", &good[..]].concat()).await.contains("belong to nothing"));
+    assert!(
+        refusal(&good[..good.len() - 1])
+            .await
+            .contains("not a complete zip")
+    );
+    assert!(
+        refusal(&[&good[..], b"x"].concat())
+            .await
+            .contains("not a complete zip")
+    );
+    assert!(
+        refusal(&[b"#!/bin/sh\n", &good[..]].concat())
+            .await
+            .contains("belong to nothing")
+    );
     // A second end record inside the comment of the first.
     let mut nested = good.clone();
     nested[end + 20] = 22;
@@ -369,20 +539,40 @@ async fn blobs_are_kept_once_listed_read_and_deleted() {
     assert_eq!(store.list().await.unwrap(), digests[..1]);
     let digest = &digests[0].digest;
     let mut read = Vec::new();
-    store.open_blob(digest).await.unwrap().read_to_end(&mut read).await.unwrap();
+    store
+        .open_blob(digest)
+        .await
+        .unwrap()
+        .read_to_end(&mut read)
+        .await
+        .unwrap();
     assert_eq!(read, bytes);
 
     let limits = Limits::default();
     assert_eq!(store.read_file(digest, "a/b", limits).await.unwrap(), b"content");
     for absent in ["a", "a/c", "a/b/c"] {
-        assert_eq!(store.read_file(digest, absent, limits).await.unwrap_err().kind, Kind::NotFound, "{absent}");
+        assert_eq!(
+            store.read_file(digest, absent, limits).await.unwrap_err().kind,
+            Kind::NotFound,
+            "{absent}"
+        );
     }
-    assert_eq!(store.read_file(digest, "../../blobs/x", limits).await.unwrap_err().kind, Kind::Invalid);
+    assert_eq!(
+        store
+            .read_file(digest, "../../blobs/x", limits)
+            .await
+            .unwrap_err()
+            .kind,
+        Kind::Invalid
+    );
 
     store.delete(digest).await.unwrap();
     store.delete(digest).await.unwrap();
     assert_eq!(store.open_blob(digest).await.unwrap_err().kind, Kind::NotFound);
-    assert_eq!(store.unpack(digest, limits).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(
+        store.unpack(digest, limits).await.unwrap_err().kind,
+        Kind::NotFound
+    );
     assert_eq!(written(data.path()), Vec::<String>::new());
 }
 
@@ -401,7 +591,8 @@ async fn what_was_interrupted_is_never_taken_for_complete() {
     let store = Store::open(data.path()).await.unwrap();
     store.sweep().await.unwrap();
     assert_eq!(written(data.path()), [format!("blobs/{}", blob.digest)]);
-    let all = futures_util::future::join_all((0..8).map(|_| store.unpack(&blob.digest, Limits::default()))).await;
+    let all =
+        futures_util::future::join_all((0..8).map(|_| store.unpack(&blob.digest, Limits::default()))).await;
     let folder = all.into_iter().map(Result::unwrap).next().unwrap();
     assert_eq!(written(&folder), ["a", "compose.yaml"]);
     assert_eq!(written(&data.path().join("unpacked/tmp")), Vec::<String>::new());

@@ -35,8 +35,11 @@ fn find_end(file: &File, length: u64) -> Result<u64> {
     let mut tail = vec![0; usize::try_from(length - start).map_err(Error::internal)?];
     file.read_exact_at(&mut tail, start).map_err(short_read)?;
     let fits = |at: &usize| {
-        let comment = tail.get(at + 20..at + 22).map(|two| u16::from_le_bytes([two[0], two[1]]));
-        tail[*at..].starts_with(END) && comment.is_some_and(|long| at + END_SIZE as usize + long as usize == tail.len())
+        let comment = tail
+            .get(at + 20..at + 22)
+            .map(|two| u16::from_le_bytes([two[0], two[1]]));
+        tail[*at..].starts_with(END)
+            && comment.is_some_and(|long| at + END_SIZE as usize + long as usize == tail.len())
     };
     let mut found = (0..tail.len()).filter(fits);
     match (found.next(), found.next()) {
@@ -87,7 +90,11 @@ impl EndRecord {
     fn widened(self, wide: &Self) -> Result<Self> {
         let pairs = [
             (u64::from(self.disk), u64::from(wide.disk), 0xffff),
-            (u64::from(self.directory_disk), u64::from(wide.directory_disk), 0xffff),
+            (
+                u64::from(self.directory_disk),
+                u64::from(wide.directory_disk),
+                0xffff,
+            ),
             (self.entries_here, wide.entries_here, 0xffff),
             (self.entries, wide.entries, 0xffff),
             (self.size, wide.size, 0xffff_ffff),
@@ -105,15 +112,23 @@ impl EndRecord {
             return Err(broken("the archive is one part of several"));
         }
         if self.offset.checked_add(self.size) != Some(at) {
-            return Err(broken("the archive has bytes before it or within its directory that belong to nothing"));
+            return Err(broken(
+                "the archive has bytes before it or within its directory that belong to nothing",
+            ));
         }
-        Ok(Directory { start: self.offset, end: at, count: self.entries })
+        Ok(Directory {
+            start: self.offset,
+            end: at,
+            count: self.entries,
+        })
     }
 }
 
 /// The zip64 end record and where it stands, when a locator for it precedes the end record at `end`.
 fn find_end64(file: &File, end: u64) -> Result<Option<(u64, EndRecord)>> {
-    let Some(at) = end.checked_sub(LOCATOR64_SIZE) else { return Ok(None) };
+    let Some(at) = end.checked_sub(LOCATOR64_SIZE) else {
+        return Ok(None);
+    };
     let mut block = [0; LOCATOR64_SIZE as usize];
     file.read_exact_at(&mut block, at).map_err(short_read)?;
     let mut fields = Fields(&block);

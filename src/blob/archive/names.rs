@@ -31,7 +31,8 @@ const PLAIN: &str = "Zip the folder again with plain relative paths, e.g. `zip -
 const SHORT: &str = "Shorten or flatten the folders, then zip them again.";
 
 fn fault(path: &str) -> Option<(&'static str, &'static str)> {
-    let drive = |path: &str| path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
+    let drive =
+        |path: &str| path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
     if path.is_empty() {
         return Some(("the archive has an entry without a name", PLAIN));
     }
@@ -39,10 +40,16 @@ fn fault(path: &str) -> Option<(&'static str, &'static str)> {
         return Some(("the path is longer than 1024 bytes", SHORT));
     }
     if path.chars().any(char::is_control) {
-        return Some(("the name holds a control character", "Rename the file, then zip it again."));
+        return Some((
+            "the name holds a control character",
+            "Rename the file, then zip it again.",
+        ));
     }
     if path.contains('\\') {
-        return Some(("the name holds a backslash", "Zip it with a tool that separates folders by `/`."));
+        return Some((
+            "the name holds a backslash",
+            "Zip it with a tool that separates folders by `/`.",
+        ));
     }
     if path.starts_with('/') || drive(path) {
         return Some(("the path is absolute", PLAIN));
@@ -54,7 +61,9 @@ fn fault(path: &str) -> Option<(&'static str, &'static str)> {
         match part {
             ".." => return Some(("the path leads out of the bundle", PLAIN)),
             "." | "" => return Some(("the path has an empty or `.` part", PLAIN)),
-            _ if part.len() > LONGEST_COMPONENT => return Some(("a part of the path is longer than 255 bytes", SHORT)),
+            _ if part.len() > LONGEST_COMPONENT => {
+                return Some(("a part of the path is longer than 255 bytes", SHORT));
+            }
             _ => {}
         }
     }
@@ -79,7 +88,10 @@ struct Seen {
 impl Tree {
     /// A tree of at most `most` files and folders.
     pub fn new(most: usize) -> Self {
-        Self { seen: HashMap::new(), most }
+        Self {
+            seen: HashMap::new(),
+            most,
+        }
     }
 
     /// Adds `path`, refusing it when it meets another name of the archive.
@@ -95,10 +107,18 @@ impl Tree {
         let Some(known) = self.seen.get_mut(&path.to_lowercase()) else {
             if full {
                 let message = format!("the archive holds more than {} files and folders", self.most);
-                return Err(Error::invalid("archive_refused", message)
-                    .hint("Leave out what is not needed at run time, such as virtual environments and caches."));
+                return Err(Error::invalid("archive_refused", message).hint(
+                    "Leave out what is not needed at run time, such as virtual environments and caches.",
+                ));
             }
-            self.seen.insert(path.to_lowercase(), Seen { spelled: path.to_owned(), folder, listed });
+            self.seen.insert(
+                path.to_lowercase(),
+                Seen {
+                    spelled: path.to_owned(),
+                    folder,
+                    listed,
+                },
+            );
             return Ok(());
         };
         if known.spelled != path {
@@ -106,10 +126,18 @@ impl Tree {
             return Err(refuse(path, what, "Rename one of the two, then zip them again."));
         }
         if known.folder != folder {
-            return Err(refuse(path, "the name is both a file and a folder", "Zip the folder again."));
+            return Err(refuse(
+                path,
+                "the name is both a file and a folder",
+                "Zip the folder again.",
+            ));
         }
         if known.listed && listed {
-            return Err(refuse(path, "the name stands twice in the archive", "Zip the folder again."));
+            return Err(refuse(
+                path,
+                "the name stands twice in the archive",
+                "Zip the folder again.",
+            ));
         }
         known.listed |= listed;
         Ok(())
@@ -152,13 +180,24 @@ mod tests {
     fn names_that_meet_are_refused() {
         let refused = |names: &[(&str, bool)]| {
             let mut tree = Tree::new(100);
-            names.iter().find_map(|(name, folder)| tree.add(name, *folder).err()).map(|error| error.message)
+            names
+                .iter()
+                .find_map(|(name, folder)| tree.add(name, *folder).err())
+                .map(|error| error.message)
         };
         assert_eq!(refused(&[("a/b", false), ("a", true), ("a/c", false)]), None);
         assert!(refused(&[("a", false), ("a", false)]).unwrap().contains("twice"));
         assert!(refused(&[("a", true), ("a", true)]).unwrap().contains("twice"));
-        assert!(refused(&[("README", false), ("readme", false)]).unwrap().contains("case"));
-        assert!(refused(&[("Data/x", false), ("data/y", false)]).unwrap().contains("case"));
+        assert!(
+            refused(&[("README", false), ("readme", false)])
+                .unwrap()
+                .contains("case")
+        );
+        assert!(
+            refused(&[("Data/x", false), ("data/y", false)])
+                .unwrap()
+                .contains("case")
+        );
         assert!(refused(&[("a", false), ("a/b", false)]).unwrap().contains("both"));
         assert!(refused(&[("a/b", false), ("a", false)]).unwrap().contains("both"));
     }
@@ -166,6 +205,11 @@ mod tests {
     #[test]
     fn implied_folders_count() {
         let mut tree = Tree::new(3);
-        assert!(tree.add("a/b/c/d", false).unwrap_err().message.contains("more than 3"));
+        assert!(
+            tree.add("a/b/c/d", false)
+                .unwrap_err()
+                .message
+                .contains("more than 3")
+        );
     }
 }
