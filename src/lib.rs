@@ -1,9 +1,11 @@
 //! Slipway: a self-hosted deployer for data projects. `ARCHITECTURE.md` has the map.
 
 pub mod app;
+pub mod auth;
 pub mod blob;
 pub mod bus;
 pub mod crypto;
 pub mod domain;
 pub mod engine;
+pub mod http;
 pub mod store;

@@ -1,0 +1,265 @@
+//! Who asks: turns what a request shows (session cookie, API key, OIDC token) into a [`Subject`].
+//!
+//! Every identity is read from the store; a short-lived copy in memory saves the lookups of a page's many requests. It
+//! lives for a second and dies at once when [`Topic::Access`] says that rights may have changed, so a revocation made
+//! by another process holds within that second.
+
+pub mod session;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use crate::bus::Topic;
+use crate::domain::Result;
+use crate::domain::access::{Subject, SubjectKind};
+use crate::domain::api_key::PREFIX;
+use crate::domain::bundle::Digest;
+use crate::domain::clock::{SharedClock, Timestamp};
+use crate::domain::group::Groups;
+use crate::domain::secret::Sealer;
+use crate::domain::user::{Preferences, User};
+use crate::store::{self, Store};
+
+/// How long a copy in memory is believed.
+const BELIEVED: TimeDelta = TimeDelta::seconds(1);
+/// How often "last used" is written at most.
+const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// Copies kept at most; beyond that all are dropped.
+const COPIES: usize = 10_000;
+
+/// What was shown to prove an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A console session, by the hash of its cookie.
+    Session(Digest),
+    ApiKey(Uuid),
+    /// A token of the identity provider.
+    Token,
+}
+
+/// Who asks, and how that was shown.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub subject: Subject,
+    pub credential: Credential,
+    pub preferences: Preferences,
+}
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// Without a request.
+    pub idle: TimeDelta,
+    /// Whatever happens.
+    pub absolute: TimeDelta,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self {
+            idle: TimeDelta::hours(8),
+            absolute: TimeDelta::days(7),
+        }
+    }
+}
+
+/// Turns credentials into identities.
+pub struct Auth {
+    store: Store,
+    clock: SharedClock,
+    keys: Arc<dyn Sealer>,
+    admin_groups: Groups,
+    lifetimes: Lifetimes,
+    copies: Mutex<HashMap<Digest, (Option<Identity>, Timestamp)>>,
+}
+
+impl Auth {
+    /// Ready to answer; forgets its copies whenever the bus says that rights may have changed.
+    pub fn new(
+        store: Store,
+        clock: SharedClock,
+        keys: Arc<dyn Sealer>,
+        admin_groups: Groups,
+        lifetimes: Lifetimes,
+    ) -> Arc<Self> {
+        let mut topics = store.bus().subscribe();
+        let auth = Arc::new(Self {
+            store,
+            clock,
+            keys,
+            admin_groups,
+            lifetimes,
+            copies: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&auth);
+        tokio::spawn(async move {
+            loop {
+                let heard = topics.recv().await;
+                let Some(auth) = weak.upgrade() else { return };
+                match heard {
+                    Ok(Topic::Access) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                        auth.forget()
+                    }
+                    Ok(_) => {}
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                }
+            }
+        });
+        auth
+    }
+
+    fn forget(&self) {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Who holds the session that a cookie names; `None` when it has ended.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub async fn by_session(&self, cookie: &str) -> Result<Option<Identity>> {
+        let id = Digest::of(cookie.as_bytes());
+        if let Some(known) = self.copy(&id) {
+            return Ok(known);
+        }
+        let found = self.read_session(id.clone()).await?;
+        self.keep(id, found.clone());
+        Ok(found)
+    }
+
+    async fn read_session(&self, id: Digest) -> Result<Option<Identity>> {
+        let now = self.clock.now();
+        let key = id.clone();
+        let found = self
+            .store
+            .read(move |db| {
+                let Some(session) = store::session::find(db, &key)? else {
+                    return Ok(None);
+                };
+                Ok(store::user::find(db, session.user)?.map(|user| (session, user)))
+            })
+            .await?;
+        let Some((session, user)) = found else {
+            return Ok(None);
+        };
+        let over = session.expires_at <= now || session.last_seen_at + self.lifetimes.idle <= now;
+        if over || user.disabled {
+            return Ok(None);
+        }
+        if session.last_seen_at + TOUCH_EVERY <= now {
+            let id = id.clone();
+            self.store
+                .write(move |tx| store::session::touch(tx, &id, now))
+                .await?;
+        }
+        let subject = self.subject_of(&user);
+        Ok(Some(Identity {
+            subject,
+            credential: Credential::Session(id),
+            preferences: user.preferences,
+        }))
+    }
+
+    /// Who a user is now.
+    pub fn subject_of(&self, user: &User) -> Subject {
+        self.subject(SubjectKind::User(user.id), user.name.clone(), user.groups.clone())
+    }
+
+    fn subject(&self, kind: SubjectKind, name: String, groups: Groups) -> Subject {
+        let is_admin = !groups.is_disjoint(&self.admin_groups);
+        Subject {
+            kind,
+            name,
+            groups,
+            is_admin,
+        }
+    }
+
+    /// Who shows a bearer token: an API key, later a token of the provider.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub async fn by_bearer(&self, token: &str) -> Result<Option<Identity>> {
+        self.by_api_key(token).await
+    }
+
+    /// Who holds an API key; `None` when it opens nothing (any more). A key never outlives its maker, nor has more.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub async fn by_api_key(&self, secret: &str) -> Result<Option<Identity>> {
+        if !secret.starts_with(PREFIX) {
+            return Ok(None);
+        }
+        let hash = Digest::of(secret.as_bytes());
+        if let Some(known) = self.copy(&hash) {
+            return Ok(known);
+        }
+        let found = self.read_key(hash.clone()).await?;
+        self.keep(hash, found.clone());
+        Ok(found)
+    }
+
+    async fn read_key(&self, hash: Digest) -> Result<Option<Identity>> {
+        let now = self.clock.now();
+        let found = self
+            .store
+            .read(move |db| {
+                let Some(key) = store::api_key::find_hash(db, &hash)? else {
+                    return Ok(None);
+                };
+                let owner = key
+                    .owner
+                    .map(|id| store::user::find(db, id))
+                    .transpose()?
+                    .flatten();
+                Ok(Some((key, owner)))
+            })
+            .await?;
+        let Some((key, owner)) = found.filter(|(key, _)| key.is_live(now)) else {
+            return Ok(None);
+        };
+        let groups = match (&key.owner, &owner) {
+            (None, _) => key.groups.clone(),
+            (Some(_), Some(owner)) if !owner.disabled => self.within(&key.groups, owner),
+            _ => return Ok(None),
+        };
+        if key.last_used_at.is_none_or(|used| used + TOUCH_EVERY <= now) {
+            let id = key.id;
+            self.store
+                .write(move |tx| store::api_key::touch(tx, id, now))
+                .await?;
+        }
+        let subject = self.subject(SubjectKind::ApiKey(key.id), key.name.to_string(), groups);
+        let preferences = Preferences::default();
+        Ok(Some(Identity {
+            subject,
+            credential: Credential::ApiKey(key.id),
+            preferences,
+        }))
+    }
+
+    fn within(&self, groups: &Groups, owner: &User) -> Groups {
+        if owner.groups.is_disjoint(&self.admin_groups) {
+            groups.intersection(&owner.groups).cloned().collect()
+        } else {
+            groups.clone()
+        }
+    }
+
+    fn copy(&self, id: &Digest) -> Option<Option<Identity>> {
+        let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        let (identity, at) = copies.get(id)?;
+        (*at + BELIEVED > self.clock.now()).then(|| identity.clone())
+    }
+
+    fn keep(&self, id: Digest, identity: Option<Identity>) {
+        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if copies.len() >= COPIES {
+            copies.clear();
+        }
+        copies.insert(id, (identity, self.clock.now()));
+    }
+}

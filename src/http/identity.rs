@@ -1,0 +1,152 @@
+//! The one authentication layer: it stands before routing, and lets through only who is known or what is [`OPEN`].
+
+use std::net::IpAddr;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
+
+use crate::auth::{Credential, Identity};
+use crate::domain::access::{Caller, Origin};
+use crate::domain::{Error, Kind, Result};
+use crate::http::error::{self, ApiError};
+use crate::http::trace::RequestId;
+use crate::http::{State, proxy};
+
+/// What is open to all, as path prefixes under the base path. This list may only shrink.
+pub const OPEN: &[&str] = &[
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/static/",
+    "/login",
+    "/setup",
+    "/auth/",
+    "/api/docs",
+    "/api/v1/openapi.json",
+    "/favicon.ico",
+];
+
+/// Whether `path`, below the base path, is open to all.
+pub fn is_open(path: &str) -> bool {
+    OPEN.iter().any(|open| match open.strip_suffix('/') {
+        Some(_) => path.starts_with(open),
+        None => path == *open || path.strip_prefix(open).is_some_and(|rest| rest.starts_with('/')),
+    })
+}
+
+/// Finds out who asks, and refuses who is nobody.
+pub async fn layer<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
+    let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+        return Err(ApiError(Error::internal("no state")).into());
+    };
+    match identify(&request, &state).await {
+        Ok(Some(identity)) => {
+            let caller = caller(&request, &state, &identity);
+            request.extensions_mut().insert(identity);
+            request.extensions_mut().insert(caller);
+        }
+        Ok(None) if is_open(below_base(&request, &state)) => {}
+        Ok(None) => {
+            let refusal = refuse(request.request(), &state);
+            return Ok(request.into_response(refusal).map_into_right_body());
+        }
+        Err(failure) => {
+            let answer = error::respond(request.request(), &failure);
+            return Ok(request.into_response(answer).map_into_right_body());
+        }
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}
+
+fn below_base<'a>(request: &'a ServiceRequest, state: &State) -> &'a str {
+    request
+        .path()
+        .strip_prefix(state.settings.base_path())
+        .unwrap_or_default()
+}
+
+async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Identity>> {
+    if let Some(token) = bearer(request) {
+        return state.auth.by_bearer(token).await;
+    }
+    match request.cookie(state.settings.cookie_name()) {
+        Some(cookie) => state.auth.by_session(cookie.value()).await,
+        None => Ok(None),
+    }
+}
+
+fn bearer(request: &ServiceRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn caller(request: &ServiceRequest, state: &State, identity: &Identity) -> Caller {
+    let origin = match identity.credential {
+        Credential::Session(_) => Origin::Console,
+        Credential::ApiKey(_) | Credential::Token => Origin::Api,
+    };
+    let request_id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default();
+    let address = proxy::client_address(request.head(), &state.settings.trusted_proxies);
+    Caller {
+        subject: identity.subject.clone(),
+        origin,
+        request_id,
+        address,
+    }
+}
+
+fn refuse(request: &HttpRequest, state: &State) -> HttpResponse {
+    let failure = Error::new(Kind::Unauthenticated, "unauthenticated", "you are not signed in")
+        .hint("Sign in to the console, or send an API key as `Authorization: Bearer …`.");
+    if request.method().is_safe() && error::wants_page(request) {
+        let to = crate::http::login::location(state, request);
+        return HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, to))
+            .finish();
+    }
+    error::respond(request, &failure)
+}
+
+/// Who asks: the extractor of every handler behind the layer.
+#[derive(Debug, Clone)]
+pub struct Who(pub Caller);
+
+impl std::ops::Deref for Who {
+    type Target = Caller;
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl FromRequest for Who {
+    type Error = ApiError;
+    type Future = std::future::Ready<std::result::Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = request.extensions().get::<Caller>().cloned();
+        let nobody = || {
+            ApiError(Error::new(
+                Kind::Unauthenticated,
+                "unauthenticated",
+                "you are not signed in",
+            ))
+        };
+        std::future::ready(caller.map(Self).ok_or_else(nobody))
+    }
+}
+
+/// The client's address behind trusted proxies.
+pub fn address(request: &HttpRequest, state: &State) -> Option<IpAddr> {
+    proxy::client_address(request.head(), &state.settings.trusted_proxies)
+}
