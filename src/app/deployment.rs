@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{App, Idempotency, Note, expect_revision, load, remember, replayed};
 use crate::bus::Topic;
+use crate::crypto::Context;
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, ProjectRight, Subject};
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
@@ -14,7 +15,7 @@ use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{self, Change, Downtime, Plan};
-use crate::domain::secret::{Context, SecretChange, SecretInfo};
+use crate::domain::secret::{SecretChange, SecretInfo};
 use crate::domain::{Error, Result, random};
 use crate::engine::SlotState;
 use crate::store;
@@ -145,7 +146,7 @@ fn save_secrets(
                     name: name.as_str(),
                     version,
                 };
-                let sealed = app.keys.seal(&context, value.expose_secret().as_bytes())?;
+                let sealed = app.keys.seal(&context, value.expose_secret().as_bytes());
                 store::secret::put(tx, id, name, version, &sealed, app.now())?;
             }
         }

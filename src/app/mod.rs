@@ -17,10 +17,11 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::blob;
+use crate::crypto::KeyRing;
 use crate::domain::access::{Authorized, Caller, SubjectKind};
 use crate::domain::clock::{SharedClock, Timestamp};
 use crate::domain::group::Groups;
-use crate::domain::secret::Sealer;
 use crate::domain::{Error, Result};
 use crate::engine::registry::Engines;
 use crate::store::audit::{Entry, JournalKey};
@@ -31,8 +32,11 @@ use crate::store::{Store, Tx};
 pub struct App {
     pub store: Store,
     pub clock: SharedClock,
-    pub keys: Arc<dyn Sealer>,
+    pub keys: Arc<KeyRing>,
     pub journal_key: JournalKey,
+    pub blobs: Arc<blob::Store>,
+    /// Bounds on what an archive may hold.
+    pub archive_limits: blob::Limits,
     pub engines: Arc<Engines>,
     pub rules: Arc<Rules>,
 }

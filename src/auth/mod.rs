@@ -13,13 +13,13 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use crate::bus::Topic;
+use crate::crypto::KeyRing;
 use crate::domain::Result;
 use crate::domain::access::{Subject, SubjectKind};
 use crate::domain::api_key::PREFIX;
 use crate::domain::bundle::Digest;
 use crate::domain::clock::{SharedClock, Timestamp};
 use crate::domain::group::Groups;
-use crate::domain::secret::Sealer;
 use crate::domain::user::{Preferences, User};
 use crate::store::{self, Store};
 
@@ -70,7 +70,7 @@ impl Default for Lifetimes {
 pub struct Auth {
     store: Store,
     clock: SharedClock,
-    keys: Arc<dyn Sealer>,
+    keys: Arc<KeyRing>,
     admin_groups: Groups,
     lifetimes: Lifetimes,
     copies: Mutex<HashMap<Digest, (Option<Identity>, Timestamp)>>,
@@ -81,7 +81,7 @@ impl Auth {
     pub fn new(
         store: Store,
         clock: SharedClock,
-        keys: Arc<dyn Sealer>,
+        keys: Arc<KeyRing>,
         admin_groups: Groups,
         lifetimes: Lifetimes,
     ) -> Arc<Self> {

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use crate::auth::Auth;
 use crate::bus::Topic;
+use crate::crypto::Context;
 use crate::domain::bundle::Digest;
-use crate::domain::secret::Context;
 use crate::domain::session::Session;
 use crate::domain::{Result, random};
 use crate::store;
@@ -38,7 +38,7 @@ impl Auth {
                 sid,
                 Some(
                     self.keys
-                        .seal(&token_context(&id), token.expose_secret().as_bytes())?,
+                        .seal(&token_context(&id), token.expose_secret().as_bytes()),
                 ),
             ),
         };
@@ -79,9 +79,11 @@ impl Auth {
                 Ok(sealed)
             })
             .await?;
-        sealed
-            .map(|sealed| self.keys.open(&token_context(&id), &sealed))
-            .transpose()
+        let Some(sealed) = sealed else { return Ok(None) };
+        let clear = self.keys.open(&token_context(&id), &sealed)?;
+        Ok(Some(SecretString::from(
+            String::from_utf8_lossy(&clear).into_owned(),
+        )))
     }
 }
 

@@ -354,8 +354,21 @@ pub struct Change {
 
 /// Place by place what `after` changes against `before` (`None`: nothing runs). Secrets appear by version only.
 pub fn diff(before: Option<&Plan>, after: &Plan) -> Vec<Change> {
-    let old = before.map(flatten).unwrap_or_default();
-    let new = flatten(after);
+    diff_maps(&before.map(flatten).unwrap_or_default(), &flatten(after))
+}
+
+/// Place by place what differs between two bundles' workloads.
+pub fn diff_workloads(before: &Workload, after: &Workload) -> Vec<Change> {
+    let flat = |workload: &Workload| {
+        let mut flat = BTreeMap::new();
+        flatten_value("", &serde_json::to_value(workload).unwrap_or_default(), &mut flat);
+        flat
+    };
+    diff_maps(&flat(before), &flat(after))
+}
+
+/// Key by key what differs between two maps.
+pub fn diff_maps(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<Change> {
     let places: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     places
         .into_iter()

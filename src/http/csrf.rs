@@ -11,27 +11,14 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use subtle::ConstantTimeEq as _;
 
 use crate::auth::{Credential, Identity};
-use crate::domain::bundle::Digest;
 use crate::domain::{Error, Kind};
 use crate::http::error::{self, ApiError};
 use crate::http::{Settings, State};
 
 /// How far into a multipart body its first part is looked for.
 const FIRST_PART: usize = 4 * 1024;
-
-/// The token of a session.
-pub fn token(settings: &Settings, session: &Digest) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&settings.csrf_key).expect("any length of key will do");
-    mac.update(session.as_str().as_bytes());
-    Digest::from_hash(&mac.finalize().into_bytes())
-        .as_str()
-        .to_owned()
-}
 
 /// Refuses an unsafe request of a session that does not prove where it comes from.
 pub async fn layer<B: MessageBody + 'static>(
@@ -63,9 +50,8 @@ async fn check(request: &mut ServiceRequest) -> Result<(), Error> {
         return Err(refused("the request does not come from this console"));
     }
     let shown = shown_token(request, state.settings.body_limit).await?;
-    let expected = token(&state.settings, &session);
     match shown {
-        Some(shown) if bool::from(shown.as_bytes().ct_eq(expected.as_bytes())) => Ok(()),
+        Some(shown) if state.app.keys.csrf_matches(session.as_str(), &shown) => Ok(()),
         _ => Err(refused("the form's token is missing or old")),
     }
 }

@@ -55,8 +55,6 @@ pub struct Settings {
     pub workers: usize,
     /// How long running requests may take when the server stops.
     pub grace: Duration,
-    /// Key of the CSRF tokens.
-    pub csrf_key: [u8; 32],
 }
 
 impl Settings {
