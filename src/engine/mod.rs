@@ -6,6 +6,7 @@
 
 pub mod fake;
 pub mod registry;
+mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -310,9 +311,10 @@ pub struct Ensured {
     pub slots: Vec<SlotRef>,
     /// Those of them that had to be made or started now.
     pub fresh: Vec<SlotRef>,
-    /// Slots of other hashes that were stopped first, kept to be started again on failure.
+    /// Slots of other hashes that were stopped first, by this call or by an earlier one that was cut off, kept to be
+    /// started again on failure and to be retired after the switch.
     pub stopped: Vec<SlotRef>,
-    /// Slots of other hashes, or beyond the replicas, that still run: to be retired after the switch.
+    /// Other slots of other hashes, or beyond the replicas: to be retired after the switch.
     pub superseded: Vec<SlotRef>,
 }
 
@@ -383,7 +385,8 @@ pub trait Engine: Send + Sync + 'static {
     /// other hashes are stopped (and kept) first; otherwise they go on serving, and fresh replicas get no traffic by
     /// the service's name before [`Engine::switch`]. Where nothing of the service serves yet, fresh replicas serve at
     /// once. A task that has ended is left as it is. Before a container is started, what the engine made is
-    /// inspected against what was asked.
+    /// inspected against what was asked. A kept slot that somebody changed behind our back ([`SlotState::drift`]) is put
+    /// right in place.
     ///
     /// # Errors
     /// `PortTaken`, `StartFailed`, `NameTaken`, `ImageNotFound` and the transient ones. Whatever was made stays; the
