@@ -8,4 +8,5 @@ pub mod crypto;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod instance;
 pub mod store;

@@ -4,6 +4,7 @@
 //! lives for a second and dies at once when [`Topic::Access`] says that rights may have changed, so a revocation made
 //! by another process holds within that second.
 
+pub mod local;
 pub mod session;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::domain::bundle::Digest;
 use crate::domain::clock::{SharedClock, Timestamp};
 use crate::domain::group::Groups;
 use crate::domain::user::{Preferences, User};
+use crate::store::audit::JournalKey;
 use crate::store::{self, Store};
 
 /// How long a copy in memory is believed.
@@ -73,6 +75,8 @@ pub struct Auth {
     keys: Arc<KeyRing>,
     admin_groups: Groups,
     lifetimes: Lifetimes,
+    journal_key: JournalKey,
+    attempts: local::Attempts,
     copies: Mutex<HashMap<Digest, (Option<Identity>, Timestamp)>>,
 }
 
@@ -86,13 +90,17 @@ impl Auth {
         lifetimes: Lifetimes,
     ) -> Arc<Self> {
         let mut topics = store.bus().subscribe();
+        let journal_key = JournalKey(keys.journal_key());
+        let (attempts, copies) = (local::Attempts::new(), Mutex::default());
         let auth = Arc::new(Self {
             store,
             clock,
             keys,
             admin_groups,
             lifetimes,
-            copies: Mutex::default(),
+            journal_key,
+            attempts,
+            copies,
         });
         let weak = Arc::downgrade(&auth);
         tokio::spawn(async move {
