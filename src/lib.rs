@@ -4,6 +4,7 @@ pub mod app;
 pub mod auth;
 pub mod blob;
 pub mod bus;
+pub mod config;
 pub mod crypto;
 pub mod domain;
 pub mod engine;
