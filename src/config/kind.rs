@@ -12,6 +12,11 @@ use crate::config::value::{Scalar, Written};
 pub struct Cidr(IpNet);
 
 impl Cidr {
+    /// The range itself.
+    pub fn net(self) -> IpNet {
+        self.0
+    }
+
     /// Whether `address` lies in it; an IPv4 address in IPv6 dress counts as what it is.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
@@ -82,6 +87,11 @@ impl Scalar for ByteSize {
 pub struct BaseUrl(Url);
 
 impl BaseUrl {
+    /// The URL itself.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
     /// The sub-path: empty, or `/tools/slipway`.
     pub fn path(&self) -> &str {
         self.0.path().trim_end_matches('/')

@@ -241,7 +241,7 @@ fn registries_have_a_section_each() {
     assert_eq!(
         case.problems(),
         [
-            "registry.ghcr.io.password: registry.ghcr.io.password: user name and password go together Set both, or neither."
+            "configuration: registry.ghcr.io.password: user name and password go together Set both, or neither."
         ]
     );
     let case = case.env("SLIPWAY_REGISTRY__GHCR_IO__PASSWORD", "token");
