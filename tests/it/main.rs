@@ -1,3 +1,5 @@
 //! One binary for all integration tests: linking once keeps them fast.
 
 mod archive;
+mod harness;
+mod http_base;
