@@ -1,0 +1,28 @@
+//! A page that asks for a name to be typed before something is destroyed.
+
+/// What is destroyed, what follows from it, and the way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    /// Where the form is posted.
+    pub action: String,
+    /// What the button says: `Delete deployment`.
+    pub verb: String,
+    /// What has to be typed, exactly.
+    pub name: String,
+    /// What will be gone, and what stays: one line each.
+    pub consequences: Vec<String>,
+    /// The way back.
+    pub back: String,
+    /// What was typed last time, which was not the name.
+    pub typed: Option<String>,
+}
+
+impl Confirm {
+    /// The form field that carries what was typed.
+    pub const FIELD: &str = "confirm";
+
+    /// Whether `typed` is the name. The button in the page waits for it too, but this is what counts.
+    pub fn accepts(&self, typed: &str) -> bool {
+        typed.trim() == self.name
+    }
+}
