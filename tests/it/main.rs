@@ -3,3 +3,6 @@
 mod archive;
 mod harness;
 mod http_base;
+mod layers;
+mod plan;
+mod store;
