@@ -65,6 +65,15 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
 }
 
+/// A time as people write it, e.g. `30d`.
+///
+/// # Errors
+/// What is wrong with it, and what it takes.
+pub fn value_of_time(text: &str) -> Result<std::time::Duration, String> {
+    use crate::config::value::Raw;
+    value::Value::read(&Raw::Untyped(text.to_owned()))
+}
+
 /// This process's environment; what is not UTF-8 is no option of ours.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
@@ -104,6 +113,7 @@ impl Config {
             config.contradictions(&mut layers);
         }
         if !layers.problems.is_empty() {
+            layers.problems.sort_by_key(line_of);
             return Err(Error::problems("config_invalid", layers.problems));
         }
         config.oidc.scopes.dedup();
@@ -230,6 +240,12 @@ impl Config {
             }
         }
     }
+}
+
+/// The line that a problem points to, so that a file's problems are told from its top to its end.
+fn line_of(problem: &Problem) -> Option<usize> {
+    let (_, line) = problem.place.rsplit_once(':')?;
+    line.parse().ok()
 }
 
 fn registries(layers: &mut Layers<'_>) -> BTreeMap<String, Registry> {

@@ -149,7 +149,7 @@ sections! {
         /// The most files in one.
         max_entries: u32 = 20_000;
         /// The most its files may come to when unpacked.
-        max_inflated: ByteSize = ByteSize::gib(16);
+        max_inflated: ByteSize = ByteSize::gib(8);
     }
 
     /// How updates run.

@@ -79,7 +79,7 @@ impl Store {
                 migrate(&observed, schema::OBSERVED, None)?;
             }
             Mode::Beside => {
-                check_version(&main, schema::MAIN)?;
+                demand_current(&main)?;
             }
         }
         let readers = (0..READERS)
@@ -237,6 +237,19 @@ fn check_version(connection: &Connection, migrations: &[&str]) -> Result<usize> 
         .hint("Run the newer Slipway that made it, or restore a backup."));
     }
     Ok(applied)
+}
+
+/// Refuses a database that the server has yet to migrate: a command beside it never does.
+fn demand_current(connection: &Connection) -> Result<()> {
+    if check_version(connection, schema::MAIN)? == schema::MAIN.len() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Unsupported,
+        "older_schema",
+        "the database is older than this Slipway",
+    )
+    .hint("Start the server of this version once: it brings the database up to date."))
 }
 
 /// Applies what is missing, each migration in a transaction of its own, after a backup where something is at stake.
