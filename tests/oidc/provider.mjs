@@ -153,17 +153,19 @@ async function main() {
   state.fault = FAULT || undefined;
   RP.split(',').forEach((rp, index) => addClient(index ? `slipway-${index + 1}` : 'slipway', rp.trim()));
 
-  const server = createServer();
-  await new Promise((resolve, reject) => {
-    server.once('error', reject).listen(Number(PORT), '127.0.0.1', resolve);
-  });
-  const issuer = ISSUER ?? `http://127.0.0.1:${server.address().port}`;
   const keys = await Keys.generate(SECRET);
-  const answer = build(issuer, keys).callback();
-  server.on('request', async (request, response) => {
+  let answer; // made once the port, and so the issuer, is known: before any request can be read
+  const server = createServer(async (request, response) => {
     if (!request.url.startsWith('/control/')) return answer(request, response);
     const [status, body] = await control(request, keys).catch((error) => [400, String(error)]);
     response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(body);
+  });
+  const issuer = await new Promise((resolve, reject) => {
+    server.once('error', reject).listen(Number(PORT), '127.0.0.1', () => {
+      const address = ISSUER ?? `http://127.0.0.1:${server.address().port}`;
+      answer = build(address, keys).callback();
+      resolve(address);
+    });
   });
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(0));
   process.stdout.on('error', () => {}); // whoever waited for the line may have closed the pipe since
