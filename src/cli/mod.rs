@@ -4,8 +4,10 @@
 mod admin;
 mod completions;
 mod config;
+mod engines;
 mod healthcheck;
 mod open;
+mod serve;
 mod version;
 
 use std::io::Write as _;
@@ -49,6 +51,8 @@ struct Places {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serves the console and the API
+    Serve,
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -89,6 +93,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     let places = arguments.places;
     match arguments.command {
+        Command::Serve => serve::run(places.load()?.config),
         Command::Config(command) => config::run(command, places),
         Command::Admin(command) => wait_for(admin::run(command, places.load()?.config)),
         Command::Healthcheck => wait_for(healthcheck::run(places.load()?.config)),

@@ -1,0 +1,133 @@
+//! `slipway serve`: opens the instance, binds, tells where it is, and serves until it is told to stop.
+//!
+//! On SIGTERM or SIGINT it drains: no new connections, streams end, running requests and engine calls get the grace
+//! period. What an update has not done by then goes on at the next start.
+
+use std::io::IsTerminal as _;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::rt::System;
+use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::config::kind::LogFormat;
+use crate::domain::{Error, Result};
+use crate::http::{Application, Settings, State, ops};
+use crate::instance::Instance;
+use crate::store::Mode;
+
+/// Serves until a signal.
+///
+/// # Errors
+/// Whatever keeps it from starting: the address in use, a second instance, a database from a newer version.
+pub fn run(config: Config) -> Result<()> {
+    crate::tls::install();
+    start_log(&config);
+    System::new().block_on(serve(config))
+}
+
+fn start_log(config: &Config) {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level.0)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let instance = super::open::open(&config, Mode::Lead, Box::new(super::engines::factory)).await?;
+    let local = instance
+        .app
+        .store
+        .read(|db| crate::store::user::any_local(db))
+        .await?;
+    config.demand_login(local)?;
+    let listener = bind(&config)?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let state = Arc::new(state(&config, &instance, address));
+    let application = Application::build(listener, Arc::clone(&state)).map_err(Error::internal)?;
+    let server = application.handle();
+    announce(&config, &instance, address).await?;
+    let draining = actix_web::rt::spawn(async move {
+        let heard = stop_signal().await;
+        tracing::info!(signal = heard, "draining");
+        state.shutdown.cancel();
+        server.stop(true).await;
+    });
+    application.run().await.map_err(Error::internal)?;
+    draining.abort();
+    Ok(())
+}
+
+fn bind(config: &Config) -> Result<TcpListener> {
+    let address = config.server.listen;
+    TcpListener::bind(address).map_err(|error| {
+        Error::conflict(
+            "address_in_use",
+            format!("Slipway can't listen on {address}: {error}"),
+        )
+        .hint("Stop what listens there, or choose another address with --listen.")
+    })
+}
+
+fn state(config: &Config, instance: &Instance, address: std::net::SocketAddr) -> State {
+    let workers = match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get),
+        some => some as usize,
+    };
+    State {
+        app: instance.app.clone(),
+        auth: Arc::clone(&instance.auth),
+        settings: Settings {
+            base_url: config.base_url(address).url().clone(),
+            trusted_proxies: config
+                .server
+                .trusted_proxies
+                .iter()
+                .map(|cidr| cidr.net())
+                .collect(),
+            ops_allowed: config.metrics.allow.iter().map(|cidr| cidr.net()).collect(),
+            body_limit: usize::try_from(config.server.max_body.0).unwrap_or(usize::MAX),
+            upload_limit: config.bundles.max_upload.0,
+            workers,
+            grace: config.server.shutdown_grace,
+        },
+        metrics: ops::Metrics::new(),
+        shutdown: CancellationToken::new(),
+    }
+}
+
+/// Tells on standard output where the console is, and how its first administrator is made.
+async fn announce(config: &Config, instance: &Instance, address: std::net::SocketAddr) -> Result<()> {
+    let base = config.base_url(address);
+    super::print(&format!("Slipway serves {}\n", base.as_str()))?;
+    super::print(&format!("  data directory  {}\n", config.data_dir.display()))?;
+    if let Some(token) = instance.auth.setup_token().await? {
+        let link = SecretString::from(base.join(&format!("/setup?token={token}")));
+        super::print(&format!(
+            "  set up          {}\n                  (makes the first local administrator; works once, for 24 hours)\n",
+            secrecy::ExposeSecret::expose_secret(&link)
+        ))?;
+    }
+    Ok(())
+}
+
+async fn stop_signal() -> &'static str {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals can't be heard: stop this process by killing it");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}
