@@ -5,6 +5,7 @@ pub mod auth;
 pub mod blob;
 pub mod bus;
 pub mod cli;
+pub mod compose;
 pub mod config;
 pub mod crypto;
 pub mod domain;

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{App, Idempotency, Note, load, remember, replayed};
 use crate::blob::{Inspected, Staged};
 use crate::bus::Topic;
+use crate::compose;
 use crate::domain::access::{Caller, ProjectRight, Subject};
 use crate::domain::bundle::{Bundle, BundleFile, Digest, Manifest};
 use crate::domain::name::{ProjectKey, Version};
@@ -71,9 +72,17 @@ pub async fn upload(
 
 async fn read_manifest(inspected: &Inspected) -> Result<Manifest> {
     let inspected = inspected.clone();
-    tokio::task::spawn_blocking(move || crate::compose::parse_bundle(&inspected.contents, |path| inspected.read_text(path)))
-        .await
-        .map_err(Error::internal)?
+    let read = move || {
+        let contents = &inspected.contents;
+        compose::parse(&compose::Input {
+            path: &contents.compose.path,
+            text: &contents.compose.text,
+            env: contents.env.as_deref(),
+            files: &contents.files,
+            read: &|path| inspected.read_text(path),
+        })
+    };
+    tokio::task::spawn_blocking(read).await.map_err(Error::internal)?
 }
 
 fn project_of(manifest: &Manifest, new: &NewBundle) -> Result<ProjectKey> {

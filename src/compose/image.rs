@@ -1,0 +1,211 @@
+//! `image` and `build`: what a service's containers are made from.
+
+use std::collections::BTreeMap;
+
+use crate::compose::Context;
+use crate::compose::field::{Field, Table};
+use crate::compose::paths::Wanted;
+use crate::compose::unsupported::BUILD;
+use crate::domain::workload::{Build, Image};
+
+/// The image of the service `table`.
+pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Option<Image> {
+    match (service.get("image"), service.get("build")) {
+        (Some(field), None) => reference(&field, cx).map(Image::Reference),
+        (None, Some(field)) => build(&field, cx).map(Image::Build),
+        (None, None) => {
+            let hint = "Add `image: name:tag`, or `build: ./folder` with a Dockerfile in the bundle.";
+            service.refuse(&mut cx.report, "there is neither image nor build", hint);
+            None
+        }
+        (Some(image), Some(_)) => {
+            let hint = "Keep `build`, and Slipway names what it builds; or keep `image`, for what was built elsewhere.";
+            image.refuse(&mut cx.report, "there are both image and build", hint);
+            None
+        }
+    }
+}
+
+fn reference(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
+    let text = field.filled(&mut cx.report)?;
+    match fault(text) {
+        None => Some(text.to_owned()),
+        Some(what) => {
+            let hint = "Write `name:tag`, `host/name:tag` or `name@sha256:…`, the name in lower case.";
+            field.refuse(&mut cx.report, format!("{text:?} is no image: {what}"), hint);
+            None
+        }
+    }
+}
+
+/// What is wrong with an image reference (the grammar of the distribution project).
+fn fault(text: &str) -> Option<&'static str> {
+    let (rest, digest) = match text.split_once('@') {
+        Some((rest, digest)) => (rest, Some(digest)),
+        None => (text, None),
+    };
+    let hex =
+        |digest: &str| digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if digest.is_some_and(|digest| !digest.strip_prefix("sha256:").is_some_and(hex)) {
+        return Some("its digest is not sha256: and 64 hex digits");
+    }
+    let slash = rest.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match rest[slash..].split_once(':') {
+        Some((last, tag)) => (&rest[..slash + last.len()], Some(tag)),
+        None => (rest, None),
+    };
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let good_tag = |tag: &str| {
+        tag.len() <= 128
+            && tag.bytes().next().is_some_and(word)
+            && tag.bytes().all(|b| word(b) || matches!(b, b'.' | b'-'))
+    };
+    if tag.is_some_and(|tag| !good_tag(tag)) {
+        return Some("its tag is not made of letters, digits, `_`, `.` and `-`");
+    }
+    let mut parts: Vec<&str> = name.split('/').collect();
+    if parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost") {
+        let host = parts.remove(0);
+        if !host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
+        {
+            return Some("its host is none");
+        }
+    }
+    let good = |part: &&str| {
+        let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+        edge(part.bytes().next()) && edge(part.bytes().last()) && part.bytes().all(inner)
+    };
+    if name.len() > 255 || !parts.iter().all(good) {
+        return Some("its name is not made of lower-case letters, digits, `.`, `_` and `-`");
+    }
+    None
+}
+
+fn build(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Build> {
+    if !field.is_map() {
+        let text = field.filled(&mut cx.report)?;
+        let context = context(text, field, cx)?;
+        let dockerfile = dockerfile("Dockerfile", &context, field, cx)?;
+        return Some(Build {
+            context,
+            dockerfile,
+            target: None,
+            args: BTreeMap::new(),
+        });
+    }
+    let table = field.table(&BUILD, &mut cx.report)?;
+    let args = table
+        .get("args")
+        .map(|field| args(&field, cx))
+        .unwrap_or_default();
+    let target = match table.get("target") {
+        Some(field) => Some(field.filled(&mut cx.report)?.to_owned()),
+        None => None,
+    };
+    let context = match table.get("context") {
+        Some(field) => context(field.filled(&mut cx.report)?, &field, cx)?,
+        None => String::new(),
+    };
+    let dockerfile = match table.get("dockerfile") {
+        Some(field) => dockerfile(field.filled(&mut cx.report)?, &context, &field, cx)?,
+        None => dockerfile("Dockerfile", &context, field, cx)?,
+    };
+    Some(Build {
+        context,
+        dockerfile,
+        target,
+        args,
+    })
+}
+
+fn context(text: &str, field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
+    cx.files.resolve(text, "", Wanted::Folder, field, &mut cx.report)
+}
+
+/// The Dockerfile's path inside the context.
+fn dockerfile(text: &str, context: &str, field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
+    let path = cx
+        .files
+        .resolve(text, context, Wanted::File, field, &mut cx.report)?;
+    let inside = if context.is_empty() {
+        Some(path.as_str())
+    } else {
+        path.strip_prefix(context)?.strip_prefix('/')
+    };
+    if inside.is_none() {
+        field.refuse(
+            &mut cx.report,
+            format!("{text:?} lies outside the build's context"),
+            "Move it into the context.",
+        );
+    }
+    inside.map(str::to_owned)
+}
+
+fn args(field: &Field<'_>, cx: &mut Context<'_>) -> BTreeMap<String, String> {
+    let mut args = BTreeMap::new();
+    for pair in field.pairs(&mut cx.report).unwrap_or_default() {
+        let value = match (&pair.value, cx.variables.get(&pair.name)) {
+            (None, Some(value)) => Some(value.clone()),
+            (None, None) => {
+                let hint = format!(
+                    "Write its value, or put {}=… into the bundle's .env: an image is built once for all \
+                                    deployments, so settings can't give it.",
+                    pair.name
+                );
+                cx.report.at(
+                    pair.at,
+                    format!("{}: the build argument has no value", pair.path),
+                    hint,
+                );
+                None
+            }
+            (Some(_), _) => pair.text(&mut cx.report),
+        };
+        args.extend(value.map(|value| (pair.name, value)));
+    }
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fault;
+
+    #[test]
+    fn image_references() {
+        let digest = "a".repeat(64);
+        for good in [
+            "redis",
+            "redis:7",
+            "python:3.11-slim",
+            "team/api_v2:1.0",
+            "localhost/api",
+            "host.example:5000/team/api:1",
+            &format!("redis@sha256:{digest}"),
+            &format!("host:5000/redis:7@sha256:{digest}"),
+        ] {
+            assert_eq!(fault(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            "Redis",
+            "redis:",
+            "redis:a b",
+            "-x",
+            "a//b",
+            "/a",
+            "a/",
+            "redis@sha256:12",
+            "redis@md5:x",
+            "a:b:c",
+            "ü",
+            "host!.x/a",
+            "--privileged",
+        ] {
+            assert!(fault(bad).is_some(), "{bad}");
+        }
+    }
+}

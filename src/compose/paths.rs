@@ -1,0 +1,211 @@
+//! Paths of the bundle, which must stay inside it and exist, and paths of a container.
+
+use std::collections::BTreeSet;
+
+use crate::compose::field::Field;
+use crate::compose::keys::nearest;
+use crate::compose::report::Report;
+use crate::domain::bundle::BundleFile;
+
+/// The bundle's files and the folders they lie in.
+#[derive(Debug)]
+pub struct Files<'a> {
+    files: BTreeSet<&'a str>,
+    folders: BTreeSet<&'a str>,
+}
+
+/// What a path must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    File,
+    Folder,
+    Either,
+}
+
+impl<'a> Files<'a> {
+    pub fn new(files: &'a [BundleFile]) -> Self {
+        let paths = files.iter().map(|file| file.path.as_str());
+        let above = |path: &'a str| path.match_indices('/').map(move |(at, _)| &path[..at]);
+        let mut folders: BTreeSet<&str> = paths.clone().flat_map(above).collect();
+        folders.insert("");
+        Self {
+            files: paths.collect(),
+            folders,
+        }
+    }
+
+    /// Whether `text` names a file of the bundle.
+    pub fn has_file(&self, text: &str) -> bool {
+        inside(text, "").is_ok_and(|path| self.files.contains(path.as_str()))
+    }
+
+    /// `text` as a path of the bundle, taken from the folder `base`; reported when it leads out or is not there.
+    pub fn resolve(
+        &self,
+        text: &str,
+        base: &str,
+        wanted: Wanted,
+        field: &Field<'_>,
+        report: &mut Report,
+    ) -> Option<String> {
+        let path = match inside(text, base) {
+            Ok(path) => path,
+            Err(why) => {
+                field.refuse(
+                    report,
+                    format!("{text:?} {why}"),
+                    "Write a path of the bundle, such as `./data`.",
+                );
+                return None;
+            }
+        };
+        let (file, folder) = (
+            self.files.contains(path.as_str()),
+            self.folders.contains(path.as_str()),
+        );
+        match wanted {
+            Wanted::File if folder => {
+                field.refuse(
+                    report,
+                    format!("{text:?} is a folder"),
+                    "Name a file of the bundle.",
+                );
+                None
+            }
+            Wanted::Folder if file => {
+                field.refuse(
+                    report,
+                    format!("{text:?} is a file"),
+                    "Name a folder of the bundle.",
+                );
+                None
+            }
+            _ if file || folder => Some(path),
+            _ => {
+                field.refuse(report, format!("the bundle has no {text:?}"), self.hint(&path));
+                None
+            }
+        }
+    }
+
+    fn hint(&self, path: &str) -> String {
+        let all = || {
+            self.files
+                .iter()
+                .chain(&self.folders)
+                .copied()
+                .filter(|path| !path.is_empty())
+        };
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let near = (all().count() <= 1_000).then(|| nearest(path, all())).flatten();
+        match near.or_else(|| all().find(|other| last(other) == last(path))) {
+            Some(near) => {
+                format!("Did you mean `./{near}`? Paths are those of the bundle, in upper and lower case.")
+            }
+            None => "Put it into the bundle, or correct the path; empty folders are no part of a bundle."
+                .to_owned(),
+        }
+    }
+}
+
+/// Whether a mount's source is a path and not a volume's name, as Compose tells them apart.
+pub fn is_path(text: &str) -> bool {
+    text.starts_with(['.', '/', '~']) || text.contains('/') || text.contains('\\')
+}
+
+/// `text` from `base`, without `.` and `..`; or why it can't be.
+fn inside(text: &str, base: &str) -> Result<String, &'static str> {
+    if text.starts_with('/') {
+        return Err("is an absolute path");
+    }
+    if text.starts_with('~') {
+        return Err("is in somebody's home folder");
+    }
+    if text.contains('\\') {
+        return Err("holds a backslash");
+    }
+    if text.contains("://") || text.starts_with("git@") {
+        return Err("is an address, not a path");
+    }
+    let mut parts: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop().ok_or("leads out of the bundle")?;
+            }
+            _ => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+/// An absolute path in a container, without trailing slash; reported when it is none.
+pub fn container(text: &str, field: &Field<'_>, report: &mut Report) -> Option<String> {
+    const HINT: &str = "Write an absolute path of the container, such as `/data`.";
+    if !text.starts_with('/') {
+        field.refuse(
+            report,
+            format!("{text:?} is no absolute path of the container"),
+            HINT,
+        );
+        return None;
+    }
+    let parts: Vec<&str> = text
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    if parts.contains(&"..") || text.len() > 4_096 || text.chars().any(char::is_control) {
+        field.refuse(
+            report,
+            format!("{text:?} is no plain path of the container"),
+            HINT,
+        );
+        return None;
+    }
+    if parts.is_empty() {
+        field.refuse(report, "the container's root can't be mounted over", HINT);
+        return None;
+    }
+    Some(format!("/{}", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_inside_the_bundle() {
+        for (text, base, expected) in [
+            ("./a/b", "", Ok("a/b")),
+            (".", "", Ok("")),
+            ("./", "", Ok("")),
+            ("a//b/./c/", "", Ok("a/b/c")),
+            ("../x", "api", Ok("x")),
+            ("a/../b", "", Ok("b")),
+            ("Dockerfile", "api", Ok("api/Dockerfile")),
+            ("../x", "", Err("leads out of the bundle")),
+            ("a/../../x", "", Err("leads out of the bundle")),
+            ("/etc", "", Err("is an absolute path")),
+            ("~/x", "", Err("is in somebody's home folder")),
+            ("a\\b", "", Err("holds a backslash")),
+            ("https://host/repo.git", "", Err("is an address, not a path")),
+        ] {
+            assert_eq!(
+                inside(text, base).as_deref(),
+                expected.as_ref().map(|ok| *ok),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn sources_are_told_apart_as_compose_does() {
+        assert!(
+            ["./a", "../a", "/a", "~/a", "a/b", ".", "a\\b"]
+                .iter()
+                .all(|text| is_path(text))
+        );
+        assert!(["data", "pg-data", "a.b"].iter().all(|text| !is_path(text)));
+    }
+}
