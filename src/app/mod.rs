@@ -5,6 +5,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod bundle;
 pub mod deployment;
 pub mod infrastructure;
 pub mod project;
