@@ -4,6 +4,9 @@
 // part is polled; a tab that nobody looks at holds no connection.
 import { element, flash, meta } from "./common.js";
 
+// What is being typed into a field of a live part stays.
+Idiomorph.defaults.ignoreActiveValue = true;
+
 const GRACE = 2500; // a stream that comes back sooner was not worth a word
 const POLL = 5000;
 const UNSEEN = 30000;
@@ -15,7 +18,6 @@ let unseen = 0;
 let asleep = false;
 let signedOut = false;
 
-const banner = () => document.getElementById("lost");
 const isLive = () => Boolean(document.querySelector("main[sse-connect]"));
 
 function refresh() {
@@ -31,8 +33,7 @@ function mark(state, word) {
 }
 
 function say(...content) {
-  const place = banner();
-  if (place) place.replaceChildren(...content);
+  document.getElementById("lost")?.replaceChildren(...content);
 }
 
 function lost() {
@@ -67,7 +68,30 @@ function leaveSignedOut() {
   mark("off", "not live");
 }
 
-htmx.createEventSource = (url) => (source = new EventSource(url));
+/* The extension listens anew each time it processes a part, and a morphed part is processed after every swap. So the stream
+   listens once a topic, and tells each part that names it; a burst is told once. */
+const changed = new Set();
+
+function tell() {
+  for (const topic of changed) {
+    for (const part of document.querySelectorAll(`[data-live][hx-trigger*="sse:${topic}"]`)) htmx.trigger(part, `sse:${topic}`);
+  }
+  changed.clear();
+}
+
+class Stream extends EventSource {
+  topics = new Set();
+
+  addEventListener(topic) {
+    if (this.topics.has(topic)) return;
+    this.topics.add(topic);
+    super.addEventListener(topic, () => {
+      if (!changed.size) setTimeout(tell, 20);
+      changed.add(topic);
+    });
+  }
+}
+htmx.createEventSource = (url) => (source = new Stream(url));
 
 document.addEventListener("htmx:sseOpen", found);
 document.addEventListener("htmx:sseError", () => {

@@ -44,6 +44,7 @@ class Viewer {
     source.addEventListener("end", (event) => {
       source.close();
       this.ended = true;
+      this.root.querySelector("[data-pause]")?.setAttribute("hidden", "");
       this.take([{ end: event.data || "The log has ended." }]);
       this.tell("off", "ended");
     });
@@ -77,7 +78,9 @@ class Viewer {
   }
 
   draw() {
+    clearTimeout(this.drawing);
     this.drawing = null;
+    if (this.paused) return;
     const fresh = this.waiting.splice(0);
     const fragment = document.createDocumentFragment();
     for (const line of fresh) fragment.append(this.row(line));
@@ -102,7 +105,7 @@ class Viewer {
       mark = element("div", "gap");
       mark.dataset.earlier = "";
     }
-    mark.textContent = `${number(this.earlier)} earlier lines are not on this page. Download has them all.`;
+    mark.textContent = `${number(this.earlier)} earlier lines are not on this page.${this.root.querySelector("a[download]") ? " Download has them all." : ""}`;
     this.lines.prepend(mark);
   }
 
@@ -160,12 +163,14 @@ class Viewer {
     marks[here]?.classList.remove("here");
     const next = marks[(here + (back ? -1 : 1) + marks.length) % marks.length] ?? marks[0];
     next.classList.add("here");
-    if (!this.paused) this.pause(true);
+    if (!this.paused) this.pause(true, true);
     next.scrollIntoView({ block: "center" });
   }
 
-  pause(paused) {
+  /* Paused by scrolling, it goes on at the end; paused by the button, only by the button. */
+  pause(paused, byScrolling = false) {
     this.paused = paused;
+    this.byScrolling = byScrolling;
     const button = this.root.querySelector("[data-pause]");
     if (button) {
       button.setAttribute("aria-pressed", String(paused));
@@ -226,8 +231,8 @@ class Viewer {
     this.lines.addEventListener("scroll", () => {
       if (this.moving) return;
       const atEnd = this.lines.scrollHeight - this.lines.scrollTop - this.lines.clientHeight < 24;
-      if (!atEnd && !this.paused) this.pause(true);
-      else if (atEnd && this.paused && !this.root.querySelector("[data-pause]:focus")) this.pause(false);
+      if (!atEnd && !this.paused) this.pause(true, true);
+      else if (atEnd && this.paused && this.byScrolling) this.pause(false);
     }, { passive: true });
     document.addEventListener("visibilitychange", () => {
       clearTimeout(this.unseen);
