@@ -6,7 +6,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::domain::{Error, Kind, Problem};
-use crate::http::trace::RequestId;
+use crate::http::trace::{self, RequestId};
 
 /// The status that an error's kind answers with.
 pub fn status(kind: Kind) -> StatusCode {
@@ -86,7 +86,7 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        json(&self.0, None)
+        json(&self.0, trace::current())
     }
 }
 

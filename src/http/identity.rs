@@ -7,6 +7,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::auth::{Credential, Identity};
 use crate::domain::access::{Caller, Origin};
@@ -72,7 +73,7 @@ fn below_base<'a>(request: &'a ServiceRequest, state: &State) -> &'a str {
 }
 
 async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Identity>> {
-    if let Some(token) = bearer(request) {
+    if let Some(token) = request.headers().get(header::AUTHORIZATION).and_then(bearer) {
         return state.auth.by_bearer(token).await;
     }
     match request.cookie(state.settings.cookie_name()) {
@@ -81,9 +82,8 @@ async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Iden
     }
 }
 
-fn bearer(request: &ServiceRequest) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+fn bearer(value: &header::HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -143,6 +143,52 @@ impl FromRequest for Who {
             ))
         };
         std::future::ready(caller.map(Self).ok_or_else(nobody))
+    }
+}
+
+/// The credential that a long answer began with: asked again and again whether it still opens anything.
+pub struct Standing {
+    shown: Shown,
+    /// What the request said of itself; its subject is as old as the request.
+    caller: Option<Caller>,
+}
+
+enum Shown {
+    Bearer(SecretString),
+    Session(SecretString),
+    Nothing,
+}
+
+impl Standing {
+    /// What `request` shows.
+    pub fn of(request: &HttpRequest) -> Self {
+        let state = request.app_data::<web::Data<State>>();
+        let cookie = state.and_then(|state| request.cookie(state.settings.cookie_name()));
+        let bearer = request.headers().get(header::AUTHORIZATION).and_then(bearer);
+        let shown = match (bearer, cookie) {
+            (Some(token), _) => Shown::Bearer(SecretString::from(token.to_owned())),
+            (None, Some(cookie)) => Shown::Session(SecretString::from(cookie.value().to_owned())),
+            (None, None) => Shown::Nothing,
+        };
+        let caller = request.extensions().get::<Caller>().cloned();
+        Self { shown, caller }
+    }
+
+    /// The caller as it is now, with its groups of now; `None` once the credential opens nothing any more.
+    ///
+    /// # Errors
+    /// Internal ones only.
+    pub async fn caller(&self, state: &State) -> Result<Option<Caller>> {
+        let identity = match &self.shown {
+            Shown::Bearer(token) => state.auth.by_bearer(token.expose_secret()).await?,
+            Shown::Session(cookie) => state.auth.by_session(cookie.expose_secret()).await?,
+            Shown::Nothing => None,
+        };
+        let known = identity.zip(self.caller.clone());
+        Ok(known.map(|(identity, caller)| Caller {
+            subject: identity.subject,
+            ..caller
+        }))
     }
 }
 

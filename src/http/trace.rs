@@ -16,6 +16,15 @@ use crate::http::State;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
+tokio::task_local! {
+    static CURRENT: String;
+}
+
+/// The id of the request that this task answers.
+pub fn current() -> Option<String> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
 /// Gives the request an id, logs it, counts it.
 #[expect(
     clippy::disallowed_methods,
@@ -31,7 +40,9 @@ pub async fn layer<B: MessageBody + 'static>(
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let span = tracing::info_span!("request", id = %id, %method, path = %path);
     let begun = Instant::now();
-    let mut response = next.call(request).instrument(span.clone()).await?;
+    let mut response = CURRENT
+        .scope(id.clone(), next.call(request).instrument(span.clone()))
+        .await?;
     let (status, took) = (response.status(), begun.elapsed());
     if let Some(state) = state {
         state.metrics.count(&method, status, took);
