@@ -116,7 +116,7 @@ pub async fn list_all(app: &App, caller: &Caller) -> Result<Vec<ApiKey>> {
 ///
 /// # Errors
 /// Not found when it is somebody else's.
-pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
+pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<ApiKey> {
     let (app_, caller) = (app.clone(), caller.clone());
     app.store
         .write(move |tx| {
@@ -125,7 +125,8 @@ pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
             if !own && !caller.subject.is_admin {
                 return Err(Error::not_found("key", id));
             }
-            store::api_key::revoke(tx, id, app_.now())?;
+            let now = app_.now();
+            store::api_key::revoke(tx, id, now)?;
             let detail = json!({ "name": key.name });
             app_.journal(
                 tx,
@@ -135,7 +136,10 @@ pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<()> {
                 Note::detail(detail),
             )?;
             tx.publish(Topic::Access);
-            Ok(())
+            Ok(ApiKey {
+                revoked_at: key.revoked_at.or(Some(now)),
+                ..key
+            })
         })
         .await
 }

@@ -343,6 +343,31 @@ fn refuse_running(tx: &Connection, deployment: &Deployment) -> Result<()> {
     Ok(())
 }
 
+/// The id of the deployment that `text` names: an id, or a uuid.
+///
+/// # Errors
+/// Not found, in the caller's own words, so that a uuid of somebody else's tells nothing.
+pub async fn id_of(app: &App, caller: &Caller, text: &str) -> Result<DeploymentId> {
+    let absent = || Error::not_found("deployment", text.chars().take(130).collect::<String>());
+    let Ok(uuid) = uuid::Uuid::try_parse(text) else {
+        return DeploymentId::parse(text).map_err(|_| absent());
+    };
+    let subject = caller.subject.clone();
+    let found = app
+        .store
+        .read(move |db| {
+            store::deployment::find_uuid(db, uuid, &subject)?.map_or(Ok(None), |found| {
+                match found.authorize(&subject, DeploymentRight::View) {
+                    Ok(found) => Ok(Some(found.id.clone())),
+                    Err(error) if error.kind == crate::domain::Kind::NotFound => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+        })
+        .await?;
+    found.ok_or_else(absent)
+}
+
 /// One deployment with the caller's right on it.
 pub async fn get(app: &App, caller: &Caller, id: DeploymentId) -> Result<Authorized<Deployment>> {
     let subject = caller.subject.clone();

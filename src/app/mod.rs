@@ -8,8 +8,10 @@ pub mod audit;
 pub mod bundle;
 pub mod deployment;
 pub mod infrastructure;
+pub mod log;
 pub mod project;
 pub mod stage;
+pub mod stats;
 pub mod update;
 pub mod user;
 

@@ -7,6 +7,7 @@ use crate::domain::clock::Timestamp;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
     pub sequence: i64,
     #[schema(value_type = String, format = DateTime)]

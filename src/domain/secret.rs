@@ -7,6 +7,7 @@ use crate::domain::name::SecretName;
 
 /// A secret's name and version, which may be shown.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct SecretInfo {
     pub name: SecretName,
     /// Counts up with every change.

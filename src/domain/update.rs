@@ -144,6 +144,7 @@ pub enum StepState {
 
 /// One step as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct StepRecord {
     pub step: Step,
     pub state: StepState,

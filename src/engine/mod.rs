@@ -149,6 +149,7 @@ impl Phase {
 
 /// Where a published port answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     pub container_port: u16,
     pub protocol: Protocol,
@@ -210,6 +211,7 @@ pub enum EngineEvent {
 
 /// What the engine is, and whether it lets us do our work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct EngineReport {
     /// e.g. `Docker 20.10.24`
     pub version: String,
@@ -348,6 +350,7 @@ pub struct ContainerLine {
 
 /// What a replica uses right now.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// CPUs in use, e.g. 0.31.
     pub cpus: f64,

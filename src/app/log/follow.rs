@@ -1,0 +1,213 @@
+//! Following: what comes from every replica, those included that an update or a restart brings later.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Batch, Lines, Place, Wanted, batches_of, lines_of, open, several};
+use crate::app::App;
+use crate::bus::Topic;
+use crate::domain::access::Caller;
+use crate::domain::name::DeploymentId;
+use crate::domain::{Kind, Result};
+use crate::engine::{LogOptions, SlotState};
+
+/// How long after a replica's output ended it is looked whether it runs again: the engine's event comes by then.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What is known of one container or pod.
+struct Followed {
+    /// Whether its output is being read.
+    open: bool,
+    /// The time of its last line that was handed on.
+    last: i64,
+}
+
+/// What one replica's stream says.
+enum Said {
+    Lines(Result<Batch>),
+    /// Its output has ended; it may go on after a restart.
+    Ended,
+}
+
+struct Following {
+    app: App,
+    caller: Caller,
+    id: DeploymentId,
+    wanted: Wanted,
+    topics: broadcast::Receiver<Topic>,
+    streams: SelectAll<BoxStream<'static, (Arc<str>, Said)>>,
+    known: HashMap<Arc<str>, Followed>,
+    look_again: Option<tokio::time::Instant>,
+}
+
+/// A deployment's output from `wanted` on, as it comes. It ends when the deployment is gone or the caller may no longer
+/// see it; the reader ends it by dropping it.
+///
+/// # Errors
+/// As [`super::history`].
+pub async fn follow(app: &App, caller: &Caller, id: DeploymentId, wanted: Wanted) -> Result<Lines> {
+    let topics = app.store.bus().subscribe();
+    let (_, slots) = open(app, caller, &id, &wanted).await?;
+    let several = several(&slots) || (wanted.service.is_none() && slots.is_empty());
+    let mut following = Following {
+        app: app.clone(),
+        caller: caller.clone(),
+        id,
+        wanted,
+        topics,
+        streams: SelectAll::new(),
+        known: HashMap::new(),
+        look_again: None,
+    };
+    following.look(true).await?;
+    let batches = stream::unfold(Some(following), |following| async move {
+        let mut following = following?;
+        match following.next().await {
+            Ok(Some(batch)) => Some((Ok(batch), Some(following))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    Ok(Lines {
+        several,
+        batches: batches.boxed(),
+    })
+}
+
+impl Following {
+    async fn next(&mut self) -> Result<Option<Batch>> {
+        loop {
+            let again = self.look_again;
+            let timer = async move {
+                match again {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some((key, said)) = self.streams.next() => {
+                    if let Some(batch) = self.heard(&key, said)? {
+                        return Ok(Some(batch));
+                    }
+                }
+                topic = self.topics.recv() => {
+                    let ours = match topic {
+                        Ok(Topic::Deployment(id)) => id == self.id,
+                        Ok(_) => false,
+                        Err(RecvError::Lagged(_)) => true,
+                        Err(RecvError::Closed) => return Ok(None),
+                    };
+                    if ours && !self.still_there().await? {
+                        return Ok(None);
+                    }
+                }
+                () = timer => {
+                    self.look_again = None;
+                    if !self.still_there().await? {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what a replica said; lines that were handed on before its restart are left out.
+    fn heard(&mut self, key: &Arc<str>, said: Said) -> Result<Option<Batch>> {
+        let Some(known) = self.known.get_mut(key) else {
+            return Ok(None);
+        };
+        match said {
+            Said::Ended => {
+                known.open = false;
+                self.look_again = Some(tokio::time::Instant::now() + AGAIN);
+                Ok(None)
+            }
+            Said::Lines(batch) => {
+                let mut batch = batch?;
+                if batch
+                    .lines
+                    .first()
+                    .is_some_and(|line| line.at_nanos <= known.last)
+                {
+                    batch.lines.retain(|line| line.at_nanos > known.last);
+                }
+                known.last = batch.lines.last().map_or(known.last, |line| line.at_nanos);
+                Ok((!batch.lines.is_empty()).then_some(batch))
+            }
+        }
+    }
+
+    /// Looks for replicas that are not read yet; `false` when the deployment is gone or no longer the caller's to see.
+    async fn still_there(&mut self) -> Result<bool> {
+        match self.look(false).await {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Forbidden) => Ok(false),
+            // The engine is away or nothing runs now: what comes later is heard of.
+            Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Invalid) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn look(&mut self, first: bool) -> Result<()> {
+        let (engine, slots) = open(&self.app, &self.caller, &self.id, &self.wanted).await?;
+        self.known
+            .retain(|key, _| slots.iter().any(|slot| *slot.engine_id == **key));
+        for slot in &slots {
+            let known = self.known.get(slot.engine_id.as_str());
+            let begins = match known {
+                Some(known) => !known.open && is_alive(slot),
+                None => first || is_alive(slot) || slot.ended_at.is_some(),
+            };
+            if !begins {
+                continue;
+            }
+            let last = known.map(|known| known.last);
+            let options = self.options(first, last);
+            let Some(lines) = lines_of(engine.as_ref(), slot, &options).await? else {
+                continue;
+            };
+            let key: Arc<str> = slot.engine_id.as_str().into();
+            let followed = Followed {
+                open: true,
+                last: last.unwrap_or(i64::MIN),
+            };
+            self.known.insert(Arc::clone(&key), followed);
+            self.streams.push(tagged(key, batches_of(Place::of(slot), lines)));
+        }
+        Ok(())
+    }
+
+    /// A replica that comes later is read from its beginning, one that goes on from where it stopped.
+    fn options(&self, first: bool, last: Option<i64>) -> LogOptions {
+        match last.filter(|last| *last > i64::MIN) {
+            Some(last) => LogOptions {
+                since: Some(chrono::DateTime::from_timestamp_nanos(last)),
+                follow: true,
+                ..LogOptions::default()
+            },
+            None if first => self.wanted.options(true),
+            None => LogOptions {
+                follow: true,
+                ..LogOptions::default()
+            },
+        }
+    }
+}
+
+fn is_alive(slot: &SlotState) -> bool {
+    use crate::engine::Phase;
+    !matches!(slot.phase, Phase::Exited { .. } | Phase::Dead | Phase::Created)
+}
+
+fn tagged(key: Arc<str>, batches: BoxStream<'static, Result<Batch>>) -> BoxStream<'static, (Arc<str>, Said)> {
+    let end = (Arc::clone(&key), Said::Ended);
+    batches
+        .map(move |batch| (Arc::clone(&key), Said::Lines(batch)))
+        .chain(stream::once(std::future::ready(end)))
+        .boxed()
+}
