@@ -4,6 +4,7 @@
 //! CSRF ([`identity`], [`csrf`]), then the routes. Authentication stands before routing, so an unknown path without
 //! credentials answers like a known one. What is open to all is one list ([`identity::OPEN`]).
 
+pub mod api;
 pub mod assets;
 pub mod csrf;
 pub mod error;
@@ -139,5 +140,6 @@ pub fn all_routes(settings: &Settings) -> Routes {
     let mut routes = Routes::new(settings.base_path());
     ops::routes(&mut routes);
     assets::routes(&mut routes);
+    api::routes(&mut routes);
     routes
 }

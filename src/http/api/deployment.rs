@@ -1,0 +1,215 @@
+//! Deployments: listed, made, saved, deleted. Nothing here makes anything run: an update does.
+//!
+//! A deployment is addressed by its id or by its uuid. DataCater's own payloads, whose `spec` names a `pipeline`, are
+//! another shape of `spec`; they join [`DeploymentRequest`] when pipelines come.
+
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use crate::app;
+use crate::app::deployment::Sort;
+use crate::domain::Result;
+use crate::domain::health::Health;
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId};
+use crate::domain::page::PageRequest;
+use crate::http::State;
+use crate::http::api::body::Body;
+use crate::http::api::deployment_body::{DeploymentPatch, DeploymentReplacement, DeploymentRequest};
+use crate::http::api::deployment_status::{Deployment, HealthReport, Slot, slots};
+use crate::http::api::query::Query;
+use crate::http::api::{Reply, answer, query};
+use crate::http::identity::Who;
+use crate::store::observation::EngineNote;
+
+noun! {
+    get "/deployments" => list,
+    post "/deployments" => create,
+    get "/deployments/{id}" => get,
+    put "/deployments/{id}" => replace,
+    patch "/deployments/{id}" => change,
+    delete "/deployments/{id}" => delete,
+    get "/deployments/{id}/health" => health,
+    get "/deployments/{id}/slots" => list_slots,
+    get "/deployments/{id}/events" => events,
+}
+
+/// Which way a list is sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    #[default]
+    Asc,
+    Desc,
+}
+
+/// Which deployments are listed, and how.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    project: Option<ProjectKey>,
+    infrastructure: Option<InfrastructureId>,
+    stage: Option<StageId>,
+    health: Option<Health>,
+    /// `true`: only what is neither healthy nor stopped nor new.
+    #[serde(default)]
+    #[param(required = false)]
+    attention: bool,
+    /// Part of the id.
+    q: Option<String>,
+    /// `health` puts the worst first. The id breaks ties.
+    #[serde(default)]
+    #[param(required = false)]
+    sort: Sort,
+    #[serde(default)]
+    #[param(required = false)]
+    order: Order,
+    /// At most this many entries, 1 to 500. Without it all come.
+    limit: Option<u32>,
+    /// The cursor of the page before, from its `Link` header.
+    after: Option<String>,
+}
+
+/// List the deployments that the caller may see.
+#[utoipa::path(get, path = "/deployments", tag = "deployments", operation_id = "listDeployments", params(Filter),
+    responses((status = 200, body = [Deployment])))]
+async fn list(
+    request: HttpRequest,
+    state: Data<State>,
+    who: Who,
+    query: Query<Filter>,
+) -> Reply<HttpResponse> {
+    let given = query.0;
+    let page = query::page(given.limit, given.after)?;
+    let filter = app::deployment::Filter {
+        project: given.project,
+        infrastructure: given.infrastructure,
+        stage: given.stage,
+        health: given.health,
+        attention: given.attention,
+        text: given.q,
+        sort: given.sort,
+        descending: given.order == Order::Desc,
+    };
+    let fetch = move |page: PageRequest| {
+        let (state, who, filter) = (state.clone(), who.clone(), filter.clone());
+        async move {
+            let found = app::deployment::list(&state.app, &who, filter, page).await?;
+            Ok(found.map(Deployment::from))
+        }
+    };
+    answer::list(&request, page, fetch).await
+}
+
+/// One deployment as it is now, with its settings' ETag.
+pub(super) async fn answered(state: &State, who: &Who, id: DeploymentId) -> Result<HttpResponse> {
+    let detail = app::deployment::detail(&state.app, who, id).await?;
+    Ok(answer::tagged(
+        detail.deployment.revision,
+        &Deployment::from(detail),
+    ))
+}
+
+/// Make a deployment. Nothing runs before its first update. Takes `deploy` on its project and its infrastructure.
+#[utoipa::path(post, path = "/deployments", tag = "deployments", operation_id = "createDeployment",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
+    request_body(content = DeploymentRequest, example = json!({ "name": "iris-on-local", "spec": { "project": "iris", "bundle": "1.0",
+        "infrastructure": "local", "environment": { "LOG_LEVEL": "info" }, "services": { "api": { "replicas": 2 } },
+        "secrets": { "API_TOKEN": "s3cret" } } })),
+    responses((status = 200, body = Deployment)))]
+async fn create(state: Data<State>, who: Who, body: Body<DeploymentRequest>) -> Reply<HttpResponse> {
+    let made = app::deployment::create(&state.app, &who, body.value.into_new()?, body.once).await?;
+    Ok(answered(&state, &who, made.id.clone()).await?)
+}
+
+/// Get a deployment.
+#[utoipa::path(get, path = "/deployments/{id}", tag = "deployments", operation_id = "getDeployment",
+    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    responses((status = 200, body = Deployment)))]
+async fn get(state: Data<State>, who: Who, id: Path<String>) -> Reply<HttpResponse> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    Ok(answered(&state, &who, id).await?)
+}
+
+/// Replace a deployment's settings; secrets that are not named stay. Nothing runs differently before the next update.
+#[utoipa::path(put, path = "/deployments/{id}", tag = "deployments", operation_id = "replaceDeployment",
+    params(("id" = String, Path, description = "The deployment's id or uuid"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the settings that were read")),
+    request_body(content = DeploymentReplacement, example = json!({ "spec": { "project": "iris", "bundle": "1.1", "infrastructure": "local" } })),
+    responses((status = 200, body = Deployment)))]
+async fn replace(
+    request: HttpRequest,
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: Body<DeploymentReplacement>,
+) -> Reply<HttpResponse> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let before = app::deployment::get(&state.app, &who, id.clone()).await?;
+    let changes = body.value.into_changes(&before, answer::if_match(&request)?)?;
+    app::deployment::save(&state.app, &who, id.clone(), changes).await?;
+    Ok(answered(&state, &who, id).await?)
+}
+
+/// Change some of a deployment's settings: what is left out stays as it is.
+#[utoipa::path(patch, path = "/deployments/{id}", tag = "deployments", operation_id = "changeDeployment",
+    params(("id" = String, Path, description = "The deployment's id or uuid"),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the settings that were read")),
+    request_body(content = DeploymentPatch, example = json!({ "spec": { "bundle": "1.1", "services": { "api": { "replicas": 3 } } }, "reason": "more traffic" })),
+    responses((status = 200, body = Deployment)))]
+async fn change(
+    request: HttpRequest,
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    body: Body<DeploymentPatch>,
+) -> Reply<HttpResponse> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let before = app::deployment::get(&state.app, &who, id.clone()).await?;
+    let changes = body.value.into_changes(&before, answer::if_match(&request)?);
+    app::deployment::save(&state.app, &who, id.clone(), changes).await?;
+    Ok(answered(&state, &who, id).await?)
+}
+
+/// Delete a deployment that is stopped, or was never updated.
+#[utoipa::path(delete, path = "/deployments/{id}", tag = "deployments", operation_id = "deleteDeployment",
+    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    responses((status = 200, body = Deployment)))]
+async fn delete(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Deployment>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let last = app::deployment::detail(&state.app, &who, id.clone()).await?;
+    app::deployment::delete(&state.app, &who, id).await?;
+    Ok(Json(last.into()))
+}
+
+/// Say how a deployment is, and what makes it so.
+#[utoipa::path(get, path = "/deployments/{id}/health", tag = "deployments", operation_id = "getDeploymentHealth",
+    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    responses((status = 200, body = HealthReport, example = json!({ "health": "HEALTHY", "sync": "in_sync", "ready": 2, "wanted": 2,
+        "messages": [], "changedAt": "2026-11-16T14:36:54.000Z" }))))]
+async fn health(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<HealthReport>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let detail = app::deployment::detail(&state.app, &who, id).await?;
+    Ok(Json(detail.summary.state.into()))
+}
+
+/// List a deployment's replicas, as they were last observed.
+#[utoipa::path(get, path = "/deployments/{id}/slots", tag = "deployments", operation_id = "listSlots",
+    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    responses((status = 200, body = [Slot])))]
+async fn list_slots(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<Slot>>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let detail = app::deployment::detail(&state.app, &who, id).await?;
+    Ok(Json(slots(&detail)))
+}
+
+/// List what the engine last told of a deployment's replicas, newest first.
+#[utoipa::path(get, path = "/deployments/{id}/events", tag = "deployments", operation_id = "listEvents",
+    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    responses((status = 200, body = [EngineNote])))]
+async fn events(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<EngineNote>>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let detail = app::deployment::detail(&state.app, &who, id).await?;
+    Ok(Json(detail.events))
+}

@@ -1,0 +1,278 @@
+//! What is answered of a deployment: DataCater's `name`, `uuid`, `spec` and `status`, with the state that was last
+//! observed.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::app::deployment::{Detail, State, Summary};
+use crate::domain::clock::Timestamp;
+use crate::domain::deployment::{Deployment as Stored, DeploymentRight};
+use crate::domain::health::{Health, Message, Sync};
+use crate::domain::name::{DeploymentId, ServiceName, StageId};
+use crate::domain::plan::{Change, Downtime};
+use crate::domain::secret::SecretInfo;
+use crate::domain::workload::ServiceKind;
+use crate::engine::{Endpoint, Phase, SlotState};
+use crate::http::api::deployment_body::DeploymentSpec;
+use crate::http::error::ErrorBody;
+
+/// A deployment: a project's bundle on an infrastructure, with settings.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    pub uuid: Uuid,
+    /// Its id.
+    pub name: DeploymentId,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    pub created_by: String,
+    /// When the settings were last saved.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    pub spec: DeploymentSpec,
+    pub status: Status,
+}
+
+/// What is known of a deployment now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    #[serde(flatten)]
+    pub condition: HealthReport,
+    pub stage: StageId,
+    /// Counts every save: the settings' ETag.
+    pub revision: u32,
+    /// The number of the newest update, 0 before the first.
+    pub last_update: u32,
+    /// The update whose plan runs; absent when nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_update: Option<u32>,
+    /// More, where one deployment is asked for.
+    #[serde(flatten)]
+    pub details: Option<Details>,
+}
+
+/// Health and what it is folded from.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthReport {
+    pub health: Health,
+    /// Whether what runs is what the settings give.
+    pub sync: Sync,
+    /// Replicas that are ready; a finished task counts.
+    pub ready: u32,
+    /// Replicas that are asked for.
+    pub wanted: u32,
+    pub messages: Vec<Message>,
+    /// When the health last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub changed_at: Option<Timestamp>,
+}
+
+impl From<State> for HealthReport {
+    fn from(state: State) -> Self {
+        Self {
+            health: state.health,
+            sync: state.sync,
+            ready: state.ready,
+            wanted: state.wanted,
+            messages: state.messages,
+            changed_at: state.changed_at,
+        }
+    }
+}
+
+/// What only one deployment's own answer holds.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Details {
+    /// Whether the caller may save, update, stop and delete it.
+    pub may_deploy: bool,
+    /// Names and versions; values are never shown.
+    pub secrets: Vec<SecretInfo>,
+    pub slots: Vec<Slot>,
+    /// What an update would change now.
+    pub changes: Vec<Change>,
+    /// Which services an update would interrupt.
+    pub downtime: Vec<Downtime>,
+    /// Why the settings give no plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<ErrorBody>,
+}
+
+/// One replica.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Slot {
+    pub service: ServiceName,
+    /// Counted from 1.
+    pub replica: u32,
+    /// The update that made it.
+    pub revision: u32,
+    pub engine_id: String,
+    /// `created`, `starting`, `running`, `unhealthy`, `restarting`, `paused`, `exited` or `dead`.
+    pub phase: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// The engine's own restarts of it.
+    pub restarts: u32,
+    pub image_id: String,
+    pub endpoints: Vec<Endpoint>,
+    /// Whether peers reach it by the service's name.
+    pub serving: bool,
+    pub conditions: Vec<Condition>,
+}
+
+/// One aspect of a replica, in the shape of Kubernetes' conditions.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// `Ready` or `InSync`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// `True` or `False`.
+    pub status: &'static str,
+    /// One word.
+    pub reason: &'static str,
+    /// In words, where there are any.
+    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_transition_time: Option<Timestamp>,
+}
+
+impl Deployment {
+    fn new(stored: &Stored, stage: StageId, state: State, details: Option<Details>) -> Self {
+        Self {
+            uuid: stored.uuid,
+            name: stored.id.clone(),
+            created_at: stored.created_at,
+            created_by: stored.created_by.clone(),
+            updated_at: stored.updated_at,
+            spec: DeploymentSpec::of(stored),
+            status: Status {
+                condition: state.into(),
+                stage,
+                revision: stored.revision,
+                last_update: stored.last_update,
+                running_update: stored.running_update,
+                details,
+            },
+        }
+    }
+}
+
+impl From<Summary> for Deployment {
+    fn from(summary: Summary) -> Self {
+        Self::new(&summary.deployment, summary.stage, summary.state, None)
+    }
+}
+
+impl From<Detail> for Deployment {
+    fn from(detail: Detail) -> Self {
+        let slots = slots(&detail);
+        let details = Details {
+            may_deploy: detail.deployment.may(DeploymentRight::Deploy),
+            slots,
+            secrets: detail.secrets,
+            changes: detail.changes,
+            downtime: detail.downtime,
+            refusal: detail.wanted.err().map(|error| ErrorBody::new(&error, None)),
+        };
+        Self::new(
+            &detail.deployment,
+            detail.summary.stage,
+            detail.summary.state,
+            Some(details),
+        )
+    }
+}
+
+/// The replicas of a deployment.
+pub fn slots(detail: &Detail) -> Vec<Slot> {
+    let is_task = |slot: &SlotState| {
+        let service = detail
+            .running
+            .as_ref()
+            .and_then(|plan| plan.workload.services.get(&slot.slot.service));
+        service.is_some_and(|service| service.kind == ServiceKind::Task)
+    };
+    detail
+        .slots
+        .iter()
+        .map(|slot| Slot::new(slot, is_task(slot)))
+        .collect()
+}
+
+impl Slot {
+    fn new(state: &SlotState, is_task: bool) -> Self {
+        Self {
+            service: state.slot.service.clone(),
+            replica: state.slot.index + 1,
+            revision: state.revision,
+            engine_id: state.engine_id.clone(),
+            phase: phase_word(&state.phase).0,
+            exit_code: match state.phase {
+                Phase::Exited { code, .. } => Some(code),
+                _ => None,
+            },
+            started_at: state.started_at,
+            ended_at: state.ended_at,
+            restarts: state.restarts,
+            image_id: state.image_id.clone(),
+            endpoints: state.endpoints.clone(),
+            serving: state.serving,
+            conditions: vec![readiness(state, is_task), sync(state)],
+        }
+    }
+}
+
+fn truth(is: bool) -> &'static str {
+    if is { "True" } else { "False" }
+}
+
+fn readiness(state: &SlotState, is_task: bool) -> Condition {
+    Condition {
+        kind: "Ready",
+        status: truth(state.phase.is_ready(is_task)),
+        reason: phase_word(&state.phase).1,
+        message: state.detail.clone(),
+        last_transition_time: state.ended_at.or(state.started_at),
+    }
+}
+
+fn sync(state: &SlotState) -> Condition {
+    Condition {
+        kind: "InSync",
+        status: truth(state.drift.is_none()),
+        reason: if state.drift.is_none() {
+            "AsPlanned"
+        } else {
+            "Drifted"
+        },
+        message: state.drift.clone().unwrap_or_default(),
+        last_transition_time: None,
+    }
+}
+
+/// A phase's word, and its reason as conditions spell it.
+fn phase_word(phase: &Phase) -> (&'static str, &'static str) {
+    match phase {
+        Phase::Created => ("created", "Created"),
+        Phase::Starting => ("starting", "Starting"),
+        Phase::Running => ("running", "Running"),
+        Phase::Unhealthy => ("unhealthy", "Unhealthy"),
+        Phase::Restarting => ("restarting", "Restarting"),
+        Phase::Paused => ("paused", "Paused"),
+        Phase::Exited { oom_killed: true, .. } => ("exited", "OutOfMemory"),
+        Phase::Exited { code: 0, .. } => ("exited", "Completed"),
+        Phase::Exited { .. } => ("exited", "Failed"),
+        Phase::Dead => ("dead", "Dead"),
+    }
+}
