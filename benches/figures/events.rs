@@ -1,0 +1,100 @@
+//! Engine event → state in the API: a container stopped behind Slipway's back, by the engine's own `timeNano`.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::Figure;
+use crate::house::House;
+use crate::raw::docker;
+use crate::stats::{median, show_ms};
+
+const ROUNDS: usize = 15;
+const COMPOSE: &str = "services:\n  app:\n    image: busybox:lab\n    command: sleep 600\n    init: true\n    restart: \"no\"\n    stop_grace_period: 0s\n";
+
+async fn engine(method: &str, path: &str) -> Value {
+    let (_, body) = docker().await.call(method, path, "").await;
+    let text = String::from_utf8_lossy(&body);
+    let (from, to) = (
+        text.find(['[', '{']).unwrap_or(0),
+        text.rfind([']', '}']).map_or(0, |at| at + 1),
+    );
+    serde_json::from_str(text.get(from..to).unwrap_or_default()).unwrap_or(Value::Null)
+}
+
+async fn container() -> String {
+    let filters = json!({ "label": ["io.slipway.workload=bench-events"] }).to_string();
+    let filters: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
+    let listed = engine("GET", &format!("/containers/json?all=1&filters={filters}")).await;
+    listed[0]["Id"]
+        .as_str()
+        .expect("the container is there")
+        .to_owned()
+}
+
+/// The engine's time of the last `event` of a container, in nanoseconds.
+async fn time_of(container: &str, event: &str) -> i128 {
+    let filters = json!({ "container": [container], "event": [event] }).to_string();
+    let filters: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 1;
+    let path = format!("/events?since={}&until={until}&filters={filters}", until - 30);
+    let (_, body) = docker().await.call("GET", &path, "").await;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    i128::from(
+        events
+            .filter_map(|event| event["timeNano"].as_i64())
+            .max()
+            .expect("the engine told of it"),
+    )
+}
+
+async fn when_health(house: &House, wanted: &str) -> i128 {
+    let begun = Instant::now();
+    loop {
+        let got = house
+            .call(reqwest::Method::GET, "/deployments/bench-events", None)
+            .await;
+        if got["status"]["health"] == wanted {
+            return SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "never {wanted}: {}",
+            got["status"]
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+pub async fn figures() -> Vec<Figure> {
+    let house = House::fresh().await;
+    house.publish("bench-events", "1", COMPOSE).await;
+    house.deploy("bench-events", "bench-events", "1").await;
+    house.update("bench-events").await;
+    when_health(&house, "HEALTHY").await;
+    let container = container().await;
+    let mut took = Vec::new();
+    for _ in 0..ROUNDS {
+        let seen = async {
+            let wait = when_health(&house, "UNHEALTHY");
+            let path = format!("/containers/{container}/kill");
+            let kill = engine("POST", &path);
+            tokio::join!(wait, kill).0
+        };
+        let seen = seen.await;
+        took.push((seen - time_of(&container, "die").await) as f64 / 1e6);
+        engine("POST", &format!("/containers/{container}/start")).await;
+        when_health(&house, "HEALTHY").await;
+    }
+    house.remove("bench-events").await;
+    vec![Figure {
+        name: "engine event -> state in the API".into(),
+        value: show_ms(median(took)),
+        reference: String::new(),
+        ratio: String::new(),
+        aim: "<= 20 ms (polled every 1 ms)",
+    }]
+}

@@ -1,0 +1,347 @@
+//! A real Slipway of its own: the built binary on a fresh data directory and a free port.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use slipway::bus::Bus;
+use slipway::domain::clock::{Clock as _, SystemClock};
+use slipway::store::{Mode, Store};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_slipway");
+
+/// A running Slipway and its administrator's key.
+pub struct House {
+    pub dir: PathBuf,
+    pub address: SocketAddr,
+    pub key: String,
+    client: reqwest::Client,
+    child: Option<Child>,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl House {
+    /// On a fresh data directory.
+    pub async fn fresh() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut house = Self::at(temporary.path()).await;
+        house._temporary = Some(temporary);
+        house
+    }
+
+    /// On a data directory that may hold something already.
+    pub async fn at(dir: &Path) -> Self {
+        let key = run(
+            dir,
+            &["admin", "create-api-key", "--name", "bench", "--group", "admins"],
+        );
+        let address = free_address();
+        let mut house = Self {
+            dir: dir.to_owned(),
+            address,
+            key: key.trim().to_owned(),
+            client: reqwest::Client::new(),
+            child: None,
+            _temporary: None,
+        };
+        house.start();
+        house
+    }
+
+    /// Starts the server and waits for its first answer; says how long that took.
+    pub fn start(&mut self) -> Duration {
+        let begun = Instant::now();
+        let mut command = Command::new(BINARY);
+        command
+            .args(["serve", "--data-dir"])
+            .arg(&self.dir)
+            .arg("--listen")
+            .arg(self.address.to_string());
+        command.env("SLIPWAY_LOG__LEVEL", "warn").stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the binary is built");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        self.child = Some(child);
+        loop {
+            if first_answer(self.address) {
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "no answer after 30 s");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Ends the server: cleanly, or as a crash does.
+    pub fn stop(&mut self, cleanly: bool) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        if cleanly {
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        } else {
+            child.kill().unwrap();
+        }
+        child.wait().unwrap();
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Resident memory of the server in MB.
+    pub fn memory(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// A GET as raw text, for loads.
+    pub fn get(&self, path: &str) -> String {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
+            self.address, self.key
+        )
+    }
+
+    /// Sends a request, answers its JSON; anything but success ends the run.
+    pub async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
+        let url = format!("http://{}/api/v1{path}", self.address);
+        let mut request = self.client.request(method, url).bearer_auth(&self.key);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Publishes a bundle with this compose file.
+    pub async fn publish(&self, project: &str, version: &str, compose: &str) {
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        writer
+            .start_file("compose.yaml", zip::write::SimpleFileOptions::default())
+            .unwrap();
+        writer.write_all(compose.as_bytes()).unwrap();
+        let archive = writer.finish().unwrap().into_inner();
+        let url = format!(
+            "http://{}/api/v1/bundles?project={project}&version={version}",
+            self.address
+        );
+        let request = self
+            .client
+            .post(url)
+            .bearer_auth(&self.key)
+            .header("content-type", "application/zip");
+        let response = request.body(archive).send().await.unwrap();
+        assert!(
+            response.status().is_success(),
+            "{}",
+            response.text().await.unwrap()
+        );
+    }
+
+    /// Makes a deployment on `local`.
+    pub async fn deploy(&self, id: &str, project: &str, version: &str) {
+        let body = json!({ "id": id, "project": project, "version": version, "infrastructure": "local" });
+        self.call(reqwest::Method::POST, "/deployments", Some(body)).await;
+    }
+
+    /// Asks for an update and waits for its end; answers its row.
+    pub async fn update(&self, id: &str) -> Value {
+        let update = self
+            .call(
+                reqwest::Method::POST,
+                &format!("/deployments/{id}/updates"),
+                Some(json!({})),
+            )
+            .await;
+        let number = update["number"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no number in {update}"));
+        self.wait(id, number).await
+    }
+
+    /// Waits for an update's end.
+    pub async fn wait(&self, id: &str, number: u64) -> Value {
+        let begun = Instant::now();
+        loop {
+            let update = self
+                .call(
+                    reqwest::Method::GET,
+                    &format!("/deployments/{id}/updates/{number}"),
+                    None,
+                )
+                .await;
+            if update["state"] == "ended" || update["outcome"].is_string() {
+                assert_eq!(update["outcome"], "succeeded", "{update}");
+                return update;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(180),
+                "update {number} of {id} does not end: {update}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Stops and removes a deployment with all it made.
+    pub async fn remove(&self, id: &str) {
+        let update = self
+            .call(
+                reqwest::Method::POST,
+                &format!("/deployments/{id}/stop"),
+                Some(json!({})),
+            )
+            .await;
+        self.wait(id, update["number"].as_u64().unwrap()).await;
+        self.call(reqwest::Method::DELETE, &format!("/deployments/{id}"), None)
+            .await;
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop(true);
+    }
+}
+
+fn run(dir: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(BINARY)
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(dir)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn first_answer(address: SocketAddr) -> bool {
+    use std::io::Read as _;
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else {
+        return false;
+    };
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    stream.write_all(request.as_bytes()).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
+}
+
+/// Fills a stopped instance's database with `count` deployments of one project on `local`.
+pub async fn fill(dir: &Path, count: usize) {
+    let store = Store::open(dir, Bus::new(), Mode::Beside).unwrap();
+    store
+        .write(move |tx| {
+            let now = SystemClock.now();
+            let project = slipway::domain::project::Project {
+                key: slipway::domain::name::ProjectKey::parse("many")?,
+                description: String::new(),
+                tags: Vec::new(),
+                created_at: now,
+                created_by: "bench".into(),
+                updated_at: now,
+                revision: 1,
+            };
+            slipway::store::project::insert(tx, &project)?;
+            let bundle = bundle(&project.key, now)?;
+            slipway::store::bundle::insert(tx, &bundle)?;
+            let group = slipway::domain::name::GroupName::parse("team")?;
+            let right = slipway::domain::access::ProjectRight::Deploy;
+            slipway::store::project::grant(tx, &project.key, &group, Some(right))?;
+            for number in 0..count {
+                slipway::store::deployment::insert(tx, &deployment(&bundle, number, now)?, &bundle.digest)?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+    store
+        .observe(move |tx| {
+            let state = slipway::store::deployment::State {
+                health: slipway::domain::health::Health::Healthy,
+                sync: slipway::domain::health::Sync::InSync,
+                ready: 1,
+                wanted: 1,
+                ..slipway::store::deployment::State::unknown()
+            };
+            for number in 0..count {
+                let id = slipway::domain::name::DeploymentId::parse(format!("many-{number:06}"))?;
+                slipway::store::observation::put_state(tx, &id, &state, SystemClock.now())?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+fn bundle(
+    project: &slipway::domain::name::ProjectKey,
+    now: slipway::domain::clock::Timestamp,
+) -> slipway::domain::Result<slipway::domain::bundle::Bundle> {
+    use slipway::domain::bundle::{Bundle, Digest, Manifest};
+    use slipway::domain::workload::{Image, Service, Workload};
+    let mut workload = Workload::default();
+    let service = Service::new(Image::Reference("busybox:lab".into()));
+    workload
+        .services
+        .insert(slipway::domain::name::ServiceName::parse("app")?, service);
+    Ok(Bundle {
+        project: project.clone(),
+        version: slipway::domain::name::Version::parse("1.0.0")?,
+        digest: Digest::of(b"many"),
+        size: 4,
+        manifest: Manifest {
+            name: None,
+            version: None,
+            workload,
+        },
+        files: Vec::new(),
+        uploader: "bench".into(),
+        created_at: now,
+    })
+}
+
+fn deployment(
+    bundle: &slipway::domain::bundle::Bundle,
+    number: usize,
+    now: slipway::domain::clock::Timestamp,
+) -> slipway::domain::Result<slipway::domain::deployment::Deployment> {
+    Ok(slipway::domain::deployment::Deployment {
+        id: slipway::domain::name::DeploymentId::parse(format!("many-{number:06}"))?,
+        uuid: slipway::domain::random::uuid(),
+        project: bundle.project.clone(),
+        infrastructure: slipway::domain::name::InfrastructureId::parse("local")?,
+        version: bundle.version.clone(),
+        enabled: true,
+        settings: slipway::domain::deployment::Settings::default(),
+        auto_repair: false,
+        folder: String::new(),
+        created_at: now,
+        created_by: "bench".into(),
+        updated_at: now,
+        revision: 1,
+        last_update: 0,
+        running_update: None,
+    })
+}

@@ -1,0 +1,98 @@
+//! The smallest HTTP/1.1 client there is, over any stream: the references must not pay for anybody's comfort.
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+const SOCKET: &str = "/var/run/docker.sock";
+
+/// A kept-alive connection.
+pub struct Connection<S> {
+    stream: S,
+    buffer: Vec<u8>,
+}
+
+/// One connection to the Docker engine's socket.
+pub async fn docker() -> Connection<UnixStream> {
+    Connection::new(
+        UnixStream::connect(SOCKET)
+            .await
+            .expect("a Docker engine answers on its socket"),
+    )
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: Vec::with_capacity(64 * 1024),
+        }
+    }
+
+    /// Sends a JSON request, reads the whole answer.
+    pub async fn call(&mut self, method: &str, path: &str, body: &str) -> (u16, Vec<u8>) {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.exchange(request.as_bytes()).await
+    }
+
+    /// Sends `request` as it is, reads the whole answer.
+    pub async fn exchange(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
+        self.stream.write_all(request).await.unwrap();
+        self.buffer.clear();
+        let head = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n\r\n", 0) {
+                break at + 4;
+            }
+            self.more().await;
+        };
+        let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
+        let status: u16 = text
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_default();
+        let length = text
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        if let Some(length) = length {
+            while self.buffer.len() < head + length {
+                self.more().await;
+            }
+        } else if text.contains("transfer-encoding: chunked") {
+            while !self.buffer[head..].ends_with(b"0\r\n\r\n") {
+                self.more().await;
+            }
+        }
+        (status, self.buffer[head..].to_vec())
+    }
+
+    async fn more(&mut self) {
+        let read = self.stream.read_buf(&mut self.buffer).await.unwrap();
+        assert!(
+            read > 0,
+            "the other side hung up: {}",
+            String::from_utf8_lossy(&self.buffer)
+        );
+    }
+
+    /// Sends a request and hands every piece of the answer to `each`, until the other side ends it.
+    pub async fn stream(mut self, request: &[u8], mut each: impl FnMut(&[u8]) -> bool) {
+        self.stream.write_all(request).await.unwrap();
+        let mut piece = vec![0; 256 * 1024];
+        loop {
+            let read = self.stream.read(&mut piece).await.unwrap_or(0);
+            if read == 0 || !each(&piece[..read]) {
+                return;
+            }
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {
+    haystack[from..]
+        .windows(needle.len())
+        .position(|window| window == needle)
+        .map(|at| at + from)
+}

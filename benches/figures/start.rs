@@ -1,0 +1,122 @@
+//! Request accepted → container running, by the engine's own `timeNano`, against the same create + start on the
+//! engine's socket. One service; image and network are there.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::Figure;
+use crate::house::House;
+use crate::raw::{Connection, docker};
+use crate::stats::{median, show_ms};
+
+const ROUNDS: usize = 15;
+
+fn now_nanos() -> i128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128
+}
+
+/// The engine's time of the first `start` event with this label or name since `since`.
+async fn started_at(filter: &str, since: i128) -> i128 {
+    let filters = format!("{{\"type\":[\"container\"],\"event\":[\"start\"],{filter}}}");
+    let encoded: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
+    let until = now_nanos() / 1_000_000_000 + 1;
+    let path = format!(
+        "/events?since={}&until={until}&filters={encoded}",
+        since / 1_000_000_000 - 1
+    );
+    let (status, body) = docker().await.call("GET", &path, "").await;
+    assert_eq!(status, 200);
+    let text = String::from_utf8_lossy(&body);
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let times = events
+        .filter_map(|event| event["timeNano"].as_i64())
+        .map(i128::from);
+    times
+        .filter(|at| *at >= since)
+        .min()
+        .expect("the engine told of a start")
+}
+
+pub async fn figures() -> Vec<Figure> {
+    let house = House::fresh().await;
+    let compose = |n: usize| {
+        format!(
+            "services:\n  app:\n    image: busybox:lab\n    command: sleep 600\n    init: true\n    stop_grace_period: 0s\n    environment: {{N: \"{n}\"}}\n"
+        )
+    };
+    house.publish("bench-start", "0", &compose(0)).await;
+    house.deploy("bench-start", "bench-start", "0").await;
+    house.update("bench-start").await;
+    let (mut ours, mut raw) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let version = round.to_string();
+        house.publish("bench-start", &version, &compose(round)).await;
+        let settings = json!({ "version": version });
+        house
+            .call(reqwest::Method::PATCH, "/deployments/bench-start", Some(settings))
+            .await;
+        let asked = now_nanos();
+        let update = house
+            .call(
+                reqwest::Method::POST,
+                "/deployments/bench-start/updates",
+                Some(json!({})),
+            )
+            .await;
+        let number = update["number"].as_u64().unwrap();
+        house.wait("bench-start", number).await;
+        let label =
+            format!("\"label\":[\"io.slipway.workload=bench-start\",\"io.slipway.revision={number}\"]");
+        ours.push((started_at(&label, asked).await - asked) as f64 / 1e6);
+        raw.push(reference(&mut docker().await, round).await);
+    }
+    house.remove("bench-start").await;
+    let (ours, raw) = (median(ours), median(raw));
+    vec![Figure {
+        name: "request accepted -> container running, one service".into(),
+        value: show_ms(ours),
+        reference: show_ms(raw),
+        ratio: format!("{:+.1} ms", ours - raw),
+        aim: "+ 15 ms over create + start on the socket",
+    }]
+}
+
+async fn reference<S>(engine: &mut Connection<S>, round: usize) -> f64
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let name = format!("slwbench-start-{round}");
+    let network = "slwbench-net";
+    engine
+        .call(
+            "POST",
+            "/networks/create",
+            &json!({ "Name": network }).to_string(),
+        )
+        .await;
+    let body = json!({ "Image": "busybox:lab", "Cmd": ["sleep", "600"], "Env": ["N=1"],
+        "HostConfig": { "NetworkMode": network, "Init": true, "Memory": 2_147_483_648_u64, "PidsLimit": 1024,
+            "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"] } });
+    let asked = now_nanos();
+    let (status, answer) = engine
+        .call(
+            "POST",
+            &format!("/containers/create?name={name}"),
+            &body.to_string(),
+        )
+        .await;
+    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
+    let (status, _) = engine
+        .call("POST", &format!("/containers/{name}/start"), "")
+        .await;
+    assert_eq!(status, 204);
+    let at = started_at(&format!("\"container\":[\"{name}\"]"), asked).await;
+    engine
+        .call("DELETE", &format!("/containers/{name}?force=true"), "")
+        .await;
+    engine.call("DELETE", &format!("/networks/{network}"), "").await;
+    (at - asked) as f64 / 1e6
+}
