@@ -14,6 +14,7 @@ pub mod meta;
 pub mod observation;
 pub mod project;
 pub mod row;
+pub mod run;
 pub mod schema;
 pub mod secret;
 pub mod session;
@@ -114,21 +115,21 @@ impl Store {
     }
 
     /// Writes what will be acknowledged; see [`Writer::write`].
-    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    pub fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         F: FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.inner.main.write(work).await
+        self.inner.main.write(work)
     }
 
-    /// Writes observations.
-    pub async fn observe<T, F>(&self, work: F) -> Result<T>
+    /// Writes observations; queued by the call itself, as [`Store::write`].
+    pub fn observe<T, F>(&self, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         F: FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.inner.observed.write(work).await
+        self.inner.observed.write(work)
     }
 
     /// Reads from one consistent moment. The observations are attached as `observed`.

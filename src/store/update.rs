@@ -112,18 +112,20 @@ pub fn open_of(connection: &Connection, deployment: &DeploymentId) -> Result<Vec
 }
 
 /// What is to be worked on now, oldest first: updates that a dead process left running, and queued ones whose
-/// deployment has none running.
+/// deployment has none running. A row that can't be read is told to the log and left out, so that it stops no other.
 pub fn runnable(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Update>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM deployment_update u
           WHERE state <> 'ended' AND not_before <= ?1
             AND (state = 'running' OR NOT EXISTS (SELECT 1 FROM deployment_update o
                   WHERE o.deployment = u.deployment AND o.state <> 'ended' AND o.number < u.number))
-          ORDER BY seq LIMIT ?2"
+          ORDER BY seq"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map((millis(now), limit), read)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let rows = statement.query_map([millis(now)], read)?;
+    let readable =
+        rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "an update can't be read")).ok());
+    Ok(readable.take(limit as usize).collect())
 }
 
 /// When the next postponed update is due.
@@ -157,7 +159,7 @@ pub fn enqueue(connection: &Connection, update: &Update, plan: &Plan, diff: &[Ch
     Ok(number)
 }
 
-/// Saves an update's state, cancellation and attempt.
+/// Saves an update's state, cancellation and attempt. A verdict that [`super::run::doom`] noted stays.
 pub fn save(connection: &Connection, update: &Update) -> Result<()> {
     let (state, step, started_at, ended_at, outcome) = match &update.state {
         UpdateState::Queued => ("queued", None, None, None, None),
@@ -179,7 +181,8 @@ pub fn save(connection: &Connection, update: &Update) -> Result<()> {
     connection
         .prepare_cached(
             "UPDATE deployment_update SET state = :state, step = :step, started_at = :started_at, ended_at = :ended_at,
-                 outcome = :outcome, failure = :failure, cancelled_by = :by, cancel_requested_by = :cancel,
+                 outcome = coalesce(:outcome, outcome), failure = coalesce(:failure, failure),
+                 cancelled_by = coalesce(:by, cancelled_by), cancel_requested_by = :cancel,
                  switched = :switched, attempt = :attempt
               WHERE deployment = :deployment AND number = :number",
         )?

@@ -113,11 +113,12 @@ impl Writer {
         Ok((Self { queue }, handle))
     }
 
-    /// Runs `work` in the writer's transaction and answers when it is durable.
+    /// Runs `work` in the writer's transaction and answers when it is durable. The job is queued by the call itself, in
+    /// order; whoever need not know drops the answer, and the job runs all the same.
     ///
     /// # Errors
     /// What `work` answers; `disk_full`; internal errors of SQLite.
-    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    pub fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
     where
         F: FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
         T: Send + 'static,
@@ -128,12 +129,13 @@ impl Writer {
             result: None,
             reply,
         };
-        self.queue
-            .send(Box::new(job))
-            .map_err(|_| Error::internal("the writer has stopped"))?;
-        answer
-            .await
-            .map_err(|_| Error::internal("the writer has stopped"))?
+        let queued = self.queue.send(Box::new(job));
+        async move {
+            queued.map_err(|_| Error::internal("the writer has stopped"))?;
+            answer
+                .await
+                .map_err(|_| Error::internal("the writer has stopped"))?
+        }
     }
 }
 
