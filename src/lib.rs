@@ -12,5 +12,6 @@ pub mod domain;
 pub mod engine;
 pub mod http;
 pub mod instance;
+pub mod reconcile;
 pub mod store;
 pub mod tls;

@@ -22,6 +22,7 @@ pub mod random;
 pub mod secret;
 pub mod session;
 pub mod stage;
+pub mod text;
 pub mod update;
 pub mod user;
 pub mod workload;

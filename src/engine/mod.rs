@@ -137,6 +137,20 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// In one word, for people.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Created => "made and not started",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Unhealthy => "unhealthy",
+            Self::Restarting => "restarting",
+            Self::Paused => "paused",
+            Self::Exited { .. } => "stopped",
+            Self::Dead => "dead",
+        }
+    }
+
     /// Whether it counts as ready: running and healthy, or a task that ended well.
     pub fn is_ready(&self, is_task: bool) -> bool {
         match self {

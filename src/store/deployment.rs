@@ -178,6 +178,26 @@ pub fn ids(connection: &Connection, infrastructure: Option<&InfrastructureId>) -
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The next `limit` ids after `after`, on one infrastructure or, with `None`, on all: for reconcilers' sweeps.
+pub fn ids_after(
+    connection: &Connection,
+    infrastructure: Option<&InfrastructureId>,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<DeploymentId>> {
+    let sql = match infrastructure {
+        Some(_) => "SELECT id FROM deployment WHERE infrastructure = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        None => "SELECT id FROM deployment WHERE ?1 IS NULL AND id > ?2 ORDER BY id LIMIT ?3",
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(
+        (infrastructure.map(InfrastructureId::as_str), after, limit),
+        |row| row.parsed("id"),
+    )?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// What a list is sorted by; the id breaks ties.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
@@ -486,6 +506,14 @@ pub fn places(
         .into_iter()
         .filter(|summary| version.is_none_or(|version| summary.deployment.version == *version))
         .collect())
+}
+
+/// How many fixed host ports a deployment holds.
+pub fn reserved_ports(connection: &Connection, id: &DeploymentId) -> Result<usize> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM port_reservation WHERE deployment = ?1")?;
+    let held: i64 = statement.query_row([id.as_str()], |row| row.get(0))?;
+    Ok(usize::try_from(held).unwrap_or_default())
 }
 
 /// Reserves fixed host ports for a deployment, giving up those it no longer wants.

@@ -65,6 +65,19 @@ pub fn slots<T: DeserializeOwned>(connection: &Connection, deployment: &Deployme
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Every replica of an infrastructure with its engine's id. One that can't be read is left out: it is written anew.
+pub fn slots_on<T: DeserializeOwned>(
+    connection: &Connection,
+    infrastructure: &InfrastructureId,
+) -> Result<Vec<(String, T)>> {
+    let mut statement =
+        connection.prepare_cached("SELECT engine_id, state FROM observed.slot WHERE infrastructure = ?1")?;
+    let rows = statement.query_map([infrastructure.as_str()], |row| {
+        Ok((row.get("engine_id")?, row.json("state")?))
+    })?;
+    Ok(rows.filter_map(|row| row.ok()).collect())
+}
+
 /// Saves a deployment's fold; `false` when nothing changed, and then nothing was written.
 pub fn put_state(
     connection: &Connection,

@@ -47,7 +47,9 @@ pub fn switch(connection: &Connection, deployment: &DeploymentId, number: u32) -
         .flatten();
     if cancelled.is_none() {
         connection
-            .prepare_cached("UPDATE deployment_update SET switched = 1 WHERE deployment = ?1 AND number = ?2")?
+            .prepare_cached(
+                "UPDATE deployment_update SET switched = 1 WHERE deployment = ?1 AND number = ?2",
+            )?
             .execute((deployment.as_str(), number))?;
     }
     Ok(cancelled)
@@ -119,7 +121,11 @@ pub fn cancel_requests(connection: &Connection) -> Result<Vec<(DeploymentId, u32
           WHERE state <> 'ended' AND cancel_requested_by IS NOT NULL",
     )?;
     let rows = statement.query_map([], |row| {
-        Ok((row.parsed("deployment")?, row.get("number")?, row.get("cancel_requested_by")?))
+        Ok((
+            row.parsed("deployment")?,
+            row.get("number")?,
+            row.get("cancel_requested_by")?,
+        ))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

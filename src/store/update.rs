@@ -123,8 +123,10 @@ pub fn runnable(connection: &Connection, now: Timestamp, limit: u32) -> Result<V
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([millis(now)], read)?;
-    let readable =
-        rows.filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "an update can't be read")).ok());
+    let readable = rows.filter_map(|row| {
+        row.inspect_err(|error| tracing::error!(%error, "an update can't be read"))
+            .ok()
+    });
     Ok(readable.take(limit as usize).collect())
 }
 

@@ -1,0 +1,192 @@
+//! May this still be done? Asked before every side effect, of what is stored at that moment: a right that was taken
+//! away, a key that was revoked or a policy that was tightened since the request stops the run.
+
+use rusqlite::Connection;
+
+use super::words::failure;
+use crate::domain::access::{InfrastructureRight, Subject, SubjectKind};
+use crate::domain::clock::Timestamp;
+use crate::domain::deployment::{Deployment, DeploymentRight};
+use crate::domain::group::Groups;
+use crate::domain::infrastructure::{EngineConnection, Infrastructure};
+use crate::domain::name::DeploymentId;
+use crate::domain::plan::Plan;
+use crate::domain::policy::{self, Profile};
+use crate::domain::update::{Failure, Step, Update, UpdateKind};
+use crate::domain::workload::Protocol;
+use crate::domain::{Error, Kind, Result};
+use crate::store;
+
+/// What was found to hold.
+pub(super) struct Checked {
+    pub deployment: Deployment,
+    pub infrastructure: Infrastructure,
+}
+
+/// Checks the requester's stored rights and the infrastructure's policy of now; the inner error is the run's failure.
+///
+/// # Errors
+/// Of the store only.
+pub(super) fn check(
+    db: &Connection,
+    update: &Update,
+    plan: &Plan,
+    admins: &Groups,
+    now: Timestamp,
+) -> Result<Result<Checked, Failure>> {
+    let Some(subject) = stored_subject(db, &update.requester, admins, now)? else {
+        return Ok(Err(revoked(update, "who asked for it is no longer let in")));
+    };
+    let Some(found) = store::deployment::find(db, &update.deployment, &subject)? else {
+        return Ok(Err(revoked(update, "the deployment is gone")));
+    };
+    let deployment = match found.authorize(&subject, DeploymentRight::Deploy) {
+        Ok(deployment) => deployment.into_inner(),
+        Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound) => {
+            return Ok(Err(revoked(
+                update,
+                "its rights on the deployment were taken away",
+            )));
+        }
+        Err(error) => return Err(error),
+    };
+    let system = Subject::system();
+    let infrastructure = store::infrastructure::find(db, &deployment.infrastructure, &system)?
+        .ok_or_else(|| Error::not_found("infrastructure", &deployment.infrastructure))?
+        .authorize(&system, InfrastructureRight::View)?
+        .into_inner();
+    if let Some(failure) = consent(update, &deployment).or_else(|| policy_failure(plan, &infrastructure)) {
+        return Ok(Err(failure));
+    }
+    Ok(Ok(Checked {
+        deployment,
+        infrastructure,
+    }))
+}
+
+/// The requester as it is stored now: a user's groups of its last login, a key's groups as far as its maker still has
+/// them. `None` when it is not let in any more.
+fn stored_subject(
+    db: &Connection,
+    requester: &Subject,
+    admins: &Groups,
+    now: Timestamp,
+) -> Result<Option<Subject>> {
+    let groups = match requester.kind {
+        SubjectKind::System => return Ok(Some(Subject::system())),
+        SubjectKind::User(id) => store::user::find(db, id)?
+            .filter(|user| !user.disabled)
+            .map(|user| user.groups),
+        SubjectKind::ApiKey(id) => match store::api_key::find(db, id)?.filter(|key| key.is_live(now)) {
+            None => None,
+            Some(key) => match key.owner {
+                None => Some(key.groups),
+                Some(owner) => store::user::find(db, owner)?
+                    .filter(|owner| !owner.disabled)
+                    .map(|owner| within(key.groups, &owner.groups, admins)),
+            },
+        },
+    };
+    Ok(groups.map(|groups| Subject {
+        kind: requester.kind.clone(),
+        name: requester.name.clone(),
+        is_admin: !groups.is_disjoint(admins),
+        groups,
+    }))
+}
+
+/// A key's groups that its maker may still lend: its own, or any while it is an administrator.
+fn within(groups: Groups, owner: &Groups, admins: &Groups) -> Groups {
+    if owner.is_disjoint(admins) {
+        groups.intersection(owner).cloned().collect()
+    } else {
+        groups
+    }
+}
+
+fn revoked(update: &Update, why: &str) -> Failure {
+    failure(
+        "rights_revoked",
+        Step::Check,
+        format!("{} may not deploy this any more: {why}", update.requester.name),
+        "Have a right to deploy granted on the project and on the infrastructure, then ask for the update again.",
+    )
+}
+
+/// Repairing runs on the deployment's standing consent, which may have been withdrawn.
+fn consent(update: &Update, deployment: &Deployment) -> Option<Failure> {
+    let unasked = update.kind == UpdateKind::Repair && update.requester.kind == SubjectKind::System;
+    (unasked && !(deployment.auto_repair && deployment.enabled)).then(|| {
+        failure(
+            "repair_not_wanted",
+            Step::Check,
+            format!("{} no longer asks for drift to be repaired", deployment.id),
+            "Switch repairing on in the settings, or update the deployment yourself.",
+        )
+    })
+}
+
+fn policy_failure(plan: &Plan, infrastructure: &Infrastructure) -> Option<Failure> {
+    if !plan.enabled {
+        return None;
+    }
+    let refused = policy::refusals(&plan.workload, &infrastructure.policy);
+    if let Some(first) = refused.first() {
+        let message = format!(
+            "the policy of {} forbids {}: {}",
+            infrastructure.id, first.place, first.message
+        );
+        let hint = first.hint.clone().unwrap_or_default();
+        return Some(failure("policy_refused", Step::Check, message, hint));
+    }
+    let tightened = infrastructure.policy.profile == Profile::Restricted && plan.profile == Profile::Baseline;
+    tightened.then(|| {
+        failure(
+            "policy_changed",
+            Step::Check,
+            format!(
+                "the profile of {} became restricted since the update was asked for",
+                infrastructure.id
+            ),
+            "Ask for the update again: it will be planned under the new profile.",
+        )
+    })
+}
+
+/// The fixed ports of plans, as the store reserves them.
+pub(super) fn fixed_ports<'a>(
+    plans: impl IntoIterator<Item = &'a Plan>,
+    infrastructure: &Infrastructure,
+) -> Vec<(String, u16, &'static str)> {
+    let publish = match &infrastructure.engine {
+        EngineConnection::Docker { publish_address, .. } => *publish_address,
+        EngineConnection::Fake {} => std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    let services = plans
+        .into_iter()
+        .filter(|plan| plan.enabled)
+        .flat_map(|plan| plan.workload.services.values());
+    let mut ports: Vec<_> = services
+        .flat_map(|service| &service.ports)
+        .filter_map(|port| {
+            let protocol = match port.protocol {
+                Protocol::Tcp => "tcp",
+                Protocol::Udp => "udp",
+            };
+            let address = port.host_ip.unwrap_or(publish);
+            port.host_port
+                .map(|number| (address.to_string(), number, protocol))
+        })
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// The fixed ports that a deployment holds in the store.
+///
+/// # Errors
+/// Of the store.
+pub(super) fn held_ports(db: &Connection, deployment: &DeploymentId) -> Result<usize> {
+    store::deployment::reserved_ports(db, deployment)
+}

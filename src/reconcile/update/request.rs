@@ -1,0 +1,137 @@
+//! What an engine is asked for one service: secrets opened and files read just before, and held no longer than the call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use secrecy::SecretString;
+
+use super::load::Work;
+use super::run::{Halt, Run};
+use super::words;
+use crate::domain::name::{SecretName, ServiceName};
+use crate::domain::secret::Context;
+use crate::domain::update::Failure;
+use crate::domain::workload::{EnvValue, Service, Source};
+use crate::engine::{FileContent, ServiceRequest};
+use crate::reconcile::definition::Definition;
+
+impl Run {
+    /// The request for a service of `definition`.
+    pub(super) async fn request(
+        &self,
+        work: &Work,
+        definition: &Definition,
+        name: &ServiceName,
+    ) -> Result<ServiceRequest, Halt> {
+        let mut request = self.bare_request(definition, name)?;
+        request.secrets = Arc::new(self.secrets(work, &request.service, name)?);
+        request.contents = Arc::new(self.contents(work, definition, &request.service, name).await?);
+        Ok(request)
+    }
+
+    /// The request without secrets and files: enough to move traffic.
+    pub(super) fn bare_request(
+        &self,
+        definition: &Definition,
+        name: &ServiceName,
+    ) -> Result<ServiceRequest, Halt> {
+        let plan = &definition.plan;
+        let service = plan.workload.services.get(name);
+        let image = definition.resolution.images.get(name);
+        let (Some(service), Some(image), Some(hash)) = (service, image, definition.hash(name)) else {
+            let message = format!("service {name} was not prepared");
+            let failure = words::failure("internal", self.journal.step(), message, "Retry.");
+            return Err(Halt::Failed(words::of_service(failure, name)));
+        };
+        Ok(ServiceRequest {
+            workload: plan.deployment.clone(),
+            name: name.clone(),
+            revision: definition.number,
+            hash: hash.to_owned(),
+            service: Arc::new(service.clone()),
+            profile: plan.profile,
+            image: image.clone(),
+            network: definition.resolution.network.clone(),
+            secrets: Arc::default(),
+            contents: Arc::default(),
+        })
+    }
+
+    fn secrets(
+        &self,
+        work: &Work,
+        service: &Service,
+        of: &ServiceName,
+    ) -> Result<BTreeMap<SecretName, SecretString>, Halt> {
+        let named = service.environment.values().filter_map(|value| match value {
+            EnvValue::Secret { name, .. } => Some(name),
+            EnvValue::Plain(_) | EnvValue::Required => None,
+        });
+        named
+            .map(|name| Ok((name.clone(), self.open(work, name, of)?)))
+            .collect()
+    }
+
+    /// Opens a secret as it is now; a roll back gets today's value as well.
+    fn open(&self, work: &Work, name: &SecretName, of: &ServiceName) -> Result<SecretString, Halt> {
+        let Some((version, sealed)) = work.sealed.get(name) else {
+            let failure = self.secret_failure(format!("the secret {name} was removed"), of);
+            return Err(Halt::Failed(failure));
+        };
+        let context = Context {
+            table: "secret",
+            row: work.deployment.id.as_str(),
+            name: name.as_str(),
+            version: *version,
+        };
+        self.shared.keys.open(&context, sealed).map_err(|error| {
+            tracing::error!(deployment = %work.deployment.id, secret = %name, %error, "a secret can't be opened");
+            Halt::Failed(self.secret_failure(format!("the secret {name} can't be opened"), of))
+        })
+    }
+
+    fn secret_failure(&self, message: String, of: &ServiceName) -> Failure {
+        let hint = "Set it again in the deployment's settings, then update.";
+        words::of_service(
+            words::failure("secret_missing", self.journal.step(), message, hint),
+            of,
+        )
+    }
+
+    async fn contents(
+        &self,
+        work: &Work,
+        definition: &Definition,
+        service: &Service,
+        of: &ServiceName,
+    ) -> Result<BTreeMap<SecretName, FileContent>, Halt> {
+        let workload = &definition.plan.workload;
+        let secrets = service
+            .secrets
+            .iter()
+            .map(|mount| (&mount.source, &workload.secrets));
+        let configs = service
+            .configs
+            .iter()
+            .map(|mount| (&mount.source, &workload.configs));
+        let mut contents = BTreeMap::new();
+        for (name, sources) in secrets.chain(configs) {
+            let content = match sources.get(name) {
+                None => continue,
+                Some(Source::Inline(text)) => FileContent::Plain(Bytes::from(text.clone())),
+                Some(Source::Setting(setting)) => FileContent::Secret(self.open(work, setting, of)?),
+                Some(Source::BundleFile(path)) => {
+                    let bytes = self.shared.files.read(&definition.plan.bundle, path).await;
+                    FileContent::Plain(
+                        bytes
+                            .map_err(|error| self.bundle_halt(&definition.plan, error))?
+                            .into(),
+                    )
+                }
+            };
+            contents.insert(name.clone(), content);
+        }
+        Ok(contents)
+    }
+}
