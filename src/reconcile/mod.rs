@@ -44,11 +44,9 @@ pub mod table;
 pub mod update;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
@@ -56,43 +54,15 @@ use tokio_util::sync::CancellationToken;
 
 use self::figure::{Figure, Figures};
 use self::table::{Marks, Table};
+use crate::blob;
+use crate::crypto::KeyRing;
 use crate::domain::Result;
-use crate::domain::bundle::Digest;
 use crate::domain::clock::SharedClock;
 use crate::domain::group::Groups;
 use crate::domain::name::InfrastructureId;
-use crate::domain::secret::Sealer;
 use crate::engine::RegistryCredentials;
 use crate::engine::registry::Engines;
 use crate::store::Store;
-
-/// Where bundles' files are.
-#[async_trait]
-pub trait Files: Send + Sync {
-    /// A folder with the bundle's files; nobody writes in it.
-    ///
-    /// # Errors
-    /// When the bundle is gone, or the disk fails.
-    async fn folder(&self, bundle: &Digest) -> Result<PathBuf>;
-
-    /// One file of a bundle.
-    ///
-    /// # Errors
-    /// When the bundle has no such file, or the disk fails.
-    async fn read(&self, bundle: &Digest, path: &str) -> Result<Vec<u8>>;
-
-    /// Every bundle that is kept on disk.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    async fn list(&self) -> Result<Vec<Digest>>;
-
-    /// Removes a bundle's archive and its unpacked files.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    async fn remove(&self, bundle: &Digest) -> Result<()>;
-}
 
 /// What the reconcilers stand on.
 #[derive(Clone)]
@@ -100,8 +70,8 @@ pub struct Dependencies {
     pub store: Store,
     pub clock: SharedClock,
     pub engines: Arc<Engines>,
-    pub files: Arc<dyn Files>,
-    pub keys: Arc<dyn Sealer>,
+    pub blobs: Arc<blob::Store>,
+    pub keys: Arc<KeyRing>,
     pub settings: Settings,
 }
 
@@ -120,6 +90,8 @@ pub struct Settings {
     pub orphan_grace: Duration,
     /// How often an engine is listed although its events come.
     pub relist: Duration,
+    /// Bounds of a bundle's archive when it is unpacked.
+    pub archive_limits: blob::Limits,
     /// How many updates that ended well keep their images.
     pub retained: u32,
     /// Per registry host: who pulls.
@@ -141,6 +113,7 @@ impl Default for Settings {
             patience: Duration::from_secs(900),
             orphan_grace: Duration::from_secs(60),
             relist: Duration::from_secs(60),
+            archive_limits: blob::Limits::default(),
             retained: 10,
             registries: BTreeMap::new(),
             admin_groups: Groups::new(),
@@ -157,8 +130,8 @@ pub(crate) struct Shared {
     store: Store,
     clock: SharedClock,
     engines: Arc<Engines>,
-    files: Arc<dyn Files>,
-    keys: Arc<dyn Sealer>,
+    blobs: Arc<blob::Store>,
+    keys: Arc<KeyRing>,
     settings: Settings,
     table: Table,
     /// Deployments whose slots changed.
@@ -182,7 +155,7 @@ impl Shared {
             store: dependencies.store,
             clock: dependencies.clock,
             engines: dependencies.engines,
-            files: dependencies.files,
+            blobs: dependencies.blobs,
             keys: dependencies.keys,
             settings: dependencies.settings,
             table: Table::new(Arc::clone(&dirty)),

@@ -60,18 +60,18 @@ async fn files(shared: &Shared) -> Result<()> {
         .filter(|digest| before.contains(digest))
     {
         tracing::info!(%digest, "removing a bundle's files that nothing uses");
-        shared.files.remove(&digest).await?;
+        shared.blobs.delete(&digest).await?;
     }
     Ok(())
 }
 
 async fn unused(shared: &Shared) -> Result<Vec<crate::domain::bundle::Digest>> {
-    let kept = shared.files.list().await?;
+    let kept = shared.blobs.list().await?;
     shared
         .store
         .read(move |db| {
             let mut unused = Vec::new();
-            for digest in kept {
+            for digest in kept.into_iter().map(|blob| blob.digest) {
                 if !store::bundle::digest_in_use(db, &digest)? {
                     unused.push(digest);
                 }

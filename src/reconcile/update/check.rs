@@ -17,12 +17,6 @@ use crate::domain::workload::Protocol;
 use crate::domain::{Error, Kind, Result};
 use crate::store;
 
-/// What was found to hold.
-pub(super) struct Checked {
-    pub deployment: Deployment,
-    pub infrastructure: Infrastructure,
-}
-
 /// Checks the requester's stored rights and the infrastructure's policy of now; the inner error is the run's failure.
 ///
 /// # Errors
@@ -33,7 +27,7 @@ pub(super) fn check(
     plan: &Plan,
     admins: &Groups,
     now: Timestamp,
-) -> Result<Result<Checked, Failure>> {
+) -> Result<Result<(), Failure>> {
     let Some(subject) = stored_subject(db, &update.requester, admins, now)? else {
         return Ok(Err(revoked(update, "who asked for it is no longer let in")));
     };
@@ -55,13 +49,8 @@ pub(super) fn check(
         .ok_or_else(|| Error::not_found("infrastructure", &deployment.infrastructure))?
         .authorize(&system, InfrastructureRight::View)?
         .into_inner();
-    if let Some(failure) = consent(update, &deployment).or_else(|| policy_failure(plan, &infrastructure)) {
-        return Ok(Err(failure));
-    }
-    Ok(Ok(Checked {
-        deployment,
-        infrastructure,
-    }))
+    let refused = consent(update, &deployment).or_else(|| policy_failure(plan, &infrastructure));
+    Ok(refused.map_or(Ok(()), Err))
 }
 
 /// The requester as it is stored now: a user's groups of its last login, a key's groups as far as its maker still has

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
-use super::check::{self, Checked};
+use super::check;
 use super::run::Halt;
 use super::words::failure;
 use crate::domain::access::{InfrastructureRight, Subject};
@@ -78,7 +78,7 @@ pub(super) fn load(
         None => None,
     };
     let own = Definition::load(db, id, number)?;
-    let checked = check::check(db, update, &plan, admins, now)?.map(|Checked { .. }| ());
+    let checked = check::check(db, update, &plan, admins, now)?;
     let sealed = store::secret::sealed(db, id)?;
     Ok(Ok(Loaded {
         pinned: pinned(db, update, &plan, running.as_ref(), own.as_ref())?,

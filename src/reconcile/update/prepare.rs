@@ -68,7 +68,8 @@ impl Run {
         if !needs_files(plan) {
             return Ok(None);
         }
-        let folder = self.shared.files.folder(&plan.bundle).await;
+        let limits = self.shared.settings.archive_limits;
+        let folder = self.shared.blobs.unpack(&plan.bundle, limits).await;
         folder.map(Some).map_err(|error| self.bundle_halt(plan, error))
     }
 

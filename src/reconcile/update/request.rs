@@ -9,8 +9,10 @@ use secrecy::SecretString;
 use super::load::Work;
 use super::run::{Halt, Run};
 use super::words;
+use crate::crypto::Context;
+use crate::domain::Error;
 use crate::domain::name::{SecretName, ServiceName};
-use crate::domain::secret::Context;
+
 use crate::domain::update::Failure;
 use crate::domain::workload::{EnvValue, Service, Source};
 use crate::engine::{FileContent, ServiceRequest};
@@ -85,7 +87,11 @@ impl Run {
             name: name.as_str(),
             version: *version,
         };
-        self.shared.keys.open(&context, sealed).map_err(|error| {
+        let opened = self.shared.keys.open(&context, sealed).and_then(|clear| {
+            let text = std::str::from_utf8(&clear).map_err(Error::internal)?;
+            Ok(SecretString::from(text))
+        });
+        opened.map_err(|error| {
             tracing::error!(deployment = %work.deployment.id, secret = %name, %error, "a secret can't be opened");
             Halt::Failed(self.secret_failure(format!("the secret {name} can't be opened"), of))
         })
@@ -122,7 +128,12 @@ impl Run {
                 Some(Source::Inline(text)) => FileContent::Plain(Bytes::from(text.clone())),
                 Some(Source::Setting(setting)) => FileContent::Secret(self.open(work, setting, of)?),
                 Some(Source::BundleFile(path)) => {
-                    let bytes = self.shared.files.read(&definition.plan.bundle, path).await;
+                    let limits = self.shared.settings.archive_limits;
+                    let bytes = self
+                        .shared
+                        .blobs
+                        .read_file(&definition.plan.bundle, path, limits)
+                        .await;
                     FileContent::Plain(
                         bytes
                             .map_err(|error| self.bundle_halt(&definition.plan, error))?

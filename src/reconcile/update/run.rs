@@ -302,7 +302,7 @@ impl Run {
             .store
             .read(move |db| check::check(db, &update, &plan, &admins, now))
             .await?;
-        checked.map(drop).map_err(Halt::Failed)
+        checked.map_err(Halt::Failed)
     }
 
     /// Whether somebody wants it cancelled, or the process is stopping.

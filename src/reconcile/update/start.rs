@@ -92,7 +92,7 @@ impl Run {
             () = together.over.cancelled() => Err(Halt::Aside),
         };
         ready?;
-        self.replace_spoilt(together, name).await?;
+        self.clear_failed_task(together, name).await?;
         let request = self.request(together.work, together.definition, name).await?;
         let turn = self.shared.turns.acquire().await.map_err(Error::internal)?;
         if together.over.is_cancelled() {
@@ -178,32 +178,28 @@ impl Run {
         self.await_slots(together.work, &wanted, aim).await
     }
 
-    /// Removes replicas that hold a wanted place and can't be used: changed behind our back, paused, dead, or a task
-    /// that an earlier update left failed. Making them anew is the engine's next call.
-    async fn replace_spoilt(&self, together: &Together<'_>, name: &ServiceName) -> Result<(), Halt> {
+    /// Removes a task that an earlier update left failed: `ensure` leaves a task that has ended as it is, so that this
+    /// update's own is never run twice, and an update that is tried again would fail for ever.
+    async fn clear_failed_task(&self, together: &Together<'_>, name: &ServiceName) -> Result<(), Halt> {
         let (work, definition) = (together.work, together.definition);
+        if !definition.is_task(name) {
+            return Ok(());
+        }
         let slots = self
             .shared
             .table
             .slots(&work.infrastructure.id, &work.deployment.id);
-        let is_task = definition.is_task(name);
-        let spoilt = slots.iter().filter(|seen| {
-            let state = &seen.state;
-            let failed = matches!(state.phase, Phase::Exited { code, .. } if code != 0);
-            let unusable = state.drift.is_some() || matches!(state.phase, Phase::Paused | Phase::Dead);
-            let ours = state.slot.service == *name && definition.wants(&state.slot);
-            ours && (unusable || (is_task && failed && state.revision != definition.number))
+        let failed = slots.iter().map(|seen| &seen.state).filter(|state| {
+            let ended_badly = matches!(state.phase, Phase::Exited { code, .. } if code != 0);
+            ended_badly && state.revision != definition.number && definition.wants(&state.slot)
         });
-        for seen in spoilt {
-            let why = seen.state.drift.as_deref().unwrap_or("it can't be used as it is");
-            self.journal.say(format!(
-                "{name}: replica {} is made anew: {why}",
-                seen.state.slot.index
-            ));
+        for state in failed.filter(|state| state.slot.service == *name) {
+            self.journal
+                .say(format!("{name}: it failed before, and is run again"));
             let _turn = self.shared.turns.acquire().await.map_err(Error::internal)?;
             self.recheck(work).await?;
             self.touched.store(true, Ordering::Relaxed);
-            let retired = work.engine.retire(&seen.state.slot).await;
+            let retired = work.engine.retire(&state.slot).await;
             retired.map_err(|error| self.service_halt(error, name))?;
         }
         Ok(())

@@ -155,12 +155,15 @@ fn judge_one(slot: &Slot, seen: &Seen, aim: Aim, now: Instant) -> Verdict {
                 None => bad(Fault::Exited { code, oom_killed }),
             }
         }
-        Phase::Restarting if state.restarts >= MOST_RESTARTS => bad(Fault::CrashLoop {
-            restarts: state.restarts,
-        }),
+        Phase::Restarting if state.restarts >= MOST_RESTARTS || after(RESTART_WITHIN).is_none() => {
+            bad(Fault::CrashLoop {
+                restarts: state.restarts,
+            })
+        }
         Phase::Unhealthy => bad(Fault::Unhealthy),
         Phase::Dead => bad(Fault::Dead),
-        Phase::Created | Phase::Starting | Phase::Restarting | Phase::Paused => Verdict::Wait(None),
+        Phase::Restarting => Verdict::Wait(after(RESTART_WITHIN)),
+        Phase::Created | Phase::Starting | Phase::Paused => Verdict::Wait(None),
     }
 }
 
@@ -254,7 +257,7 @@ impl Run {
             Fault::CrashLoop { restarts } => failure(
                 "crash_loop",
                 step,
-                format!("service {name} keeps ending: the engine started it again {restarts} times.{said}"),
+                format!("service {name} keeps ending; its engine started it again {restarts}×.{said}"),
                 "Its last lines are in the log; mend what they name in the bundle or the settings.",
             ),
             Fault::Unhealthy => failure(
