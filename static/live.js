@@ -73,8 +73,10 @@ function leaveSignedOut() {
 const changed = new Set();
 
 function tell() {
-  for (const topic of changed) {
-    for (const part of document.querySelectorAll(`[data-live][hx-trigger*="sse:${topic}"]`)) htmx.trigger(part, `sse:${topic}`);
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const topics = part.getAttribute("hx-trigger").split(/[\s,]+/);
+    const topic = topics.find((each) => each.startsWith("sse:") && changed.has(each.slice(4)));
+    if (topic) htmx.trigger(part, topic); // one is enough: the part is fetched whole
   }
   changed.clear();
 }
