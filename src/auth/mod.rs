@@ -5,6 +5,7 @@
 //! by another process holds within that second.
 
 pub mod local;
+pub mod oidc;
 pub mod session;
 
 use std::collections::HashMap;

@@ -17,7 +17,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         // Topics are published when a commit is durable, so the store hands them to the bus.
         ("store", &["domain", "bus"]),
         ("config", &["domain"]),
-        ("auth", &["domain", "bus", "store", "crypto"]),
+        ("tls", &[]),
+        ("auth", &["domain", "bus", "store", "crypto", "tls"]),
         (
             "app",
             &[
@@ -67,6 +68,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "config",
                 "http",
                 "instance",
+                "tls",
             ],
         ),
     ])
