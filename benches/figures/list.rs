@@ -1,7 +1,8 @@
 //! List, page and get at 100,000 deployments against the same at 100: same principal, same sort.
 
 use crate::Figure;
-use crate::house::{House, fill};
+use crate::fill::fill;
+use crate::house::House;
 use crate::load::one_by_one;
 use crate::stats::ratio;
 

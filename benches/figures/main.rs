@@ -7,6 +7,8 @@
 //! makes on the engine carries the prefix `slwbench` or a throw-away instance's label, and is removed at the end.
 
 mod events;
+mod fill;
+#[path = "../../tests/it/harness/process.rs"]
 mod house;
 mod list;
 mod load;

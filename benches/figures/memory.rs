@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::Figure;
-use crate::house::{House, fill};
+use crate::fill::fill;
+use crate::house::House;
 use crate::stats::{median, ms, show_ms};
 
 const ROUNDS: usize = 5;

@@ -7,7 +7,8 @@ use askama::Template;
 use secrecy::ExposeSecret as _;
 
 use crate::Figure;
-use crate::house::{House, fill};
+use crate::fill::fill;
+use crate::house::House;
 use crate::load::run;
 use crate::stats::{median, p99, ratio};
 

@@ -54,19 +54,9 @@ pub async fn figures() -> Vec<Figure> {
     for round in 1..=ROUNDS {
         let version = round.to_string();
         house.publish("bench-start", &version, &compose(round)).await;
-        let settings = json!({ "version": version });
-        house
-            .call(reqwest::Method::PATCH, "/deployments/bench-start", Some(settings))
-            .await;
+        house.choose("bench-start", &version).await;
         let asked = now_nanos();
-        let update = house
-            .call(
-                reqwest::Method::POST,
-                "/deployments/bench-start/updates",
-                Some(json!({})),
-            )
-            .await;
-        let number = update["number"].as_u64().unwrap();
+        let number = house.ask("bench-start").await;
         house.wait("bench-start", number).await;
         let label =
             format!("\"label\":[\"io.slipway.workload=bench-start\",\"io.slipway.revision={number}\"]");

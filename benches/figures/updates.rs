@@ -57,10 +57,7 @@ async fn product(house: &std::sync::Arc<House>, round: usize) -> f64 {
             let id = format!("bench-updates-{lane}");
             for step in 1..=EACH {
                 let version = (round * EACH + step).to_string();
-                let path = format!("/deployments/{id}");
-                house
-                    .call(reqwest::Method::PATCH, &path, Some(json!({ "version": version })))
-                    .await;
+                house.choose(&id, &version).await;
                 house.update(&id).await;
             }
         })

@@ -263,4 +263,5 @@ pub fn groups(names: &[&str]) -> Groups {
 }
 
 mod client;
+pub mod process;
 pub use client::{Answer, Client};

@@ -1,4 +1,5 @@
-//! A real Slipway of its own: the built binary on a fresh data directory and a free port.
+//! A real Slipway of its own: the built binary on a data directory and a free port. Tests that kill it and the
+//! benches share this file.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
@@ -6,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
-use slipway::bus::Bus;
-use slipway::domain::clock::{Clock as _, SystemClock};
-use slipway::store::{Mode, Store};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_slipway");
 
@@ -111,7 +110,7 @@ impl House {
     }
 
     /// Sends a request, answers its JSON; anything but success ends the run.
-    pub async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let url = format!("http://{}/api/v1{path}", self.address);
         let mut request = self.client.request(method, url).bearer_auth(&self.key);
         if let Some(body) = &body {
@@ -151,38 +150,56 @@ impl House {
 
     /// Makes a deployment on `local`.
     pub async fn deploy(&self, id: &str, project: &str, version: &str) {
-        let body = json!({ "id": id, "project": project, "version": version, "infrastructure": "local" });
-        self.call(reqwest::Method::POST, "/deployments", Some(body)).await;
+        let spec = json!({ "project": project, "bundle": version, "infrastructure": "local" });
+        self.call(
+            Method::POST,
+            "/deployments",
+            Some(json!({ "name": id, "spec": spec })),
+        )
+        .await;
     }
 
-    /// Asks for an update and waits for its end; answers its row.
-    pub async fn update(&self, id: &str) -> Value {
+    /// Moves a deployment's settings to another bundle.
+    pub async fn choose(&self, id: &str, version: &str) {
+        let body = json!({ "spec": { "bundle": version } });
+        self.call(Method::PATCH, &format!("/deployments/{id}"), Some(body))
+            .await;
+    }
+
+    /// Asks for an update; answers its number.
+    pub async fn ask(&self, id: &str) -> u64 {
         let update = self
             .call(
-                reqwest::Method::POST,
+                Method::POST,
                 &format!("/deployments/{id}/updates"),
                 Some(json!({})),
             )
             .await;
-        let number = update["number"]
+        update["number"]
             .as_u64()
-            .unwrap_or_else(|| panic!("no number in {update}"));
-        self.wait(id, number).await
+            .unwrap_or_else(|| panic!("no number in {update}"))
     }
 
-    /// Waits for an update's end.
+    /// Asks for an update and waits for its good end; answers it.
+    pub async fn update(&self, id: &str) -> Value {
+        self.wait(id, self.ask(id).await).await
+    }
+
+    /// Waits for an update's good end.
     pub async fn wait(&self, id: &str, number: u64) -> Value {
+        let update = self.ended(id, number).await;
+        assert_eq!(update["status"]["state"], "succeeded", "{update}");
+        update
+    }
+
+    /// Waits for an update's end, whatever it is.
+    pub async fn ended(&self, id: &str, number: u64) -> Value {
         let begun = Instant::now();
         loop {
             let update = self
-                .call(
-                    reqwest::Method::GET,
-                    &format!("/deployments/{id}/updates/{number}"),
-                    None,
-                )
+                .call(Method::GET, &format!("/deployments/{id}/updates/{number}"), None)
                 .await;
-            if update["state"] == "ended" || update["outcome"].is_string() {
-                assert_eq!(update["outcome"], "succeeded", "{update}");
+            if !matches!(update["status"]["state"].as_str(), Some("queued" | "running")) {
                 return update;
             }
             assert!(
@@ -196,14 +213,10 @@ impl House {
     /// Stops and removes a deployment with all it made.
     pub async fn remove(&self, id: &str) {
         let update = self
-            .call(
-                reqwest::Method::POST,
-                &format!("/deployments/{id}/stop"),
-                Some(json!({})),
-            )
+            .call(Method::POST, &format!("/deployments/{id}/stop"), Some(json!({})))
             .await;
         self.wait(id, update["number"].as_u64().unwrap()).await;
-        self.call(reqwest::Method::DELETE, &format!("/deployments/{id}"), None)
+        self.call(Method::DELETE, &format!("/deployments/{id}"), None)
             .await;
     }
 }
@@ -246,102 +259,4 @@ fn first_answer(address: SocketAddr) -> bool {
     stream.write_all(request.as_bytes()).is_ok()
         && stream.read_to_string(&mut answer).is_ok()
         && answer.starts_with("HTTP/1.1 200")
-}
-
-/// Fills a stopped instance's database with `count` deployments of one project on `local`.
-pub async fn fill(dir: &Path, count: usize) {
-    let store = Store::open(dir, Bus::new(), Mode::Beside).unwrap();
-    store
-        .write(move |tx| {
-            let now = SystemClock.now();
-            let project = slipway::domain::project::Project {
-                key: slipway::domain::name::ProjectKey::parse("many")?,
-                description: String::new(),
-                tags: Vec::new(),
-                created_at: now,
-                created_by: "bench".into(),
-                updated_at: now,
-                revision: 1,
-            };
-            slipway::store::project::insert(tx, &project)?;
-            let bundle = bundle(&project.key, now)?;
-            slipway::store::bundle::insert(tx, &bundle)?;
-            let group = slipway::domain::name::GroupName::parse("team")?;
-            let right = slipway::domain::access::ProjectRight::Deploy;
-            slipway::store::project::grant(tx, &project.key, &group, Some(right))?;
-            for number in 0..count {
-                slipway::store::deployment::insert(tx, &deployment(&bundle, number, now)?, &bundle.digest)?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-    store
-        .observe(move |tx| {
-            let state = slipway::store::deployment::State {
-                health: slipway::domain::health::Health::Healthy,
-                sync: slipway::domain::health::Sync::InSync,
-                ready: 1,
-                wanted: 1,
-                ..slipway::store::deployment::State::unknown()
-            };
-            for number in 0..count {
-                let id = slipway::domain::name::DeploymentId::parse(format!("many-{number:06}"))?;
-                slipway::store::observation::put_state(tx, &id, &state, SystemClock.now())?;
-            }
-            Ok(())
-        })
-        .await
-        .unwrap();
-}
-
-fn bundle(
-    project: &slipway::domain::name::ProjectKey,
-    now: slipway::domain::clock::Timestamp,
-) -> slipway::domain::Result<slipway::domain::bundle::Bundle> {
-    use slipway::domain::bundle::{Bundle, Digest, Manifest};
-    use slipway::domain::workload::{Image, Service, Workload};
-    let mut workload = Workload::default();
-    let service = Service::new(Image::Reference("busybox:lab".into()));
-    workload
-        .services
-        .insert(slipway::domain::name::ServiceName::parse("app")?, service);
-    Ok(Bundle {
-        project: project.clone(),
-        version: slipway::domain::name::Version::parse("1.0.0")?,
-        digest: Digest::of(b"many"),
-        size: 4,
-        manifest: Manifest {
-            name: None,
-            version: None,
-            workload,
-        },
-        files: Vec::new(),
-        uploader: "bench".into(),
-        created_at: now,
-    })
-}
-
-fn deployment(
-    bundle: &slipway::domain::bundle::Bundle,
-    number: usize,
-    now: slipway::domain::clock::Timestamp,
-) -> slipway::domain::Result<slipway::domain::deployment::Deployment> {
-    Ok(slipway::domain::deployment::Deployment {
-        id: slipway::domain::name::DeploymentId::parse(format!("many-{number:06}"))?,
-        uuid: slipway::domain::random::uuid(),
-        project: bundle.project.clone(),
-        infrastructure: slipway::domain::name::InfrastructureId::parse("local")?,
-        version: bundle.version.clone(),
-        enabled: true,
-        settings: slipway::domain::deployment::Settings::default(),
-        auto_repair: false,
-        folder: String::new(),
-        created_at: now,
-        created_by: "bench".into(),
-        updated_at: now,
-        revision: 1,
-        last_update: 0,
-        running_update: None,
-    })
 }
