@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod engines;
 mod healthcheck;
+mod metrics;
 mod open;
 mod serve;
 mod version;

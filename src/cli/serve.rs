@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::config::kind::LogFormat;
 use crate::domain::{Error, Result};
+use crate::engine::RegistryCredentials;
 use crate::http::{Application, Settings, State, ops};
 use crate::instance::Instance;
+use crate::reconcile;
 use crate::store::Mode;
 
 /// Serves until a signal.
@@ -53,6 +55,8 @@ async fn serve(config: Config) -> Result<()> {
     let listener = bind(&config)?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let state = Arc::new(state(&config, &instance, address));
+    let reconcilers = reconcile::start(dependencies(&config, &instance)?);
+    super::metrics::register(&state.metrics, &reconcilers);
     let application = Application::build(listener, Arc::clone(&state)).map_err(Error::internal)?;
     let server = application.handle();
     announce(&config, &instance, address).await?;
@@ -64,6 +68,7 @@ async fn serve(config: Config) -> Result<()> {
     });
     application.run().await.map_err(Error::internal)?;
     draining.abort();
+    reconcilers.drain(config.server.shutdown_grace).await;
     Ok(())
 }
 
@@ -103,6 +108,39 @@ fn state(config: &Config, instance: &Instance, address: std::net::SocketAddr) ->
         metrics: ops::Metrics::new(),
         shutdown: CancellationToken::new(),
     }
+}
+
+fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Dependencies> {
+    let app = &instance.app;
+    let credentials = |registry: &crate::config::section::Registry| {
+        let (username, password) = (registry.username.clone()?, registry.password.clone()?);
+        Some(RegistryCredentials { username, password })
+    };
+    let registries = config
+        .registry
+        .iter()
+        .filter_map(|(host, one)| Some((host.clone(), credentials(one)?)));
+    let (least, most) = reconcile::Settings::default().ready_within;
+    Ok(reconcile::Dependencies {
+        store: app.store.clone(),
+        clock: Arc::clone(&app.clock),
+        engines: Arc::clone(&app.engines),
+        blobs: Arc::clone(&app.blobs),
+        keys: Arc::clone(&app.keys),
+        settings: reconcile::Settings {
+            parallel: config.updates.parallel as usize,
+            ready_within: (
+                least.min(config.updates.verify_timeout),
+                most.max(config.updates.verify_timeout),
+            ),
+            archive_limits: app.archive_limits,
+            retained: config.updates.keep,
+            registries: registries.collect(),
+            admin_groups: app.rules.admin_groups.clone(),
+            session_idle: config.session.idle,
+            ..reconcile::Settings::default()
+        },
+    })
 }
 
 /// Tells on standard output where the console is, and how its first administrator is made.

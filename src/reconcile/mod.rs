@@ -261,6 +261,12 @@ impl Handle {
         self.shared.figures.all()
     }
 
+    /// The same for whoever outlives the call, e.g. the metrics.
+    pub fn reader(&self) -> impl Fn() -> BTreeMap<String, Figure> + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.figures.all()
+    }
+
     /// What the engines were last seen to have.
     pub fn table(&self) -> &Table {
         &self.shared.table
