@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod deployment;
 pub mod infrastructure;
 pub mod log;
+pub mod overview;
 pub mod project;
 pub mod stage;
 pub mod stats;

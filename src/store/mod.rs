@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod infrastructure;
 pub mod meta;
 pub mod observation;
+pub mod overview;
 pub mod project;
 pub mod row;
 pub mod run;

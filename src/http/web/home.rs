@@ -1,0 +1,249 @@
+//! Home: what runs where, and what needs somebody.
+
+use askama::Template;
+use serde::Deserialize;
+
+use super::page::{Note, Page, Query, Section, State, plural};
+use super::visit::{Answer, Visit};
+use crate::app::overview::{self, Overview, Place};
+use crate::domain::clock::Timestamp;
+use crate::domain::health::{Health, Severity};
+use crate::domain::name::StageId;
+use crate::domain::page::PageRequest;
+use crate::domain::update::Step;
+use crate::http::routes::Routes;
+use crate::store::deployment::Summary;
+use actix_web::web;
+
+/// How many projects one page of the matrix holds.
+const ROWS: u32 = 50;
+
+/// The routes of this file.
+pub fn routes(routes: &mut Routes) {
+    routes.get("/", home);
+}
+
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    q: String,
+    after: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "home.html", blocks = ["live"])]
+struct Home {
+    page: Page,
+    here: Query,
+    text: String,
+    stages: Vec<Column>,
+    rows: Vec<Row>,
+    attention: Vec<Needy>,
+    counted: String,
+    deployments: u64,
+    next: Option<String>,
+    filtered: bool,
+}
+
+/// A stage, and the infrastructures in it.
+struct Column {
+    title: String,
+    places: String,
+}
+
+/// A project with one entry a stage.
+struct Row {
+    project: String,
+    cells: Vec<Vec<Cell>>,
+}
+
+/// One deployment in the matrix.
+struct Cell {
+    id: String,
+    version: String,
+    state: State,
+    /// Beside the state while an update runs: `step 4 of 7`.
+    step: String,
+    at: Timestamp,
+    /// Which infrastructure, where the stage has several deployments of the project.
+    infrastructure: String,
+}
+
+/// One line of the strip.
+struct Needy {
+    id: String,
+    state: State,
+    why: String,
+    /// What helps, and where.
+    verb: &'static str,
+    href: String,
+    at: Option<Timestamp>,
+}
+
+async fn home(visit: Visit, asked: web::Query<Asked>) -> Answer {
+    let text = Some(asked.q.trim().to_owned()).filter(|text| !text.is_empty());
+    let request = PageRequest { limit: ROWS, after: asked.after.clone() };
+    let overview = overview::get(&visit.app, &visit.caller, text, request).await?;
+    let page = Home::new(&visit, overview);
+    if visit.wants("live") {
+        return visit.show_part(&page.as_live());
+    }
+    visit.show(&page)
+}
+
+impl Home {
+    fn new(visit: &Visit, overview: Overview) -> Self {
+        let here = visit.here();
+        let ids: Vec<&StageId> = overview.stages.iter().map(|stage| &stage.id).collect();
+        let rows = overview.projects.iter().map(|project| {
+            let own: Vec<&Place> = overview.places.iter().filter(|place| place.project == *project).collect();
+            Row { project: project.to_string(), cells: ids.iter().map(|stage| cells(&own, stage)).collect() }
+        });
+        let counted = match overview.attention_count {
+            0 => String::new(),
+            count => format!("{count} of {}", plural(overview.deployment_count, "deployment")),
+        };
+        Self {
+            page: visit.page("Home", Section::Home).live("/events?topics=deployments,updates,projects"),
+            text: here.get("q").to_owned(),
+            filtered: here.is_filtered(&["after"]),
+            stages: columns(&overview),
+            rows: rows.collect(),
+            attention: overview.attention.iter().map(|summary| needy(visit, summary)).collect(),
+            counted,
+            deployments: overview.deployment_count,
+            next: overview.next.as_deref().map(|cursor| here.with("after", cursor).href()),
+            here,
+        }
+    }
+}
+
+fn columns(overview: &Overview) -> Vec<Column> {
+    let names = |stage: &StageId| {
+        let names: Vec<&str> = overview
+            .infrastructures
+            .iter()
+            .filter(|(_, of)| of == stage)
+            .map(|(id, _)| id.as_str())
+            .collect();
+        match names.as_slice() {
+            [] => String::new(),
+            [one] => (*one).to_owned(),
+            [one, two] => format!("{one}, {two}"),
+            [one, rest @ ..] => format!("{one} +{}", rest.len()),
+        }
+    };
+    let stages = overview.stages.iter();
+    stages.map(|stage| Column { title: stage.description.clone(), places: names(&stage.id) }).collect()
+}
+
+fn cells(own: &[&Place], stage: &StageId) -> Vec<Cell> {
+    let here: Vec<&&Place> = own.iter().filter(|place| place.stage == *stage).collect();
+    let several = here.len() > 1;
+    here.into_iter().map(|place| cell(place, several)).collect()
+}
+
+fn cell(place: &Place, several: bool) -> Cell {
+    let (state, step) = match place.open {
+        Some((_, Some(step))) => (State::run("Updating"), position(step)),
+        Some((_, None)) => (State::wait("Queued"), String::new()),
+        None => (folded(place), String::new()),
+    };
+    Cell {
+        id: place.id.to_string(),
+        version: place.version.to_string(),
+        state,
+        step,
+        at: place.state.changed_at.unwrap_or(place.updated_at),
+        infrastructure: if several { place.infrastructure.to_string() } else { String::new() },
+    }
+}
+
+fn position(step: Step) -> String {
+    match Step::ALL.iter().position(|known| *known == step) {
+        Some(at) => format!("step {} of {}", at + 1, Step::ALL.len()),
+        None => step.title().to_lowercase(),
+    }
+}
+
+fn folded(place: &Place) -> State {
+    let facts = Shown {
+        health: place.state.health,
+        ready: place.state.ready,
+        wanted: place.state.wanted,
+        enabled: place.enabled,
+        last_update: place.last_update,
+        runs: place.running_update.is_some(),
+    };
+    facts.state()
+}
+
+/// What a list's state is worded from.
+pub(super) struct Shown {
+    pub health: Health,
+    pub ready: u32,
+    pub wanted: u32,
+    pub enabled: bool,
+    pub last_update: u32,
+    pub runs: bool,
+}
+
+impl Shown {
+    /// Of a row of a list.
+    pub fn of(summary: &Summary) -> Self {
+        let (deployment, state) = (&summary.deployment, &summary.state);
+        Self {
+            health: state.health,
+            ready: state.ready,
+            wanted: state.wanted,
+            enabled: deployment.enabled,
+            last_update: deployment.last_update,
+            runs: deployment.running_update.is_some(),
+        }
+    }
+
+    /// The state in the fewest words that say most: how many replicas are missing, stopped, never deployed.
+    pub fn state(&self) -> State {
+        match self.health {
+            Health::Unknown if self.last_update == 0 => State::unknown("Never deployed"),
+            Health::Unknown if !self.enabled && !self.runs => State::off("Stopped"),
+            Health::Unhealthy if self.ready < self.wanted => {
+                State::unhealthy(format!("{} of {} ready", self.ready, self.wanted))
+            }
+            health => State::from(health),
+        }
+    }
+}
+
+fn needy(visit: &Visit, summary: &Summary) -> Needy {
+    let id = &summary.deployment.id;
+    let (verb, path) = match summary.state.health {
+        Health::Error => ("See the update", format!("/deployments/{id}/updates/{}", summary.deployment.last_update)),
+        Health::OutOfSync => ("See the plan", format!("/deployments/{id}/update")),
+        Health::Unhealthy => ("Logs", format!("/deployments/{id}/logs")),
+        _ => ("Open", format!("/deployments/{id}")),
+    };
+    Needy {
+        id: id.to_string(),
+        state: State::from(summary.state.health),
+        why: reason(summary),
+        verb,
+        href: visit.url(&path),
+        at: summary.state.changed_at,
+    }
+}
+
+/// The gravest message in one line.
+pub(super) fn reason(summary: &Summary) -> String {
+    let rank = |severity: Severity| match severity {
+        Severity::Error => 0,
+        Severity::Warning => 1,
+        Severity::Info => 2,
+        Severity::Success => 3,
+    };
+    let gravest = summary.state.messages.iter().min_by_key(|message| rank(message.severity));
+    gravest.map(Note::from).map_or_else(String::new, |note| match note.text.as_str() {
+        "" => note.title,
+        text => text.to_owned(),
+    })
+}

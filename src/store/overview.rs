@@ -1,0 +1,85 @@
+//! The matrix of the home page: projects by stages, with what runs in each place.
+
+use rusqlite::{Connection, named_params};
+
+use crate::domain::Result;
+use crate::domain::access::Subject;
+use crate::domain::clock::Timestamp;
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, Version};
+use crate::domain::update::Step;
+use crate::store::deployment::{State, VISIBLE, read_state};
+use crate::store::row::{self, Columns as _};
+
+/// One deployment's place in the matrix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub id: DeploymentId,
+    pub project: ProjectKey,
+    pub stage: StageId,
+    pub infrastructure: InfrastructureId,
+    /// The bundle that runs; the wanted one while nothing does.
+    pub version: Version,
+    pub enabled: bool,
+    /// The number of the newest update, 0 before the first.
+    pub last_update: u32,
+    pub running_update: Option<u32>,
+    pub updated_at: Timestamp,
+    pub state: State,
+    /// The update that is queued (`None`) or at a step now.
+    pub open: Option<(u32, Option<Step>)>,
+}
+
+/// The places of some projects that `subject` may see, by project, stage and id.
+pub fn places(connection: &Connection, subject: &Subject, projects: &[ProjectKey]) -> Result<Vec<Place>> {
+    let sql = format!(
+        "SELECT d.id, d.project, d.infrastructure, d.enabled, d.last_update, d.running_update, d.updated_at,
+                i.stage AS stage, coalesce(r.version, d.version) AS version, o.number AS o_number, o.step AS o_step,
+                s.health AS s_health, s.sync AS s_sync, s.ready AS s_ready, s.wanted AS s_wanted,
+                s.messages AS s_messages, s.changed_at AS s_changed_at
+           FROM deployment d
+           JOIN infrastructure i ON i.id = d.infrastructure
+           LEFT JOIN observed.deployment_state s ON s.deployment = d.id
+           LEFT JOIN deployment_update r ON r.deployment = d.id AND r.number = d.running_update
+           LEFT JOIN (SELECT deployment, min(number) AS number, step FROM deployment_update
+                       WHERE state <> 'ended' GROUP BY deployment) o ON o.deployment = d.id
+          WHERE d.project IN (SELECT value FROM json_each(:projects)) AND {VISIBLE}
+          ORDER BY d.project, d.id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let parameters = named_params! {
+        ":projects": row::json(&projects), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups),
+    };
+    let rows = statement.query_map(parameters, |row| {
+        let number: Option<u32> = row.get("o_number")?;
+        let step: Option<String> = row.get("o_step")?;
+        Ok(Place {
+            id: row.parsed("id")?,
+            project: row.parsed("project")?,
+            stage: row.parsed("stage")?,
+            infrastructure: row.parsed("infrastructure")?,
+            version: row.parsed("version")?,
+            enabled: row.get("enabled")?,
+            last_update: row.get("last_update")?,
+            running_update: row.get("running_update")?,
+            updated_at: row.time("updated_at")?,
+            state: read_state(row)?,
+            open: number.map(|number| (number, step.as_deref().and_then(Step::parse))),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many deployments `subject` may see, and how many of them need attention.
+pub fn counts(connection: &Connection, subject: &Subject) -> Result<(u64, u64)> {
+    let sql = format!(
+        "SELECT count(*), count(s.deployment)
+           FROM deployment d LEFT JOIN observed.deployment_state s
+             ON s.deployment = d.id AND s.health IN ('ERROR', 'OUT_OF_SYNC', 'UNHEALTHY', 'WARNING')
+          WHERE {VISIBLE}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let parameters = named_params! { ":admin": subject.is_admin, ":groups": row::groups(&subject.groups) };
+    let (all, troubled): (i64, i64) =
+        statement.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok((all.unsigned_abs(), troubled.unsigned_abs()))
+}
