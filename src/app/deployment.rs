@@ -376,6 +376,22 @@ pub async fn get(app: &App, caller: &Caller, id: DeploymentId) -> Result<Authori
         .await
 }
 
+/// One deployment with the caller's right on it, and what lists show of it.
+pub async fn with_summary(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+) -> Result<(Authorized<Deployment>, Summary)> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let summary = store::deployment::summary(db, &id)?;
+            Ok((deployment, summary.ok_or_else(|| Error::not_found("deployment", &id))?))
+        })
+        .await
+}
+
 /// Everything that a deployment's page shows.
 #[derive(Debug)]
 pub struct Detail {
@@ -453,7 +469,7 @@ pub async fn list(app: &App, caller: &Caller, filter: Filter, page: PageRequest)
         .await
 }
 
-fn encode_cursor(last: &Summary, sort: Sort) -> String {
+pub(super) fn encode_cursor(last: &Summary, sort: Sort) -> String {
     use base64::Engine as _;
     let value = store::deployment::sort_value(last, sort);
     let after = store::deployment::After {
@@ -463,7 +479,7 @@ fn encode_cursor(last: &Summary, sort: Sort) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(store::row::json(&after))
 }
 
-fn decode_cursor(cursor: &str) -> Result<store::deployment::After> {
+pub(super) fn decode_cursor(cursor: &str) -> Result<store::deployment::After> {
     use base64::Engine as _;
     let wrong = || Error::field("after", "this is no cursor of this list").hint("Start from the first page.");
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD

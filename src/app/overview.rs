@@ -1,11 +1,17 @@
 //! What the home page shows: what runs where, and what needs somebody.
 
+use std::collections::HashMap;
+
 use super::App;
+use super::deployment::{decode_cursor, encode_cursor};
 use crate::domain::Result;
-use crate::domain::access::Caller;
-use crate::domain::name::ProjectKey;
-use crate::domain::page::PageRequest;
+use crate::domain::access::{Caller, ProjectRight};
+use crate::domain::health::Health;
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, Version};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::project::Project;
 use crate::domain::stage::Stage;
+use crate::domain::update::Step;
 use crate::store;
 use crate::store::deployment::{Filter, Sort, Summary};
 pub use crate::store::overview::Place;
@@ -19,7 +25,7 @@ const MOST_NEEDY: u32 = 6;
 pub struct Overview {
     pub stages: Vec<Stage>,
     /// Which infrastructures the caller sees, each with its stage.
-    pub infrastructures: Vec<(String, crate::domain::name::StageId)>,
+    pub infrastructures: Vec<(InfrastructureId, StageId)>,
     pub projects: Vec<ProjectKey>,
     /// The cursor of the next projects; `None` at the end.
     pub next: Option<String>,
@@ -46,13 +52,9 @@ pub async fn get(app: &App, caller: &Caller, text: Option<String>, page: PageReq
                 ..Filter::default()
             };
             let (deployment_count, attention_count) = store::overview::counts(db, &subject)?;
-            let infrastructures = store::infrastructure::list(db, &subject)?
-                .into_iter()
-                .map(|(infrastructure, _)| (infrastructure.id.to_string(), infrastructure.stage))
-                .collect();
             Ok(Overview {
                 stages: store::stage::list(db)?,
-                infrastructures,
+                infrastructures: store::infrastructure::places(db, &subject)?,
                 next: projects.last().filter(|_| more).map(ToString::to_string),
                 places: store::overview::places(db, &subject, &projects)?,
                 attention: store::deployment::list(db, &subject, &needy, None, MOST_NEEDY)?,
@@ -61,5 +63,107 @@ pub async fn get(app: &App, caller: &Caller, text: Option<String>, page: PageReq
                 projects,
             })
         })
+        .await
+}
+
+/// One page of the list of deployments, with what its filters can be set to.
+#[derive(Debug)]
+pub struct Listing {
+    pub page: Page<Summary>,
+    /// The update that a deployment of the page has open now: its number, and its step once it runs.
+    pub open: HashMap<DeploymentId, (u32, Option<Step>)>,
+    pub stages: Vec<Stage>,
+    pub infrastructures: Vec<(InfrastructureId, StageId)>,
+}
+
+/// The deployments that the caller may see, from one moment and with one turn at the store.
+///
+/// # Errors
+/// `invalid_cursor`.
+pub async fn deployments(app: &App, caller: &Caller, filter: Filter, page: PageRequest) -> Result<Listing> {
+    let subject = caller.subject.clone();
+    let after = page.after.as_deref().map(decode_cursor).transpose()?;
+    app.store
+        .read(move |db| {
+            let mut items = store::deployment::list(db, &subject, &filter, after.as_ref(), page.limit + 1)?;
+            let more = items.len() > page.limit as usize;
+            items.truncate(page.limit as usize);
+            let next = items.last().filter(|_| more).map(|last| encode_cursor(last, filter.sort));
+            let ids: Vec<&str> = items.iter().map(|item| item.deployment.id.as_str()).collect();
+            Ok(Listing {
+                open: store::overview::open_updates(db, &ids)?,
+                stages: store::stage::list(db)?,
+                infrastructures: store::infrastructure::places(db, &subject)?,
+                page: Page { items, next },
+            })
+        })
+        .await
+}
+
+/// Where one of a project's deployments stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    pub id: DeploymentId,
+    pub infrastructure: InfrastructureId,
+    pub version: Version,
+    pub health: Health,
+}
+
+/// One row of the list of projects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectRow {
+    pub project: Project,
+    pub right: ProjectRight,
+    /// The newest bundle: version, uploader, time.
+    pub last: Option<store::overview::LastBundle>,
+    pub places: Vec<Spot>,
+}
+
+/// The projects that the caller may see, each with its newest bundle and where it runs.
+pub async fn projects(
+    app: &App,
+    caller: &Caller,
+    filter: project::Filter,
+    page: PageRequest,
+) -> Result<Page<ProjectRow>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            let mut found = project::list(db, &subject, &filter, page.after.as_deref(), page.limit + 1)?;
+            let more = found.len() > page.limit as usize;
+            found.truncate(page.limit as usize);
+            let keys: Vec<ProjectKey> = found.iter().map(|(project, _)| project.key.clone()).collect();
+            let mut places = store::overview::places(db, &subject, &keys)?;
+            let mut last = store::overview::last_bundles(db, &keys)?;
+            let next = keys.last().filter(|_| more).map(ToString::to_string);
+            let items = found.into_iter().map(|(project, right)| {
+                let own = places.extract_if(.., |place| place.project == project.key).map(|place| Spot {
+                    id: place.id,
+                    infrastructure: place.infrastructure,
+                    version: place.version,
+                    health: place.state.health,
+                });
+                ProjectRow {
+                    places: own.collect(),
+                    last: last.remove(&project.key),
+                    project,
+                    right,
+                }
+            });
+            Ok(Page { items: items.collect(), next })
+        })
+        .await
+}
+
+/// The deployments that want a bundle, of those that the caller may see.
+pub async fn places_of(
+    app: &App,
+    caller: &Caller,
+    project: ProjectKey,
+    version: Version,
+) -> Result<Vec<Summary>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| store::deployment::places(db, &project, Some(&version), &subject))
         .await
 }

@@ -6,8 +6,8 @@ use super::deployment::{running_plan, wanted_plan};
 use super::{App, Idempotency, Note, load, remember, replayed};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller};
-use crate::domain::deployment::{Deployment, DeploymentRight};
-use crate::domain::name::DeploymentId;
+use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{self, Change, Downtime, Plan};
 use crate::domain::update::{LogLine, Outcome, StepRecord, Update, UpdateKind, UpdateState};
@@ -129,17 +129,9 @@ pub async fn roll_back(
     app.store
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
-            let earlier = one(tx, &id, to)?;
-            let settings = store::update::settings(tx, &id, to)?;
-            let (true, Some(settings)) = (rollable(&earlier), settings) else {
-                return Err(Error::conflict(
-                    "not_rollable",
-                    format!("update {to} of {id} never ran to a good end"),
-                )
-                .hint("Choose one that succeeded."));
-            };
+            let (version, settings) = target_of(tx, &id, to)?;
             let changes = super::deployment::Changes {
-                version: Some(earlier.version.clone()),
+                version: Some(version),
                 settings: Some(settings),
                 enabled: Some(true),
                 reason: reason.clone(),
@@ -250,6 +242,41 @@ pub async fn preview(app: &App, caller: &Caller, id: DeploymentId) -> Result<Pre
         .await
 }
 
+/// What rolling back to the update `to` would change against what runs, with its settings of then and the secrets of
+/// now.
+///
+/// # Errors
+/// Without `view`; `not_rollable`; `plan_refused` by today's policy.
+pub async fn preview_roll_back(app: &App, caller: &Caller, id: DeploymentId, to: u32) -> Result<Vec<Change>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            let held = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let (version, settings) = target_of(db, &id, to)?;
+            let running = running_plan(db, &held)?;
+            let then = Deployment {
+                version,
+                settings,
+                enabled: true,
+                ..held.into_inner()
+            };
+            Ok(plan::diff(running.as_ref(), &wanted_plan(db, &then)?))
+        })
+        .await
+}
+
+/// The bundle and the settings that an update had, if it can be gone back to.
+fn target_of(db: &rusqlite::Connection, id: &DeploymentId, to: u32) -> Result<(Version, Settings)> {
+    let earlier = one(db, id, to)?;
+    match (rollable(&earlier), store::update::settings(db, id, to)?) {
+        (true, Some(settings)) => Ok((earlier.version, settings)),
+        _ => Err(
+            Error::conflict("not_rollable", format!("update {to} of {id} never ran to a good end"))
+                .hint("Choose one that succeeded."),
+        ),
+    }
+}
+
 /// Asks for an update's end before its switch. A queued one ends at once.
 ///
 /// # Errors
@@ -303,15 +330,27 @@ pub struct Detail {
 
 /// One update with its steps and what it changed.
 pub async fn detail(app: &App, caller: &Caller, id: DeploymentId, number: u32) -> Result<Detail> {
+    Ok(detail_with_log(app, caller, id, number, 0).await?.0)
+}
+
+/// The same with the first lines of its log, from one moment.
+pub async fn detail_with_log(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    number: u32,
+    lines: u32,
+) -> Result<(Detail, Vec<LogLine>)> {
     let subject = caller.subject.clone();
     app.store
         .read(move |db| {
-            Ok(Detail {
+            let detail = Detail {
                 deployment: load::deployment(db, &id, &subject, DeploymentRight::View)?,
                 update: one(db, &id, number)?,
                 steps: store::update::steps(db, &id, number)?,
                 changes: store::update::diff(db, &id, number)?,
-            })
+            };
+            Ok((detail, store::update::log(db, &id, number, 0, lines)?))
         })
         .await
 }

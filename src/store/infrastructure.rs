@@ -6,7 +6,7 @@ use crate::domain::Result;
 use crate::domain::access::{InfrastructureRight, Subject, Unchecked};
 use crate::domain::group::Groups;
 use crate::domain::infrastructure::Infrastructure;
-use crate::domain::name::{GroupName, InfrastructureId};
+use crate::domain::name::{GroupName, InfrastructureId, StageId};
 use crate::domain::policy::Policy;
 use crate::store::row::{self, Columns as _, millis};
 
@@ -74,6 +74,19 @@ pub fn list(
         };
         Ok((read(row)?, held.unwrap_or(InfrastructureRight::View)))
     })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The ids and stages of the infrastructures that `subject` may see, in the order of their stages.
+pub fn places(connection: &Connection, subject: &Subject) -> Result<Vec<(InfrastructureId, StageId)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT i.id, i.stage FROM infrastructure i JOIN stage s ON s.id = i.stage
+          WHERE :admin OR EXISTS (SELECT 1 FROM infrastructure_grant g
+                  WHERE g.infrastructure = i.id AND g.grp IN (SELECT value FROM json_each(:groups)))
+          ORDER BY s.position, i.id",
+    )?;
+    let parameters = named_params! { ":admin": subject.is_admin, ":groups": row::groups(&subject.groups) };
+    let rows = statement.query_map(parameters, |row| Ok((row.parsed("id")?, row.parsed("stage")?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

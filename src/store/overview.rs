@@ -1,5 +1,7 @@
 //! The matrix of the home page: projects by stages, with what runs in each place.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, named_params};
 
 use crate::domain::Result;
@@ -82,4 +84,51 @@ pub fn counts(connection: &Connection, subject: &Subject) -> Result<(u64, u64)> 
     let (all, troubled): (i64, i64) =
         statement.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok((all.unsigned_abs(), troubled.unsigned_abs()))
+}
+
+/// The update that each of `deployments` has open now: its number, and its step once it runs.
+pub fn open_updates(
+    connection: &Connection,
+    deployments: &[&str],
+) -> Result<HashMap<DeploymentId, (u32, Option<Step>)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT deployment, min(number) AS number, step FROM deployment_update INDEXED BY update_open
+          WHERE state <> 'ended' AND deployment IN (SELECT value FROM json_each(?1)) GROUP BY deployment",
+    )?;
+    let rows = statement.query_map([row::json(&deployments)], |row| {
+        let step: Option<String> = row.get("step")?;
+        Ok((row.parsed("deployment")?, (row.get("number")?, step.as_deref().and_then(Step::parse))))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The newest bundle of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastBundle {
+    pub version: Version,
+    pub uploader: String,
+    pub at: Timestamp,
+    /// How many bundles the project has.
+    pub count: u32,
+}
+
+/// The newest bundle of each project that has one.
+pub fn last_bundles(
+    connection: &Connection,
+    projects: &[ProjectKey],
+) -> Result<HashMap<ProjectKey, LastBundle>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT project, version, uploader, max(created_at) AS created_at, count(*) AS bundles FROM bundle
+          WHERE project IN (SELECT value FROM json_each(?1)) GROUP BY project",
+    )?;
+    let rows = statement.query_map([row::json(&projects)], |row| {
+        let last = LastBundle {
+            version: row.parsed("version")?,
+            uploader: row.get("uploader")?,
+            at: row.time("created_at")?,
+            count: row.get("bundles")?,
+        };
+        Ok((row.parsed("project")?, last))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

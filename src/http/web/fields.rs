@@ -15,6 +15,11 @@ use crate::http::State;
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    /// From pairs that came another way than by a form: a query, a test.
+    pub fn of(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
     /// The first value of `name` without white space around it; empty when it did not come.
     pub fn get(&self, name: &str) -> &str {
         self.raw(name).trim()

@@ -159,7 +159,7 @@ fn cell(place: &Place, several: bool) -> Cell {
     }
 }
 
-fn position(step: Step) -> String {
+pub(super) fn position(step: Step) -> String {
     match Step::ALL.iter().position(|known| *known == step) {
         Some(at) => format!("step {} of {}", at + 1, Step::ALL.len()),
         None => step.title().to_lowercase(),

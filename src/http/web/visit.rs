@@ -136,7 +136,11 @@ impl Visit {
     }
 
     /// A whole page with another status: a form that was refused.
+    ///
+    /// htmx swaps in what answers 409 or 422, so a form that it sent is refused with one of these.
     pub fn show_as(&self, status: StatusCode, template: &impl Template) -> Answer {
+        let swapped = !status.is_client_error() || status == StatusCode::CONFLICT || !self.is_htmx();
+        let status = if swapped { status } else { StatusCode::UNPROCESSABLE_ENTITY };
         let mut response = html(status, template)?;
         if self.flash.is_some() {
             let mut cookie = self.cookie(String::new());

@@ -1,0 +1,169 @@
+//! The services of a deployment as its overview lists them: what should run beside what was last seen to.
+
+use crate::app::deployment::Detail;
+use crate::domain::clock::Timestamp;
+use crate::domain::name::ServiceName;
+use crate::domain::plan::Plan;
+use crate::domain::workload::{Image, Protocol, Service, ServiceKind};
+use crate::engine::{Endpoint, Phase, SlotState};
+use crate::http::web::page::State;
+use crate::http::web::visit::Visit;
+
+/// One service with its replicas.
+pub struct ServiceView {
+    pub name: String,
+    pub state: State,
+    pub ready: usize,
+    pub wanted: u32,
+    pub image: String,
+    /// Where it answers from outside.
+    pub endpoints: Vec<EndpointView>,
+    pub replicas: Vec<ReplicaView>,
+}
+
+/// A published port.
+pub struct EndpointView {
+    pub text: String,
+    /// Only for TCP, which a browser might open.
+    pub href: Option<String>,
+}
+
+/// One replica.
+pub struct ReplicaView {
+    /// `api-0`
+    pub name: String,
+    pub state: State,
+    pub since: Option<Timestamp>,
+    pub restarts: u32,
+    pub revision: u32,
+    /// Why it is so, or what was changed behind our back.
+    pub detail: String,
+    pub engine_id: String,
+    pub serving: bool,
+}
+
+/// The services of what runs; of what is wanted while nothing does. Replicas of services that are gone come last.
+pub fn views(visit: &Visit, detail: &Detail) -> Vec<ServiceView> {
+    let plan = detail.running.as_ref().or(detail.wanted.as_ref().ok());
+    let Some(plan) = plan else { return Vec::new() };
+    let runs = detail.running.is_some();
+    let known = plan.workload.services.iter().map(|(name, service)| {
+        let wanted = if runs { service.replicas } else { 0 };
+        view(visit, name, service, wanted, &of(detail, name))
+    });
+    known.chain(strays(visit, plan, detail)).collect()
+}
+
+fn of<'a>(detail: &'a Detail, name: &ServiceName) -> Vec<&'a SlotState> {
+    detail.slots.iter().filter(|slot| slot.slot.service == *name).collect()
+}
+
+fn strays<'a>(visit: &'a Visit, plan: &'a Plan, detail: &'a Detail) -> impl Iterator<Item = ServiceView> + 'a {
+    let mut names: Vec<&ServiceName> = detail.slots.iter().map(|slot| &slot.slot.service).collect();
+    names.dedup();
+    names.into_iter().filter(|name| !plan.workload.services.contains_key(*name)).map(|name| {
+        let slots = of(detail, name);
+        ServiceView {
+            name: name.to_string(),
+            state: State::warn("No longer wanted"),
+            ready: 0,
+            wanted: 0,
+            image: String::new(),
+            endpoints: endpoints(visit, &slots),
+            replicas: slots.iter().map(|slot| replica(slot, false)).collect(),
+        }
+    })
+}
+
+fn view(visit: &Visit, name: &ServiceName, service: &Service, wanted: u32, slots: &[&SlotState]) -> ServiceView {
+    let is_task = service.kind == ServiceKind::Task;
+    let ready = slots.iter().filter(|slot| slot.phase.is_ready(is_task)).count();
+    ServiceView {
+        name: name.to_string(),
+        state: state(is_task, ready, wanted, slots),
+        ready,
+        wanted,
+        image: image(&service.image),
+        endpoints: endpoints(visit, slots),
+        replicas: slots.iter().map(|slot| replica(slot, is_task)).collect(),
+    }
+}
+
+fn state(is_task: bool, ready: usize, wanted: u32, slots: &[&SlotState]) -> State {
+    if wanted == 0 {
+        return if slots.is_empty() { State::unknown("Not running") } else { State::run("Stopping") };
+    }
+    if ready >= wanted as usize {
+        return if is_task { State::ok("Done") } else { State::ok("Healthy") };
+    }
+    match slots.iter().find(|slot| !slot.phase.is_ready(is_task)) {
+        Some(slot) => phase(&slot.phase, is_task),
+        None => State::unhealthy("Missing"),
+    }
+}
+
+fn phase(phase: &Phase, is_task: bool) -> State {
+    match phase {
+        Phase::Created => State::wait("Created"),
+        Phase::Starting => State::run("Starting"),
+        Phase::Running if is_task => State::run("Running"),
+        Phase::Running => State::ok("Running"),
+        Phase::Unhealthy => State::unhealthy("Unhealthy"),
+        Phase::Restarting => State::unhealthy("Restarting"),
+        Phase::Paused => State::warn("Paused"),
+        Phase::Exited { oom_killed: true, .. } => State::error("Out of memory"),
+        Phase::Exited { code: 0, .. } if is_task => State::ok("Done"),
+        Phase::Exited { code, .. } => State::error(format!("Exited with {code}")),
+        Phase::Dead => State::error("Dead"),
+    }
+}
+
+fn replica(slot: &SlotState, is_task: bool) -> ReplicaView {
+    let detail = match &slot.drift {
+        Some(drift) => format!("changed behind Slipway's back: {drift}"),
+        None => slot.detail.clone(),
+    };
+    ReplicaView {
+        name: format!("{}-{}", slot.slot.service, slot.slot.index),
+        state: phase(&slot.phase, is_task),
+        since: slot.ended_at.or(slot.started_at),
+        restarts: slot.restarts,
+        revision: slot.revision,
+        detail,
+        engine_id: slot.engine_id.chars().take(12).collect(),
+        serving: slot.serving,
+    }
+}
+
+fn image(image: &Image) -> String {
+    match image {
+        Image::Reference(reference) => reference.clone(),
+        Image::Build(build) if build.context.is_empty() => "built from the bundle".to_owned(),
+        Image::Build(build) => format!("built from {}", build.context),
+    }
+}
+
+fn endpoints(visit: &Visit, slots: &[&SlotState]) -> Vec<EndpointView> {
+    let mut found: Vec<&Endpoint> = slots.iter().flat_map(|slot| &slot.endpoints).collect();
+    found.sort_by_key(|endpoint| (endpoint.container_port, endpoint.host_port));
+    found.dedup();
+    found.into_iter().map(|endpoint| endpoint_view(visit, endpoint)).collect()
+}
+
+/// `127.0.0.1:32768 → 8000`. Where the port is bound to every address, the one that this console is reached at.
+fn endpoint_view(visit: &Visit, endpoint: &Endpoint) -> EndpointView {
+    let host = match visit.state().settings.base_url.host_str() {
+        Some(host) if endpoint.host_ip.is_unspecified() => host.to_owned(),
+        _ if endpoint.host_ip.is_ipv6() => format!("[{}]", endpoint.host_ip),
+        _ => endpoint.host_ip.to_string(),
+    };
+    let place = format!("{host}:{}", endpoint.host_port);
+    let protocol = match endpoint.protocol {
+        Protocol::Tcp => "",
+        Protocol::Udp => "/udp",
+    };
+    EndpointView {
+        href: (endpoint.protocol == Protocol::Tcp).then(|| format!("http://{place}/")),
+        text: format!("{place} → {}{protocol}", endpoint.container_port),
+    }
+}
