@@ -1,7 +1,7 @@
 //! The domain's error as HTTP: JSON for programs, a page for people. Causes go to the log alone.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, ContentType, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 
@@ -131,22 +131,7 @@ pub fn respond(request: &HttpRequest, error: &Error) -> HttpResponse {
         return json(error, id);
     }
     log(error);
-    HttpResponse::build(status(error.kind))
-        .content_type(ContentType::html())
-        .body(plain_page(error))
-}
-
-fn plain_page(error: &Error) -> String {
-    let escape = |text: &str| {
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-    };
-    let hint = error.hint.as_deref().map(escape).unwrap_or_default();
-    format!(
-        "<!doctype html><title>Slipway</title><h1>{}</h1><p>{hint}</p>",
-        escape(&error.message)
-    )
+    crate::http::web::failure::page(request, error)
 }
 
 /// What is not in the route table.

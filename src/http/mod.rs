@@ -15,13 +15,15 @@ pub mod ops;
 pub mod proxy;
 pub mod routes;
 pub mod trace;
+pub mod web;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::middleware::from_fn;
-use actix_web::{App as ActixApp, HttpServer, web};
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App as ActixApp, HttpServer};
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -94,19 +96,20 @@ impl Application {
         let address = listener.local_addr()?;
         let (workers, grace) = (state.settings.workers, state.settings.grace);
         let server = HttpServer::new(move || {
-            let state = web::Data::from(Arc::clone(&state));
+            let state = Data::from(Arc::clone(&state));
             let configure = {
                 let state = state.clone();
-                move |config: &mut web::ServiceConfig| all_routes(&state.settings).register(config)
+                move |config: &mut ServiceConfig| all_routes(&state.settings).register(config)
             };
             ActixApp::new()
                 .app_data(state)
+                .wrap(from_fn(web::failure::layer))
                 .wrap(from_fn(csrf::layer))
                 .wrap(from_fn(identity::layer))
                 .wrap(from_fn(headers::layer))
                 .wrap(from_fn(trace::layer))
                 .configure(configure)
-                .default_service(web::to(error::no_such_page))
+                .default_service(actix_web::web::to(error::no_such_page))
         })
         .workers(workers)
         .disable_signals()
@@ -141,5 +144,6 @@ pub fn all_routes(settings: &Settings) -> Routes {
     ops::routes(&mut routes);
     assets::routes(&mut routes);
     api::routes(&mut routes);
+    web::routes(&mut routes);
     routes
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::deployment::{Frame, id_of, page, page_below, refusal};
 use super::fields::Fields;
 use super::page::{
-    DiffLine, Note, Page, Pager, Query, Section, State, StepView, Tone, Trouble, blame, plural, progress, took,
+    DiffLine, LogEntry, LogView, Note, Page, Pager, Query, State, StepView, Tone, Trouble, blame, plural, progress, took,
 };
 use super::visit::{Answer, Visit};
 use crate::app::update::{self, Detail, rollable};
@@ -231,9 +231,11 @@ struct Run {
     refusal: String,
     changes: Vec<Change>,
     heading: &'static str,
-    lines: Vec<LogLine>,
-    cut: bool,
+    log: LogView,
     attempt: u32,
+    project: String,
+    version: String,
+    digest: String,
 }
 
 /// The parts that change while it runs, in one answer.
@@ -283,7 +285,10 @@ impl Run {
             rollable: rollable(&update) && deployment.running_update != Some(update.number),
             may_deploy: deployment.may(DeploymentRight::Deploy),
             refusal: refusal(&deployment),
-            cut: lines.len() >= LINES as usize,
+            log: log_view(visit, &update, &lines),
+            project: deployment.project.to_string(),
+            version: update.version.to_string(),
+            digest: update.plan_digest.to_string(),
             attempt: update.attempt,
             page,
             done,
@@ -295,8 +300,31 @@ impl Run {
             ended,
             changes,
             heading,
-            lines,
         }
+    }
+}
+
+/// The update's log, with the stream that goes on from its last line while it runs.
+fn log_view(visit: &Visit, update: &Update, lines: &[LogLine]) -> LogView {
+    let base = visit.url(&format!("/deployments/{}/updates/{}", update.deployment, update.number));
+    let here = visit.here();
+    let after = lines.last().map_or(0, |line| line.sequence);
+    let entry = |line: &LogLine| LogEntry {
+        at: line.at,
+        who: line.step.word().to_owned(),
+        level: if line.error { "error" } else { "" },
+        text: line.text.clone(),
+    };
+    LogView {
+        title: "Log of the update".to_owned(),
+        source: (!update.is_ended()).then(|| format!("{base}/log?after={after}")),
+        download: Some(format!("{base}/log.txt")),
+        action: base,
+        picks: Vec::new(),
+        query: here.get("q").to_owned(),
+        level: here.get("level").to_owned(),
+        entries: lines.iter().map(entry).collect(),
+        tall: false,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::domain::access::Caller;
 use crate::domain::clock::Timestamp;
 use crate::domain::user::Preferences;
 use crate::domain::{Error, Kind};
-use crate::http::{State, assets, csrf};
+use crate::http::{State, assets};
 
 /// What every handler of the console answers.
 pub type Answer = Result<HttpResponse, PageError>;
@@ -66,7 +66,7 @@ impl Visit {
             (extensions.get::<Caller>()?.clone(), extensions.get::<Identity>()?.clone())
         };
         let csrf = match &identity.credential {
-            Credential::Session(session) => csrf::token(&state.settings, session),
+            Credential::Session(session) => state.app.keys.csrf_token(session.as_str()),
             Credential::ApiKey(_) | Credential::Token => String::new(),
         };
         Some(Self {

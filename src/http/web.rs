@@ -1,0 +1,34 @@
+//! The console: server-rendered pages and their fragments. Every core flow works as form, redirect, page.
+//!
+//! A page is a struct beside its handler; a handler is extract, call, render. What a page shows comes from use cases
+//! alone, so that it cannot show more than the caller may see.
+
+pub mod bundle;
+pub mod deployment;
+pub mod deployments;
+pub mod failure;
+pub mod fields;
+pub mod home;
+pub mod journal;
+pub mod login;
+pub mod page;
+pub mod project;
+pub mod projects;
+pub mod update;
+pub mod upload;
+pub mod visit;
+
+use crate::http::routes::Routes;
+
+/// Every route of the console, in matching order.
+pub fn routes(routes: &mut Routes) {
+    login::routes(routes);
+    home::routes(routes);
+    projects::routes(routes);
+    upload::routes(routes);
+    project::routes(routes);
+    bundle::routes(routes);
+    deployments::routes(routes);
+    deployment::routes(routes);
+    update::routes(routes);
+}
