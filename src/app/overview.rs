@@ -1,9 +1,10 @@
 //! What the home page shows: what runs where, and what needs somebody.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::App;
 use super::deployment::{decode_cursor, encode_cursor};
+use crate::bus::Topic;
 use crate::domain::Result;
 use crate::domain::access::{Caller, ProjectRight};
 use crate::domain::health::Health;
@@ -165,5 +166,49 @@ pub async fn places_of(
     let subject = caller.subject.clone();
     app.store
         .read(move |db| store::deployment::places(db, &project, Some(&version), &subject))
+        .await
+}
+
+/// Objects that something was heard of, before it is known whether the listener may see them.
+#[derive(Debug, Clone, Default)]
+pub struct Heard {
+    deployments: BTreeSet<String>,
+    projects: BTreeSet<String>,
+    infrastructures: BTreeSet<String>,
+}
+
+impl Heard {
+    /// Beyond this many of a kind it is not looked any closer.
+    const CLOSELY: usize = 256;
+
+    /// Notes what a topic speaks of.
+    pub fn note(&mut self, topic: &Topic) {
+        match topic {
+            Topic::Deployment(id) | Topic::Update(id, _) => self.deployments.insert(id.to_string()),
+            Topic::Project(key) => self.projects.insert(key.to_string()),
+            Topic::Infrastructure(id) => self.infrastructures.insert(id.to_string()),
+            Topic::Work | Topic::Access | Topic::Stages => false,
+        };
+    }
+
+    fn is_crowd(&self) -> bool {
+        [&self.deployments, &self.projects, &self.infrastructures]
+            .iter()
+            .any(|ids| ids.len() > Self::CLOSELY)
+    }
+}
+
+/// Whether the caller may see any of what was heard of. What is no more counts: lists that showed it must change.
+pub async fn may_see_any(app: &App, caller: &Caller, heard: Heard) -> Result<bool> {
+    let subject = caller.subject.clone();
+    if subject.is_admin || heard.is_crowd() {
+        return Ok(true);
+    }
+    app.store
+        .read(move |db| {
+            Ok(store::overview::sees_deployment(db, &subject, &heard.deployments)?
+                || store::overview::sees_project(db, &subject, &heard.projects)?
+                || store::overview::sees_infrastructure(db, &subject, &heard.infrastructures)?)
+        })
         .await
 }

@@ -10,6 +10,8 @@ pub mod failure;
 pub mod fields;
 pub mod home;
 pub mod journal;
+pub mod live;
+pub mod log;
 pub mod login;
 pub mod page;
 pub mod project;
@@ -30,5 +32,7 @@ pub fn routes(routes: &mut Routes) {
     bundle::routes(routes);
     deployments::routes(routes);
     deployment::routes(routes);
+    log::routes(routes);
+    live::routes(routes);
     update::routes(routes);
 }

@@ -1,6 +1,6 @@
 //! The matrix of the home page: projects by stages, with what runs in each place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, named_params};
 
@@ -131,4 +131,40 @@ pub fn last_bundles(
         Ok((row.parsed("project")?, last))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether `subject` may see any of these deployments, or one of them is no more.
+pub fn sees_deployment(connection: &Connection, subject: &Subject, ids: &BTreeSet<String>) -> Result<bool> {
+    let sql = format!(
+        "SELECT EXISTS (SELECT 1 FROM json_each(:ids) j LEFT JOIN deployment d ON d.id = j.value
+          WHERE d.id IS NULL OR {VISIBLE})"
+    );
+    sees(connection, &sql, subject, ids)
+}
+
+/// Whether `subject` may see any of these projects, or one of them is no more.
+pub fn sees_project(connection: &Connection, subject: &Subject, keys: &BTreeSet<String>) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM json_each(:ids) j LEFT JOIN project p ON p.key = j.value
+          WHERE p.key IS NULL OR :admin OR EXISTS (SELECT 1 FROM project_grant g WHERE g.project = p.key
+            AND g.grp IN (SELECT value FROM json_each(:groups))))";
+    sees(connection, sql, subject, keys)
+}
+
+/// Whether `subject` may see any of these infrastructures, or one of them is no more.
+pub fn sees_infrastructure(connection: &Connection, subject: &Subject, ids: &BTreeSet<String>) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM json_each(:ids) j LEFT JOIN infrastructure i ON i.id = j.value
+          WHERE i.id IS NULL OR :admin OR EXISTS (SELECT 1 FROM infrastructure_grant g WHERE g.infrastructure = i.id
+            AND g.grp IN (SELECT value FROM json_each(:groups))))";
+    sees(connection, sql, subject, ids)
+}
+
+fn sees(connection: &Connection, sql: &str, subject: &Subject, ids: &BTreeSet<String>) -> Result<bool> {
+    if ids.is_empty() {
+        return Ok(false);
+    }
+    let mut statement = connection.prepare_cached(sql)?;
+    let parameters = named_params! {
+        ":ids": row::json(ids), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups),
+    };
+    Ok(statement.query_row(parameters, |row| row.get(0))?)
 }

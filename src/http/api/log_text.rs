@@ -57,7 +57,7 @@ fn push_line(out: &mut Vec<u8>, line: &ContainerLine, style: Style, place: &[u8]
 }
 
 /// Writes `text` as valid UTF-8 without control characters other than tabs, and without terminals' escape sequences.
-fn push_clean(out: &mut Vec<u8>, text: &[u8]) {
+pub fn push_clean(out: &mut Vec<u8>, text: &[u8]) {
     let plain = text.iter().fold(true, |plain, byte| {
         plain & (matches!(byte, 0x20..=0x7e) | (*byte == b'\t'))
     });

@@ -34,7 +34,7 @@ pub mod group;
 pub mod infrastructure;
 pub mod live;
 pub mod log;
-mod log_text;
+pub mod log_text;
 pub mod me;
 pub mod openapi;
 pub mod project;
