@@ -1,5 +1,10 @@
 //! One binary for all integration tests: linking once keeps them fast.
 
+mod api_access;
+mod api_deployment;
+mod api_log;
+mod api_manner;
+mod api_table;
 mod archive;
 mod docker;
 mod harness;

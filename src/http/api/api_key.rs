@@ -101,7 +101,9 @@ async fn list(state: Data<State>, who: Who, query: Query<Whose>) -> Reply<Json<V
     Ok(Json(keys.into_iter().map(ApiKey::from).collect()))
 }
 
-/// Make a key. Its secret comes with this answer and never again.
+/// Make a key.
+///
+/// Its secret comes with this answer and never again.
 #[utoipa::path(post, path = "/api-keys", tag = "api-keys", operation_id = "createApiKey",
     request_body(content = ApiKeyRequest, example = json!({ "name": "ci", "groups": ["ml-deployers"], "expiresAt": "2027-01-31T00:00:00Z" })),
     responses((status = 200, body = ApiKey)))]
@@ -123,7 +125,9 @@ async fn create(state: Data<State>, who: Who, body: Body<ApiKeyRequest>) -> Repl
     }))
 }
 
-/// Revoke a key: one's own, or any by an administrator. It opens nothing from now on.
+/// Revoke a key: one's own, or any by an administrator.
+///
+/// It opens nothing from now on.
 #[utoipa::path(delete, path = "/api-keys/{id}", tag = "api-keys", operation_id = "revokeApiKey",
     params(("id" = Uuid, Path, description = "The key's uuid")),
     responses((status = 200, body = ApiKey)))]

@@ -84,7 +84,9 @@ async fn list(
     answer::list(&request, page, fetch).await
 }
 
-/// Check the journal's whole chain. Takes an administrator.
+/// Check the journal's whole chain.
+///
+/// Takes an administrator.
 #[utoipa::path(get, path = "/journal/verify", tag = "journal", operation_id = "verifyJournal",
     responses((status = 200, body = ChainReport, example = json!({ "whole": true, "entries": 42 }))))]
 async fn verify(state: Data<State>, who: Who) -> Reply<Json<ChainReport>> {

@@ -129,7 +129,9 @@ async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Repl
     ))
 }
 
-/// Delete a bundle that no deployment wants or runs. Takes `admin` on its project.
+/// Delete a bundle that no deployment wants or runs.
+///
+/// Takes `admin` on its project.
 #[utoipa::path(delete, path = "/projects/{key}/bundles/{version}", tag = "bundles", operation_id = "deleteBundle",
     params(("key" = String, Path, description = "The project's key"), ("version" = String, Path, description = "The bundle's version")),
     responses((status = 200, body = Bundle)))]

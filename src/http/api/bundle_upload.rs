@@ -59,8 +59,10 @@ struct Uploaded {
     project_created: bool,
 }
 
-/// Publish a bundle: a zip with a `compose.yaml`. The project comes from the compose file, or from `project`; it is made
-/// when it is missing. The same archive again is no error.
+/// Publish a bundle: a zip with a `compose.yaml`.
+///
+/// The project comes from the compose file, or from `project`; it is made when it is missing. The same archive again
+/// is no error.
 #[utoipa::path(post, path = "/bundles", tag = "bundles", operation_id = "publishBundle", params(About,
         ("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
     request_body(content((Vec<u8> = "application/zip"), (UploadForm = "multipart/form-data"))),

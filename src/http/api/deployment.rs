@@ -37,7 +37,7 @@ noun! {
 /// Which way a list is sorted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Order {
+pub enum Order {
     #[default]
     Asc,
     Desc,
@@ -111,7 +111,9 @@ pub(super) async fn answered(state: &State, who: &Who, id: DeploymentId) -> Resu
     ))
 }
 
-/// Make a deployment. Nothing runs before its first update. Takes `deploy` on its project and its infrastructure.
+/// Make a deployment.
+///
+/// Nothing runs before its first update. Takes `deploy` on its project and its infrastructure.
 #[utoipa::path(post, path = "/deployments", tag = "deployments", operation_id = "createDeployment",
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
     request_body(content = DeploymentRequest, example = json!({ "name": "iris-on-local", "spec": { "project": "iris", "bundle": "1.0",
@@ -132,7 +134,9 @@ async fn get(state: Data<State>, who: Who, id: Path<String>) -> Reply<HttpRespon
     Ok(answered(&state, &who, id).await?)
 }
 
-/// Replace a deployment's settings; secrets that are not named stay. Nothing runs differently before the next update.
+/// Replace a deployment's settings; secrets that are not named stay.
+///
+/// Nothing runs differently before the next update.
 #[utoipa::path(put, path = "/deployments/{id}", tag = "deployments", operation_id = "replaceDeployment",
     params(("id" = String, Path, description = "The deployment's id or uuid"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the settings that were read")),

@@ -82,7 +82,9 @@ async fn list_updates(
     answer::list(&request, query.0.page()?, fetch).await
 }
 
-/// Ask for an update: the world is made to match the saved settings. Answers at once; follow it by its number.
+/// Ask for an update: the world is made to match the saved settings.
+///
+/// Answers at once; follow it by its number.
 #[utoipa::path(post, path = "/deployments/{id}/updates", tag = "updates", operation_id = "startUpdate",
     params(("id" = String, Path, description = "The deployment's id or uuid"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
@@ -116,8 +118,9 @@ async fn resume(state: Data<State>, who: Who, id: Path<String>, body: Body<Reaso
     Ok(Json(update.into()))
 }
 
-/// Take a deployment's bundle to another infrastructure: makes the deployment there, or moves the one that is there to
-/// the same bundle. Answers with that deployment; it runs after its next update. Secrets do not travel.
+/// Take a deployment's bundle to another infrastructure: makes the deployment there, or moves the one that is there to the same bundle.
+///
+/// Answers with that deployment; it runs after its next update. Secrets do not travel.
 #[utoipa::path(post, path = "/deployments/{id}/promote", tag = "deployments", operation_id = "promoteDeployment",
     params(("id" = String, Path, description = "The deployment's id or uuid")),
     request_body(content = Promotion, example = json!({ "to": "production" })),

@@ -44,9 +44,18 @@ pub struct DeploymentSpec {
     #[schema(required = false, value_type = BTreeMap<String, ServiceSpec>)]
     pub services: BTreeMap<ServiceName, ServiceSpec>,
     /// Secrets to set, or with `null` to remove. Those that are not named stay as they are. Never answered.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "hidden", serialize_with = "nothing")]
     #[schema(required = false, write_only, value_type = BTreeMap<String, Option<String>>)]
     pub secrets: BTreeMap<SecretName, Option<SecretValue>>,
+}
+
+/// Secrets are never written out: [`SecretValue`] can't be, and this leaves the whole field out.
+fn hidden<T>(_: &T) -> bool {
+    true
+}
+
+fn nothing<T, S: serde::Serializer>(_: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_none()
 }
 
 fn yes() -> bool {

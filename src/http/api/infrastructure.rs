@@ -172,7 +172,9 @@ async fn list(state: Data<State>, who: Who) -> Reply<Json<Vec<Infrastructure>>> 
     ))
 }
 
-/// Make an infrastructure. Takes an administrator.
+/// Make an infrastructure.
+///
+/// Takes an administrator.
 #[utoipa::path(post, path = "/infrastructures", tag = "infrastructures", operation_id = "createInfrastructure",
     request_body(content = InfrastructureRequest, example = json!({ "name": "lab", "spec": { "stage": "test", "engine": { "kind": "docker" } } })),
     responses((status = 200, body = Infrastructure)))]
@@ -198,7 +200,9 @@ async fn get(state: Data<State>, who: Who, id: Path<String>) -> Reply<HttpRespon
     Ok(Infrastructure::read(&state, &who, id).await?.tagged())
 }
 
-/// Save an infrastructure's settings. Takes `admin` on it; the connection, the profile and exceptions an administrator.
+/// Save an infrastructure's settings.
+///
+/// Takes `admin` on it; the connection, the profile and exceptions an administrator.
 #[utoipa::path(put, path = "/infrastructures/{id}", tag = "infrastructures", operation_id = "saveInfrastructure",
     params(("id" = String, Path, description = "The infrastructure's id")),
     request_body(content = InfrastructureChange, example = json!({ "spec": { "stage": "prod", "governPolicy": "WARN" } })),
@@ -222,7 +226,9 @@ async fn save(
     Ok(Infrastructure::read(&state, &who, id).await?.tagged())
 }
 
-/// Delete an infrastructure. Takes an administrator; refused while a deployment uses it.
+/// Delete an infrastructure.
+///
+/// Takes an administrator; refused while a deployment uses it.
 #[utoipa::path(delete, path = "/infrastructures/{id}", tag = "infrastructures", operation_id = "deleteInfrastructure",
     params(("id" = String, Path, description = "The infrastructure's id")),
     responses((status = 200, body = Infrastructure)))]
@@ -251,7 +257,9 @@ async fn grants(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Ve
     Ok(rendered(grants))
 }
 
-/// Give a group a right on an infrastructure, in place of the one it has. Takes `admin` on it.
+/// Give a group a right on an infrastructure, in place of the one it has.
+///
+/// Takes `admin` on it.
 #[utoipa::path(put, path = "/infrastructures/{id}/grants/{group}", tag = "infrastructures", operation_id = "grantInfrastructure",
     params(("id" = String, Path, description = "The infrastructure's id"), ("group" = String, Path, description = "The group")),
     request_body(content = InfrastructureGrantRequest, example = json!({ "right": "deploy" })),
@@ -270,7 +278,9 @@ async fn grant(
     Ok(rendered(grants))
 }
 
-/// Take a group's right on an infrastructure away. Takes `admin` on it.
+/// Take a group's right on an infrastructure away.
+///
+/// Takes `admin` on it.
 #[utoipa::path(delete, path = "/infrastructures/{id}/grants/{group}", tag = "infrastructures", operation_id = "revokeInfrastructure",
     params(("id" = String, Path, description = "The infrastructure's id"), ("group" = String, Path, description = "The group")),
     responses((status = 200, body = [InfrastructureGrant])))]

@@ -82,8 +82,10 @@ fn wants_text(request: &HttpRequest) -> bool {
     accepted.is_some_and(|accepted| accepted.trim_start().starts_with("text/plain"))
 }
 
-/// Read what a deployment's replicas have written, oldest first, several replicas merged by time. A JSON array of lines,
-/// or with `Accept: text/plain` text. Lines of several replicas begin with `service/replica | `.
+/// Read what a deployment's replicas have written, oldest first, several replicas merged by time.
+///
+/// A JSON array of lines, or with `Accept: text/plain` text. Lines of several replicas begin with `service/replica |
+/// `.
 #[utoipa::path(get, path = "/deployments/{id}/logs", tag = "logs", operation_id = "getLogs",
     params(("id" = String, Path, description = "The deployment's id or uuid"), LogQuery),
     responses((status = 200, content((Vec<String> = "application/json", example = json!(["Listening on :8000", "GET /predict 200"])),
@@ -175,8 +177,9 @@ fn bytes_of(batch: &Batch) -> usize {
     batch.lines.iter().map(|line| line.text.len() + 16).sum()
 }
 
-/// Follow what a deployment's replicas write, over updates and restarts: one server-sent event a line, or with
-/// `Accept: text/plain` text in chunks. Begins with the last lines that there are.
+/// Follow what a deployment's replicas write, over updates and restarts: one server-sent event a line, or with `Accept: text/plain` text in chunks.
+///
+/// Begins with the last lines that there are.
 #[utoipa::path(get, path = "/deployments/{id}/watch-logs", tag = "logs", operation_id = "watchLogs",
     params(("id" = String, Path, description = "The deployment's id or uuid"), LogQuery),
     responses((status = 200, content((String = "text/event-stream"), (String = "text/plain")))))]

@@ -102,7 +102,9 @@ async fn save_preferences(state: Data<State>, who: Who, body: Body<Preferences>)
     Ok(Json(body.value))
 }
 
-/// List the caller's own sessions, newest first. A key has none.
+/// List the caller's own sessions, newest first.
+///
+/// A key has none.
 #[utoipa::path(get, path = "/me/sessions", tag = "me", operation_id = "listSessions",
     responses((status = 200, body = [Session])))]
 async fn sessions(state: Data<State>, who: Who) -> Reply<Json<Vec<Session>>> {

@@ -7,12 +7,14 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, Server};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Server};
 use utoipa::{Modify, OpenApi};
 
+use crate::app::deployment::Sort;
 use crate::domain::{Error, Result};
 use crate::http::State;
 use crate::http::api::Reply;
+use crate::http::api::deployment::Order;
 use crate::http::error::ErrorBody;
 use crate::http::routes::Routes;
 
@@ -32,7 +34,7 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
             `problems` and `requestId`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(ErrorBody)),
+    components(schemas(ErrorBody, Order, Sort)),
     security(("bearer" = []), ("session" = [])),
     modifiers(&Schemes),
     tags(
@@ -139,6 +141,13 @@ fn describe_errors(operation: &mut Operation) {
             .build()
     };
     let responses = &mut operation.responses.responses;
+    for response in responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description.push_str("Done");
+        }
+    }
     responses.insert("401".to_owned(), error("Nobody is signed in").into());
     responses.insert(
         "404".to_owned(),

@@ -191,7 +191,9 @@ async fn get(state: Data<State>, who: Who, key: Path<String>) -> Reply<HttpRespo
     Ok(Project::tagged(found))
 }
 
-/// Save a project's settings. Takes `admin` on it.
+/// Save a project's settings.
+///
+/// Takes `admin` on it.
 #[utoipa::path(put, path = "/projects/{key}", tag = "projects", operation_id = "saveProject",
     params(("key" = String, Path, description = "The project's key")),
     request_body(content = ProjectChange, example = json!({ "spec": { "description": "Classifies flowers", "tags": ["demo", "team-a"] } })),
@@ -213,7 +215,9 @@ async fn save(
     Ok(Project::tagged(saved))
 }
 
-/// Delete a project with its bundles. Takes `admin` on it; refused while a deployment uses it.
+/// Delete a project with its bundles.
+///
+/// Takes `admin` on it; refused while a deployment uses it.
 #[utoipa::path(delete, path = "/projects/{key}", tag = "projects", operation_id = "deleteProject",
     params(("key" = String, Path, description = "The project's key")),
     responses((status = 200, body = Project)))]
@@ -233,7 +237,9 @@ async fn grants(state: Data<State>, who: Who, key: Path<String>) -> Reply<Json<V
     Ok(rendered(grants))
 }
 
-/// Give a group a right on a project, in place of the one it has. Takes `admin` on it.
+/// Give a group a right on a project, in place of the one it has.
+///
+/// Takes `admin` on it.
 #[utoipa::path(put, path = "/projects/{key}/grants/{group}", tag = "projects", operation_id = "grantProject",
     params(("key" = String, Path, description = "The project's key"), ("group" = String, Path, description = "The group")),
     request_body(content = ProjectGrantRequest, example = json!({ "right": "publish" })),
@@ -249,7 +255,9 @@ async fn grant(
     Ok(rendered(grants))
 }
 
-/// Take a group's right on a project away. Takes `admin` on it.
+/// Take a group's right on a project away.
+///
+/// Takes `admin` on it.
 #[utoipa::path(delete, path = "/projects/{key}/grants/{group}", tag = "projects", operation_id = "revokeProject",
     params(("key" = String, Path, description = "The project's key"), ("group" = String, Path, description = "The group")),
     responses((status = 200, body = [ProjectGrant])))]

@@ -21,7 +21,9 @@ async fn list(state: Data<State>, _who: Who) -> Reply<Json<Vec<Stage>>> {
     Ok(Json(app::stage::list(&state.app).await?))
 }
 
-/// Replace the list of stages: order, descriptions, additions and removals at once. Takes an administrator.
+/// Replace the list of stages: order, descriptions, additions and removals at once.
+///
+/// Takes an administrator.
 #[utoipa::path(put, path = "/stages", tag = "stages", operation_id = "replaceStages",
     request_body(content = [Stage], example = json!([{ "id": "dev", "description": "Dev" }, { "id": "prod", "description": "Prod" }])),
     responses((status = 200, body = [Stage])))]

@@ -250,7 +250,9 @@ async fn log(
     Ok(Json(lines))
 }
 
-/// Ask for an update's end before its switch: what it did is undone. A queued one ends at once.
+/// Ask for an update's end before its switch: what it did is undone.
+///
+/// A queued one ends at once.
 #[utoipa::path(post, path = "/deployments/{id}/updates/{number}/cancel", tag = "updates", operation_id = "cancelUpdate",
     params(("id" = String, Path, description = "The deployment's id or uuid"), ("number" = u32, Path, description = "The update's number")),
     responses((status = 200, body = Update)))]

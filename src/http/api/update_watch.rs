@@ -24,8 +24,9 @@ noun! {
 /// Log lines in one event's worth of reading.
 const LINES: u32 = 500;
 
-/// Follow an update: events `update` (its state), `step` and `log`, until it has ended. Each event's data is JSON; the id
-/// of a `log` event is its sequence, and `Last-Event-ID` goes on after it.
+/// Follow an update: events `update` (its state), `step` and `log`, until it has ended.
+///
+/// Each event's data is JSON; the id of a `log` event is its sequence, and `Last-Event-ID` goes on after it.
 #[utoipa::path(get, path = "/deployments/{id}/updates/{number}/watch", tag = "updates", operation_id = "watchUpdate",
     params(("id" = String, Path, description = "The deployment's id or uuid"), ("number" = u32, Path, description = "The update's number"),
         ("Last-Event-ID" = Option<i64>, Header, description = "The sequence of the last log line that was seen")),

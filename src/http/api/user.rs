@@ -72,7 +72,9 @@ pub struct Revoked {
     pub sessions: usize,
 }
 
-/// List the users. Takes an administrator.
+/// List the users.
+///
+/// Takes an administrator.
 #[utoipa::path(get, path = "/users", tag = "users", operation_id = "listUsers", params(Paging),
     responses((status = 200, body = [User])))]
 async fn list(
@@ -96,7 +98,9 @@ async fn list(
     answer::list(&request, page, fetch).await
 }
 
-/// Disable or enable a user. Takes an administrator.
+/// Disable or enable a user.
+///
+/// Takes an administrator.
 #[utoipa::path(put, path = "/users/{id}", tag = "users", operation_id = "saveUser",
     params(("id" = Uuid, Path, description = "The user's uuid")),
     request_body(content = UserChange, example = json!({ "disabled": true })),

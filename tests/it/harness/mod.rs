@@ -265,3 +265,6 @@ pub fn groups(names: &[&str]) -> Groups {
 mod client;
 pub mod process;
 pub use client::{Answer, Client};
+
+mod fixture;
+pub use fixture::{COMPOSE, Team, archive, publish};
