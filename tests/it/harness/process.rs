@@ -131,21 +131,15 @@ impl House {
             .unwrap();
         writer.write_all(compose.as_bytes()).unwrap();
         let archive = writer.finish().unwrap().into_inner();
-        let url = format!(
-            "http://{}/api/v1/bundles?project={project}&version={version}",
-            self.address
-        );
-        let request = self
-            .client
-            .post(url)
-            .bearer_auth(&self.key)
-            .header("content-type", "application/zip");
+        self.upload(archive, &format!("?project={project}&version={version}")).await;
+    }
+
+    /// Publishes an archive.
+    pub async fn upload(&self, archive: Vec<u8>, query: &str) {
+        let url = format!("http://{}/api/v1/bundles{query}", self.address);
+        let request = self.client.post(url).bearer_auth(&self.key).header("content-type", "application/zip");
         let response = request.body(archive).send().await.unwrap();
-        assert!(
-            response.status().is_success(),
-            "{}",
-            response.text().await.unwrap()
-        );
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
 
     /// Makes a deployment on `local`.
