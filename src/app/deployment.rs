@@ -387,7 +387,10 @@ pub async fn with_summary(
         .read(move |db| {
             let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
             let summary = store::deployment::summary(db, &id)?;
-            Ok((deployment, summary.ok_or_else(|| Error::not_found("deployment", &id))?))
+            Ok((
+                deployment,
+                summary.ok_or_else(|| Error::not_found("deployment", &id))?,
+            ))
         })
         .await
 }

@@ -89,7 +89,10 @@ pub async fn deployments(app: &App, caller: &Caller, filter: Filter, page: PageR
             let mut items = store::deployment::list(db, &subject, &filter, after.as_ref(), page.limit + 1)?;
             let more = items.len() > page.limit as usize;
             items.truncate(page.limit as usize);
-            let next = items.last().filter(|_| more).map(|last| encode_cursor(last, filter.sort));
+            let next = items
+                .last()
+                .filter(|_| more)
+                .map(|last| encode_cursor(last, filter.sort));
             let ids: Vec<&str> = items.iter().map(|item| item.deployment.id.as_str()).collect();
             Ok(Listing {
                 open: store::overview::open_updates(db, &ids)?,
@@ -138,12 +141,14 @@ pub async fn projects(
             let mut last = store::overview::last_bundles(db, &keys)?;
             let next = keys.last().filter(|_| more).map(ToString::to_string);
             let items = found.into_iter().map(|(project, right)| {
-                let own = places.extract_if(.., |place| place.project == project.key).map(|place| Spot {
-                    id: place.id,
-                    infrastructure: place.infrastructure,
-                    version: place.version,
-                    health: place.state.health,
-                });
+                let own = places
+                    .extract_if(.., |place| place.project == project.key)
+                    .map(|place| Spot {
+                        id: place.id,
+                        infrastructure: place.infrastructure,
+                        version: place.version,
+                        health: place.state.health,
+                    });
                 ProjectRow {
                     places: own.collect(),
                     last: last.remove(&project.key),
@@ -151,7 +156,10 @@ pub async fn projects(
                     right,
                 }
             });
-            Ok(Page { items: items.collect(), next })
+            Ok(Page {
+                items: items.collect(),
+                next,
+            })
         })
         .await
 }
@@ -206,9 +214,11 @@ pub async fn may_see_any(app: &App, caller: &Caller, heard: Heard) -> Result<boo
     }
     app.store
         .read(move |db| {
-            Ok(store::overview::sees_deployment(db, &subject, &heard.deployments)?
-                || store::overview::sees_project(db, &subject, &heard.projects)?
-                || store::overview::sees_infrastructure(db, &subject, &heard.infrastructures)?)
+            Ok(
+                store::overview::sees_deployment(db, &subject, &heard.deployments)?
+                    || store::overview::sees_project(db, &subject, &heard.projects)?
+                    || store::overview::sees_infrastructure(db, &subject, &heard.infrastructures)?,
+            )
         })
         .await
 }

@@ -270,10 +270,11 @@ fn target_of(db: &rusqlite::Connection, id: &DeploymentId, to: u32) -> Result<(V
     let earlier = one(db, id, to)?;
     match (rollable(&earlier), store::update::settings(db, id, to)?) {
         (true, Some(settings)) => Ok((earlier.version, settings)),
-        _ => Err(
-            Error::conflict("not_rollable", format!("update {to} of {id} never ran to a good end"))
-                .hint("Choose one that succeeded."),
-        ),
+        _ => Err(Error::conflict(
+            "not_rollable",
+            format!("update {to} of {id} never ran to a good end"),
+        )
+        .hint("Choose one that succeeded.")),
     }
 }
 

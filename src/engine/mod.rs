@@ -4,6 +4,7 @@
 //! service, slot and hash, so a step that is done again finds its own work. An engine touches only what carries this
 //! instance's labels. Order (`depends_on`) is the reconciler's, not the engine's.
 
+pub mod broken;
 pub mod docker;
 pub mod fake;
 pub mod registry;

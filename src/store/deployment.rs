@@ -279,7 +279,8 @@ pub(super) fn read_state(row: &Row<'_>) -> rusqlite::Result<State> {
 const COLUMNS: &str = "d.*, i.stage AS stage, s.health AS s_health, s.sync AS s_sync, s.ready AS s_ready,
     s.wanted AS s_wanted, s.messages AS s_messages, s.changed_at AS s_changed_at";
 
-pub(super) const VISIBLE: &str = "(:admin OR (EXISTS (SELECT 1 FROM project_grant g WHERE g.project = d.project
+pub(super) const VISIBLE: &str =
+    "(:admin OR (EXISTS (SELECT 1 FROM project_grant g WHERE g.project = d.project
         AND g.grp IN (SELECT value FROM json_each(:groups)))
     AND EXISTS (SELECT 1 FROM infrastructure_grant g WHERE g.infrastructure = d.infrastructure
         AND g.grp IN (SELECT value FROM json_each(:groups)))))";

@@ -97,7 +97,10 @@ pub fn open_updates(
     )?;
     let rows = statement.query_map([row::json(&deployments)], |row| {
         let step: Option<String> = row.get("step")?;
-        Ok((row.parsed("deployment")?, (row.get("number")?, step.as_deref().and_then(Step::parse))))
+        Ok((
+            row.parsed("deployment")?,
+            (row.get("number")?, step.as_deref().and_then(Step::parse)),
+        ))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -151,7 +154,11 @@ pub fn sees_project(connection: &Connection, subject: &Subject, keys: &BTreeSet<
 }
 
 /// Whether `subject` may see any of these infrastructures, or one of them is no more.
-pub fn sees_infrastructure(connection: &Connection, subject: &Subject, ids: &BTreeSet<String>) -> Result<bool> {
+pub fn sees_infrastructure(
+    connection: &Connection,
+    subject: &Subject,
+    ids: &BTreeSet<String>,
+) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT 1 FROM json_each(:ids) j LEFT JOIN infrastructure i ON i.id = j.value
           WHERE i.id IS NULL OR :admin OR EXISTS (SELECT 1 FROM infrastructure_grant g WHERE g.infrastructure = i.id
             AND g.grp IN (SELECT value FROM json_each(:groups))))";

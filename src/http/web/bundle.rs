@@ -77,13 +77,26 @@ async fn show(visit: Visit, path: web::Path<(String, String)>) -> Answer {
     let (app, caller) = (&visit.app, &visit.caller);
     let held = project::get(app, caller, key.clone()).await?;
     let bundle = bundle::get(app, caller, key.clone(), version.clone()).await?;
-    let others = bundle::list(app, caller, key.clone(), PageRequest::first(OTHERS)).await?.items;
+    let others = bundle::list(app, caller, key.clone(), PageRequest::first(OTHERS))
+        .await?
+        .items;
     let places = overview::places_of(app, caller, key.clone(), version.clone()).await?;
     let compose = bundle::compose(app, caller, key.clone(), version.clone()).await?;
     let page = Show {
         page: page_below(&visit, &key, version.to_string()),
-        services: bundle.manifest.workload.services.iter().map(|(name, service)| view(name.as_str(), service)).collect(),
-        others: others.into_iter().map(|other| other.version).filter(|other| *other != version).map(String::from).collect(),
+        services: bundle
+            .manifest
+            .workload
+            .services
+            .iter()
+            .map(|(name, service)| view(name.as_str(), service))
+            .collect(),
+        others: others
+            .into_iter()
+            .map(|other| other.version)
+            .filter(|other| *other != version)
+            .map(String::from)
+            .collect(),
         places: places
             .into_iter()
             .map(|summary| {
@@ -93,7 +106,10 @@ async fn show(visit: Visit, path: web::Path<(String, String)>) -> Answer {
             .collect(),
         may_deploy: held.may(ProjectRight::Deploy),
         may_delete: held.may(ProjectRight::Admin),
-        refusal: format!("This takes more on project {key} than your groups have ({}). Somebody with admin on it can give it.", held.held()),
+        refusal: format!(
+            "This takes more on project {key} than your groups have ({}). Somebody with admin on it can give it.",
+            held.held()
+        ),
         key: key.to_string(),
         compose,
         bundle,
@@ -117,8 +133,12 @@ fn view(name: &str, service: &Service) -> ServiceView {
         })
         .collect();
     let needs: Vec<&str> = service.depends_on.keys().map(AsRef::as_ref).collect();
-    let asked: Vec<&str> =
-        service.environment.iter().filter(|(_, value)| **value == EnvValue::Required).map(|(name, _)| name.as_str()).collect();
+    let asked: Vec<&str> = service
+        .environment
+        .iter()
+        .filter(|(_, value)| **value == EnvValue::Required)
+        .map(|(name, _)| name.as_str())
+        .collect();
     ServiceView {
         name: name.to_owned(),
         kind: match service.kind {
@@ -176,14 +196,19 @@ async fn archive(visit: Visit, path: web::Path<(String, String)>) -> Answer {
     let (found, file) = bundle::download(&visit.app, &visit.caller, key.clone(), version.clone()).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/zip")
-        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{key}-{version}.zip\"")))
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{key}-{version}.zip\""),
+        ))
         .insert_header((header::ETAG, format!("\"{}\"", found.digest)))
         .no_chunking(found.size)
         .streaming(ReaderStream::new(file)))
 }
 
 async fn confirm(visit: &Visit, key: &ProjectKey, version: &Version) -> Result<ConfirmPage> {
-    project::get(&visit.app, &visit.caller, key.clone()).await?.demand(ProjectRight::Admin)?;
+    project::get(&visit.app, &visit.caller, key.clone())
+        .await?
+        .demand(ProjectRight::Admin)?;
     bundle::get(&visit.app, &visit.caller, key.clone(), version.clone()).await?;
     let confirm = Confirm {
         action: visit.url(&format!("/projects/{key}/bundles/{version}/delete")),
@@ -196,7 +221,11 @@ async fn confirm(visit: &Visit, key: &ProjectKey, version: &Version) -> Result<C
         back: visit.url(&format!("/projects/{key}/bundles/{version}")),
         typed: None,
     };
-    Ok(ConfirmPage { page: page_below(visit, key, format!("Delete {version}")), confirm, trouble: None })
+    Ok(ConfirmPage {
+        page: page_below(visit, key, format!("Delete {version}")),
+        confirm,
+        trouble: None,
+    })
 }
 
 async fn ask_delete(visit: Visit, path: web::Path<(String, String)>) -> Answer {
@@ -213,7 +242,11 @@ async fn delete(visit: Visit, path: web::Path<(String, String)>, fields: Fields)
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     match bundle::delete(&visit.app, &visit.caller, key.clone(), version.clone()).await {
-        Ok(()) => visit.go(&format!("/projects/{key}"), Tone::Ok, &format!("Bundle {version} is deleted.")),
+        Ok(()) => visit.go(
+            &format!("/projects/{key}"),
+            Tone::Ok,
+            &format!("Bundle {version} is deleted."),
+        ),
         Err(error) => refused(&visit, page, error),
     }
 }

@@ -3,7 +3,6 @@
 pub mod actions;
 pub mod create;
 
-
 pub mod services;
 pub mod settings;
 
@@ -38,9 +37,6 @@ pub fn routes(routes: &mut Routes) {
     create::routes(routes);
     routes.get("/deployments/{id}", overview);
     actions::routes(routes);
-
-
-
 }
 
 /// A deployment's id from a URL: one that is none is of no deployment.
@@ -74,7 +70,12 @@ pub(super) struct Frame {
 
 impl Frame {
     /// The frame with the tab `current`.
-    pub fn new(visit: &Visit, deployment: &Authorized<Deployment>, summary: Option<&Summary>, current: &str) -> Self {
+    pub fn new(
+        visit: &Visit,
+        deployment: &Authorized<Deployment>,
+        summary: Option<&Summary>,
+        current: &str,
+    ) -> Self {
         let id = &deployment.id;
         let url = |tail: &str| visit.url(&format!("/deployments/{id}{tail}"));
         let tabs = [
@@ -97,7 +98,11 @@ impl Frame {
     }
 
     /// Loads a deployment with the frame of its tab `current`.
-    pub async fn load(visit: &Visit, id: DeploymentId, current: &str) -> Result<(Authorized<Deployment>, Self)> {
+    pub async fn load(
+        visit: &Visit,
+        id: DeploymentId,
+        current: &str,
+    ) -> Result<(Authorized<Deployment>, Self)> {
         let (deployment, summary) = deployment::with_summary(&visit.app, &visit.caller, id).await?;
         let frame = Self::new(visit, &deployment, Some(&summary), current);
         Ok((deployment, frame))
@@ -106,7 +111,9 @@ impl Frame {
 
 /// The page's frame of a deployment's tab.
 pub(super) fn page(visit: &Visit, deployment: &Deployment) -> Page {
-    visit.page(title(deployment), Section::Deployments).below("Deployments", "/deployments")
+    visit
+        .page(title(deployment), Section::Deployments)
+        .below("Deployments", "/deployments")
 }
 
 /// The page's frame one level below a deployment.
@@ -127,7 +134,11 @@ fn states(summary: &Summary) -> Vec<State> {
     let (ready, wanted) = (summary.state.ready, summary.state.wanted);
     if summary.deployment.running_update.is_some() && wanted > 0 {
         let words = format!("{ready} of {wanted} ready");
-        states.push(if ready >= wanted { State::ok(words) } else { State::unhealthy(words) });
+        states.push(if ready >= wanted {
+            State::ok(words)
+        } else {
+            State::unhealthy(words)
+        });
     }
     states
 }
@@ -185,7 +196,10 @@ async fn load(app: &App, caller: &Caller, id: DeploymentId) -> Result<(Detail, V
 
 /// The parts that change while one looks: pills, buttons and the rest, in one answer.
 #[derive(Template)]
-#[template(source = "{{ self.0.as_pills() }}{{ self.0.as_buttons() }}{{ self.0.as_live() }}", ext = "txt")]
+#[template(
+    source = "{{ self.0.as_pills() }}{{ self.0.as_buttons() }}{{ self.0.as_live() }}",
+    ext = "txt"
+)]
 struct Parts<'a>(&'a Overview);
 
 impl Overview {
@@ -209,8 +223,15 @@ impl Overview {
             changes: if out_of_sync { detail.changes } else { Vec::new() },
             downtime: detail.downtime,
             services,
-            running: detail.running.as_ref().zip(deployment.running_update).map(running),
-            updates: updates.iter().map(|update| UpdateRow::new(update, visit.now)).collect(),
+            running: detail
+                .running
+                .as_ref()
+                .zip(deployment.running_update)
+                .map(running),
+            updates: updates
+                .iter()
+                .map(|update| UpdateRow::new(update, visit.now))
+                .collect(),
             update_count: deployment.last_update,
             secrets: detail.secrets.len(),
             events: detail.events,
@@ -230,14 +251,22 @@ impl Overview {
     fn overridden(&self) -> String {
         let settings = &self.deployment.settings;
         let variables = settings.environment.len()
-            + settings.services.values().map(|service| service.environment.len()).sum::<usize>();
+            + settings
+                .services
+                .values()
+                .map(|service| service.environment.len())
+                .sum::<usize>();
         let parts = [
             (variables > 0).then(|| plural(variables as u64, "variable")),
             (!settings.services.is_empty()).then(|| plural(settings.services.len() as u64, "service")),
             (self.secrets > 0).then(|| plural(self.secrets as u64, "secret")),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        if parts.is_empty() { "as the bundle says".to_owned() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "as the bundle says".to_owned()
+        } else {
+            parts.join(", ")
+        }
     }
 }
 
@@ -270,7 +299,11 @@ fn open(update: &Update) -> (u32, State, String) {
 
 fn may(deployment: &Authorized<Deployment>, visit: &Visit) -> String {
     let groups: Vec<&str> = visit.caller.subject.groups.iter().map(AsRef::as_ref).collect();
-    let right = if deployment.may(DeploymentRight::Deploy) { "view, deploy" } else { "view" };
+    let right = if deployment.may(DeploymentRight::Deploy) {
+        "view, deploy"
+    } else {
+        "view"
+    };
     if visit.caller.subject.is_admin {
         return "everything (administrator)".to_owned();
     }

@@ -53,7 +53,9 @@ impl Asked {
         };
         Ok(Filter {
             project: given(&self.project).map(ProjectKey::parse).transpose()?,
-            infrastructure: given(&self.infrastructure).map(InfrastructureId::parse).transpose()?,
+            infrastructure: given(&self.infrastructure)
+                .map(InfrastructureId::parse)
+                .transpose()?,
             stage: given(&self.stage).map(StageId::parse).transpose()?,
             health: given(&self.health).map(health).transpose()?,
             attention: self.attention == "true",
@@ -64,7 +66,10 @@ impl Asked {
     }
 
     fn request(&self, limit: u32) -> PageRequest {
-        PageRequest { limit, after: given(&self.after).map(ToOwned::to_owned) }
+        PageRequest {
+            limit,
+            after: given(&self.after).map(ToOwned::to_owned),
+        }
     }
 }
 
@@ -119,7 +124,8 @@ struct Row {
 
 async fn list(visit: Visit, asked: web::Query<Asked>) -> Answer {
     let asked = asked.into_inner();
-    let listing = overview::deployments(&visit.app, &visit.caller, asked.filter()?, asked.request(ROWS)).await?;
+    let listing =
+        overview::deployments(&visit.app, &visit.caller, asked.filter()?, asked.request(ROWS)).await?;
     let page = List::new(&visit, asked, listing);
     if visit.wants("live") {
         return visit.show_part(&page.as_live());
@@ -138,18 +144,45 @@ impl List {
             health: column("State", "health"),
             updated: column("Saved", "updated"),
         };
-        let rows: Vec<Row> = listing.page.items.into_iter().map(|of| Row::new(of, &listing.open)).collect();
+        let rows: Vec<Row> = listing
+            .page
+            .items
+            .into_iter()
+            .map(|of| Row::new(of, &listing.open))
+            .collect();
         let csv = Query::parse(&visit.url("/deployments.csv"), "");
-        let kept = ["q", "project", "infrastructure", "stage", "health", "attention", "sort"];
+        let kept = [
+            "q",
+            "project",
+            "infrastructure",
+            "stage",
+            "health",
+            "attention",
+            "sort",
+        ];
         let csv = kept.iter().fold(csv, |csv, key| match here.get(key) {
             "" => csv,
             value => csv.with(key, value),
         });
         Self {
-            page: visit.page("Deployments", Section::Deployments).live("/events?topics=deployments,updates"),
-            stages: listing.stages.into_iter().map(|stage| (stage.id.into(), stage.description)).collect(),
-            infrastructures: listing.infrastructures.into_iter().map(|(id, _)| id.into()).collect(),
-            pager: Pager::new(plural(rows.len() as u64, "deployment"), &here, listing.page.next.as_deref()),
+            page: visit
+                .page("Deployments", Section::Deployments)
+                .live("/events?topics=deployments,updates"),
+            stages: listing
+                .stages
+                .into_iter()
+                .map(|stage| (stage.id.into(), stage.description))
+                .collect(),
+            infrastructures: listing
+                .infrastructures
+                .into_iter()
+                .map(|(id, _)| id.into())
+                .collect(),
+            pager: Pager::new(
+                plural(rows.len() as u64, "deployment"),
+                &here,
+                listing.page.next.as_deref(),
+            ),
             filtered: here.is_filtered(&["sort", "after"]),
             csv: csv.href(),
             columns,
@@ -172,7 +205,8 @@ impl List {
     }
 }
 
-type Open = std::collections::HashMap<crate::domain::name::DeploymentId, (u32, Option<crate::domain::update::Step>)>;
+type Open =
+    std::collections::HashMap<crate::domain::name::DeploymentId, (u32, Option<crate::domain::update::Step>)>;
 
 impl Row {
     fn new(of: Summary, open: &Open) -> Self {
@@ -187,18 +221,33 @@ impl Row {
 
 async fn csv(visit: Visit, asked: web::Query<Asked>) -> Answer {
     let filter = asked.filter()?;
-    let first = (visit.app.clone(), visit.caller.clone(), filter, Some(PageRequest::first(PageRequest::MOST)), 0_usize);
+    let first = (
+        visit.app.clone(),
+        visit.caller.clone(),
+        filter,
+        Some(PageRequest::first(PageRequest::MOST)),
+        0_usize,
+    );
     let pages = stream::try_unfold(first, |(app, caller, filter, request, sent)| async move {
         let Some(request) = request.filter(|_| sent < CSV_ROWS) else {
             return Ok::<_, Error>(None);
         };
         let (text, next, count) = csv_page(&app, &caller, filter.clone(), request, sent == 0).await?;
-        let next = next.map(|after| PageRequest { limit: PageRequest::MOST, after: Some(after) });
-        Ok(Some((Bytes::from(text), (app, caller, filter, next, sent + count.max(1)))))
+        let next = next.map(|after| PageRequest {
+            limit: PageRequest::MOST,
+            after: Some(after),
+        });
+        Ok(Some((
+            Bytes::from(text),
+            (app, caller, filter, next, sent + count.max(1)),
+        )))
     });
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
-        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"deployments.csv\""))
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"deployments.csv\"",
+        ))
         .streaming(Box::pin(pages)))
 }
 
@@ -212,7 +261,9 @@ async fn csv_page(
     let page = deployment::list(app, caller, filter, request).await?;
     let mut text = String::new();
     if first {
-        text.push_str("id,uuid,project,bundle,infrastructure,stage,enabled,health,ready,wanted,reason,saved\r\n");
+        text.push_str(
+            "id,uuid,project,bundle,infrastructure,stage,enabled,health,ready,wanted,reason,saved\r\n",
+        );
     }
     for summary in &page.items {
         let (of, state) = (&summary.deployment, &summary.state);

@@ -14,9 +14,9 @@ use askama::Template;
 use super::page::{Note, Page, Section};
 use super::visit::{self, Visit};
 use crate::domain::{Error, Kind, Problem};
+use crate::http::State;
 use crate::http::error;
 use crate::http::trace::RequestId;
-use crate::http::State;
 
 /// An error on its way to being a page.
 #[derive(Debug)]
@@ -68,9 +68,12 @@ fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
     }
     Some(match response.status() {
         StatusCode::NOT_FOUND => Error::not_found("page", response.request().path()),
-        StatusCode::PAYLOAD_TOO_LARGE => Error::new(Kind::TooLarge, "body_too_large", "the request is too large"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::new(Kind::TooLarge, "body_too_large", "the request is too large")
+        }
         status if status.is_client_error() => {
-            Error::invalid("bad_request", "the address or the form could not be read").hint("Go back and try again.")
+            Error::invalid("bad_request", "the address or the form could not be read")
+                .hint("Go back and try again.")
         }
         _ => Error::internal(failure.to_string()),
     })
@@ -80,7 +83,11 @@ fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
 fn copy(error: &Error) -> Error {
     error::log(error);
     let shown = Error::new(error.kind, error.code, error.message.clone());
-    Error { hint: error.hint.clone(), problems: error.problems.clone(), ..shown }
+    Error {
+        hint: error.hint.clone(),
+        problems: error.problems.clone(),
+        ..shown
+    }
 }
 
 #[derive(Template)]
@@ -102,7 +109,11 @@ pub fn page(request: &HttpRequest, failure: &Error) -> HttpResponse {
         Some(visit) => visit.page(title, Section::Outside),
         None => outside(request, title),
     };
-    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let request_id = request
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default();
     let page = ErrorPage {
         page: frame,
         title,
@@ -113,7 +124,10 @@ pub fn page(request: &HttpRequest, failure: &Error) -> HttpResponse {
     };
     let mut response = visit::html(status, &page).unwrap_or_else(|_| HttpResponse::new(status));
     if let Ok(words) = HeaderValue::from_str(&ascii(&failure.to_string())) {
-        response.headers_mut().insert(actix_web::http::header::HeaderName::from_static("x-message"), words);
+        response.headers_mut().insert(
+            actix_web::http::header::HeaderName::from_static("x-message"),
+            words,
+        );
     }
     response
 }
@@ -128,7 +142,10 @@ pub fn outside(request: &HttpRequest, title: &str) -> Page {
 
 /// A header's value holds visible ASCII only.
 fn ascii(text: &str) -> String {
-    text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).take(400).collect()
+    text.chars()
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .take(400)
+        .collect()
 }
 
 fn title(kind: Kind) -> &'static str {
@@ -146,4 +163,3 @@ fn title(kind: Kind) -> &'static str {
         Kind::Internal => "Something failed",
     }
 }
-

@@ -27,7 +27,11 @@ pub struct Entry {
 impl Entry {
     /// Of an entry.
     pub fn new(event: &AuditEvent) -> Self {
-        let update = event.action.starts_with("update.").then(|| event.detail.get("number")?.as_u64()).flatten();
+        let update = event
+            .action
+            .starts_with("update.")
+            .then(|| event.detail.get("number")?.as_u64())
+            .flatten();
         Self {
             sequence: event.sequence,
             at: event.at,
@@ -53,7 +57,11 @@ fn words(action: &str) -> String {
 
 /// How many entries, in words.
 pub fn counted(count: usize) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+    if count == 1 {
+        "1 entry".to_owned()
+    } else {
+        format!("{count} entries")
+    }
 }
 
 /// A detail's members, in order. Pairs of before and after are told apart, and those that are equal left out.
@@ -103,7 +111,9 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_told() {
-        let told = details(&json!({ "version": ["1.0", "1.1"], "enabled": [true, true], "secrets": [], "plan": null }));
+        let told = details(
+            &json!({ "version": ["1.0", "1.1"], "enabled": [true, true], "secrets": [], "plan": null }),
+        );
         assert_eq!(told, [("version".to_owned(), "1.0 → 1.1".to_owned())]);
     }
 }

@@ -57,8 +57,12 @@ impl Login {
             page: outside(request, "Sign in"),
             trouble: None,
             sso: sso(state, to),
-            username: Field::text("username", "User name").required().autocomplete("username"),
-            password: Field::input("password", "password", "Password").required().autocomplete("current-password"),
+            username: Field::text("username", "User name")
+                .required()
+                .autocomplete("username"),
+            password: Field::input("password", "password", "Password")
+                .required()
+                .autocomplete("current-password"),
             to: login::own_path(&state.settings, Some(to)),
             signed_out: false,
         }
@@ -73,7 +77,9 @@ fn sso(_state: &State, _to: &str) -> Option<(String, String)> {
 async fn ask(request: HttpRequest, state: web::Data<State>, asked: web::Query<Asked>) -> Answer {
     if request.extensions().get::<Identity>().is_some() {
         let to = login::own_path(&state.settings, Some(&asked.to));
-        return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish());
+        return Ok(HttpResponse::SeeOther()
+            .insert_header((header::LOCATION, to))
+            .finish());
     }
     let mut page = Login::new(&request, &state, &asked.to);
     page.signed_out = asked.after == "signed-out";
@@ -85,8 +91,12 @@ fn demand_same_origin(request: &HttpRequest, state: &State) -> Result<()> {
     if csrf::same_origin(request.headers(), &state.settings) {
         return Ok(());
     }
-    Err(Error::new(Kind::Forbidden, "csrf", "the request does not come from this console")
-        .hint("Load the page again and repeat what you did; nothing was changed."))
+    Err(Error::new(
+        Kind::Forbidden,
+        "csrf",
+        "the request does not come from this console",
+    )
+    .hint("Load the page again and repeat what you did; nothing was changed."))
 }
 
 async fn sign_in(request: HttpRequest, state: web::Data<State>, fields: Fields) -> Answer {
@@ -133,13 +143,22 @@ impl Setup {
             page: outside(request, "First run"),
             trouble: None,
             token: token.to_owned(),
-            username: Field::text("username", "User name").value(username).required().mono().autocomplete("username"),
-            name: Field::text("name", "Your name").hint("As others see it.").value(fields.get("name")).autocomplete("name"),
+            username: Field::text("username", "User name")
+                .value(username)
+                .required()
+                .mono()
+                .autocomplete("username"),
+            name: Field::text("name", "Your name")
+                .hint("As others see it.")
+                .value(fields.get("name"))
+                .autocomplete("name"),
             password: Field::input("password", "password", "Password")
                 .hint("12 characters or more.")
                 .required()
                 .autocomplete("new-password"),
-            again: Field::input("password", "again", "The same again").required().autocomplete("new-password"),
+            again: Field::input("password", "again", "The same again")
+                .required()
+                .autocomplete("new-password"),
         }
     }
 }
@@ -149,12 +168,19 @@ async fn ask_setup(request: HttpRequest, state: web::Data<State>, asked: web::Qu
     if !state.auth.setup_token_is_live(token).await? {
         return Err(PageError(dead_link()));
     }
-    Ok(html(StatusCode::OK, &Setup::new(&request, token, &Fields::default()))?)
+    Ok(html(
+        StatusCode::OK,
+        &Setup::new(&request, token, &Fields::default()),
+    )?)
 }
 
 fn dead_link() -> Error {
-    Error::new(Kind::NotFound, "setup_link_dead", "this setup link was used already, or is too old")
-        .hint("Sign in if an administrator exists; else start Slipway again: it prints a fresh link.")
+    Error::new(
+        Kind::NotFound,
+        "setup_link_dead",
+        "this setup link was used already, or is too old",
+    )
+    .hint("Sign in if an administrator exists; else start Slipway again: it prints a fresh link.")
 }
 
 async fn set_up(request: HttpRequest, state: web::Data<State>, fields: Fields) -> Answer {
@@ -178,7 +204,12 @@ async fn set_up(request: HttpRequest, state: web::Data<State>, fields: Fields) -
         }
         Err(error) if matches!(error.kind, Kind::Invalid | Kind::Conflict) => {
             let mut page = Setup::new(&request, token, &fields);
-            let all = &mut [&mut page.username, &mut page.name, &mut page.password, &mut page.again];
+            let all = &mut [
+                &mut page.username,
+                &mut page.name,
+                &mut page.password,
+                &mut page.again,
+            ];
             page.trouble = Some(blame(all, &error));
             Ok(html(status(error.kind), &page)?)
         }
@@ -187,7 +218,10 @@ async fn set_up(request: HttpRequest, state: web::Data<State>, fields: Fields) -
 }
 
 async fn log_out(request: HttpRequest, state: web::Data<State>) -> Answer {
-    let session = request.extensions().get::<Identity>().map(|identity| identity.credential.clone());
+    let session = request
+        .extensions()
+        .get::<Identity>()
+        .map(|identity| identity.credential.clone());
     if let Some(Credential::Session(session)) = session {
         state.auth.end_session(session).await?;
     }

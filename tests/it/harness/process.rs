@@ -131,15 +131,24 @@ impl House {
             .unwrap();
         writer.write_all(compose.as_bytes()).unwrap();
         let archive = writer.finish().unwrap().into_inner();
-        self.upload(archive, &format!("?project={project}&version={version}")).await;
+        self.upload(archive, &format!("?project={project}&version={version}"))
+            .await;
     }
 
     /// Publishes an archive.
     pub async fn upload(&self, archive: Vec<u8>, query: &str) {
         let url = format!("http://{}/api/v1/bundles{query}", self.address);
-        let request = self.client.post(url).bearer_auth(&self.key).header("content-type", "application/zip");
+        let request = self
+            .client
+            .post(url)
+            .bearer_auth(&self.key)
+            .header("content-type", "application/zip");
         let response = request.body(archive).send().await.unwrap();
-        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+        assert!(
+            response.status().is_success(),
+            "{}",
+            response.text().await.unwrap()
+        );
     }
 
     /// Makes a deployment on `local`.

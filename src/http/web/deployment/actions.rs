@@ -43,7 +43,10 @@ async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
     if held.may(DeploymentRight::Deploy) {
         return Ok(held);
     }
-    Err(Error::forbidden("you may look at this deployment, not change it", refusal(&held)))
+    Err(Error::forbidden(
+        "you may look at this deployment, not change it",
+        refusal(&held),
+    ))
 }
 
 #[derive(Template)]
@@ -67,7 +70,11 @@ fn confirm_stop(visit: &Visit, of: &Deployment) -> ConfirmPage {
         back: visit.url(&format!("/deployments/{id}")),
         typed: None,
     };
-    ConfirmPage { page: page_below(visit, of, format!("Stop {}", title(of))), confirm, trouble: None }
+    ConfirmPage {
+        page: page_below(visit, of, format!("Stop {}", title(of))),
+        confirm,
+        trouble: None,
+    }
 }
 
 async fn ask_stop(visit: Visit, path: web::Path<String>) -> Answer {
@@ -103,9 +110,11 @@ async fn resume(visit: Visit, path: web::Path<String>) -> Answer {
     let id = id_of(&path)?;
     match update::resume(&visit.app, &visit.caller, id.clone(), None).await {
         Ok(update) => Ok(visit.leave(&format!("/deployments/{id}/updates/{}", update.number))),
-        Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => {
-            visit.go(&format!("/deployments/{id}/update"), Tone::Bad, &capital(&error.to_string()))
-        }
+        Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => visit.go(
+            &format!("/deployments/{id}/update"),
+            Tone::Bad,
+            &capital(&error.to_string()),
+        ),
         Err(error) => Err(error.into()),
     }
 }
@@ -144,7 +153,9 @@ async fn roll_back_page(
     let id = &of.id;
     let found = update::list(&visit.app, &visit.caller, id.clone(), PageRequest::first(CHOICES)).await?;
     let rows = found.items.iter().map(|update| UpdateRow::new(update, visit.now));
-    let updates: Vec<UpdateRow> = rows.filter(|row| row.rollable && Some(row.number) != of.running_update).collect();
+    let updates: Vec<UpdateRow> = rows
+        .filter(|row| row.rollable && Some(row.number) != of.running_update)
+        .collect();
     let to = to.or_else(|| updates.first().map(|row| row.number));
     let changes = match to {
         Some(to) => update::preview_roll_back(&visit.app, &visit.caller, id.clone(), to).await?,
@@ -202,23 +213,37 @@ async fn ask_promote(visit: Visit, path: web::Path<String>) -> Answer {
 
 async fn promote_page(visit: &Visit, of: &Deployment, fields: &Fields) -> Result<Promote> {
     let all = infrastructure::list(&visit.app, &visit.caller).await?;
-    let here = all.iter().position(|listed| listed.infrastructure.id == of.infrastructure);
+    let here = all
+        .iter()
+        .position(|listed| listed.infrastructure.id == of.infrastructure);
     let next = all
         .iter()
         .skip(here.map_or(0, |at| at + 1))
         .find(|listed| listed.right >= InfrastructureRight::Deploy)
         .map(|listed| listed.infrastructure.id.to_string());
-    let others = all.iter().filter(|listed| listed.infrastructure.id != of.infrastructure);
+    let others = all
+        .iter()
+        .filter(|listed| listed.infrastructure.id != of.infrastructure);
     let choices: Vec<Choice> = others
         .map(|listed| {
             let infrastructure = &listed.infrastructure;
-            let choice =
-                Choice::new(infrastructure.id.as_str(), format!("{} · {}", infrastructure.id, infrastructure.stage));
-            if listed.right >= InfrastructureRight::Deploy { choice } else { choice.refused("takes deploy on it") }
+            let choice = Choice::new(
+                infrastructure.id.as_str(),
+                format!("{} · {}", infrastructure.id, infrastructure.stage),
+            );
+            if listed.right >= InfrastructureRight::Deploy {
+                choice
+            } else {
+                choice.refused("takes deploy on it")
+            }
         })
         .collect();
     let possible = choices.iter().any(|choice| choice.refused.is_empty());
-    let chosen = fields.optional("to").map(ToOwned::to_owned).or(next).unwrap_or_default();
+    let chosen = fields
+        .optional("to")
+        .map(ToOwned::to_owned)
+        .or(next)
+        .unwrap_or_default();
     Ok(Promote {
         page: page_below(visit, of, format!("Promote {}", title(of))),
         id: of.id.to_string(),
@@ -237,7 +262,10 @@ async fn promote(visit: Visit, path: web::Path<String>, fields: Fields) -> Answe
     let of = held(&visit, &path).await?;
     match promoted(&visit, &of.id, &fields).await {
         Ok(id) => {
-            let text = format!("{} is now wanted here. Secrets did not travel: set those that are missing. Nothing runs before the update.", of.version);
+            let text = format!(
+                "{} is now wanted here. Secrets did not travel: set those that are missing. Nothing runs before the update.",
+                of.version
+            );
             visit.go(&format!("/deployments/{id}/update"), Tone::Ok, &text)
         }
         Err(error) if error.kind == Kind::Internal => Err(error.into()),
@@ -250,8 +278,13 @@ async fn promote(visit: Visit, path: web::Path<String>, fields: Fields) -> Answe
 }
 
 async fn promoted(visit: &Visit, id: &DeploymentId, fields: &Fields) -> Result<DeploymentId> {
-    let to = InfrastructureId::parse(fields.get("to")).map_err(|_| Error::field("to", "choose where it shall run"))?;
-    let as_id = fields.optional("id").map(DeploymentId::parse).transpose().map_err(|error| super::renamed(error, "deployment", "id"))?;
+    let to = InfrastructureId::parse(fields.get("to"))
+        .map_err(|_| Error::field("to", "choose where it shall run"))?;
+    let as_id = fields
+        .optional("id")
+        .map(DeploymentId::parse)
+        .transpose()
+        .map_err(|error| super::renamed(error, "deployment", "id"))?;
     let there = deployment::promote(&visit.app, &visit.caller, id.clone(), to, as_id).await?;
     Ok(there.id.clone())
 }
@@ -263,13 +296,18 @@ fn confirm_delete(visit: &Visit, of: &Deployment) -> ConfirmPage {
         verb: "Delete deployment".to_owned(),
         name: id.to_string(),
         consequences: vec![
-            "Its settings, secrets and updates are gone for good. The journal keeps that they were.".to_owned(),
+            "Its settings, secrets and updates are gone for good. The journal keeps that they were."
+                .to_owned(),
             "Its bundles stay in the project.".to_owned(),
         ],
         back: visit.url(&format!("/deployments/{id}")),
         typed: None,
     };
-    ConfirmPage { page: page_below(visit, of, format!("Delete {}", title(of))), confirm, trouble: None }
+    ConfirmPage {
+        page: page_below(visit, of, format!("Delete {}", title(of))),
+        confirm,
+        trouble: None,
+    }
 }
 
 async fn ask_delete(visit: Visit, path: web::Path<String>) -> Answer {
@@ -285,7 +323,11 @@ async fn delete(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     match deployment::delete(&visit.app, &visit.caller, of.id.clone()).await {
-        Ok(()) => visit.go("/deployments", Tone::Ok, &format!("Deployment {} is deleted.", of.id)),
+        Ok(()) => visit.go(
+            "/deployments",
+            Tone::Ok,
+            &format!("Deployment {} is deleted.", of.id),
+        ),
         Err(error) => refused(&visit, page, error),
     }
 }
