@@ -62,13 +62,13 @@ fn long(on: &str, at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<
     if !field.is_null() {
         let table = field.table(&DEPENDENCY, &mut cx.report)?;
         if let Some(field) = table.get("condition") {
-            dependency.condition = condition(&field, cx)?;
+            dependency.condition = condition(&field, cx).unwrap_or(dependency.condition);
         }
         if let Some(field) = table.get("required") {
-            dependency.required = field.boolean(&mut cx.report)?;
+            dependency.required = field.boolean(&mut cx.report).unwrap_or(true);
         }
         if let Some(field) = table.get("restart")
-            && field.boolean(&mut cx.report)?
+            && field.boolean(&mut cx.report) == Some(true)
         {
             let hint = "Remove it: let the program connect again, or change both services in one update.";
             field.refuse(&mut cx.report, "only `false` is supported", hint);

@@ -19,13 +19,15 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Option<Healthcheck> {
         .get("disable")
         .and_then(|field| field.boolean(&mut cx.report))
         .unwrap_or(false);
+    // What is refused here is still there for those who wait for it to be healthy.
+    let refused = || HealthTest::Shell(String::new());
     let test = match table.get("test") {
-        Some(field) => test(&field, cx)?,
+        Some(field) => test(&field, cx).unwrap_or_else(refused),
         None if disable => HealthTest::Disabled,
         None => {
             let hint = "Write the test out, the image's own too: its times can't be changed without it.";
             table.refuse(&mut cx.report, "test is missing", hint);
-            return None;
+            refused()
         }
     };
     let test = if disable { HealthTest::Disabled } else { test };

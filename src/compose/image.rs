@@ -130,10 +130,9 @@ fn dockerfile(text: &str, context: &str, field: &Field<'_>, cx: &mut Context<'_>
     let path = cx
         .files
         .resolve(text, context, Wanted::File, field, &mut cx.report)?;
-    let inside = if context.is_empty() {
-        Some(path.as_str())
-    } else {
-        path.strip_prefix(context)?.strip_prefix('/')
+    let inside = match context {
+        "" => Some(path.as_str()),
+        _ => path.strip_prefix(context).and_then(|rest| rest.strip_prefix('/')),
     };
     if inside.is_none() {
         field.refuse(

@@ -163,7 +163,7 @@ fn name(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
         Err(error) => {
             field.refuse(
                 &mut cx.report,
-                error.message,
+                words(&error),
                 "Choose another name, or name the project at the upload.",
             );
             None
@@ -252,4 +252,12 @@ fn workload(drafts: BTreeMap<ServiceName, Draft>, cx: &mut Context<'_>) -> Workl
         configs: std::mem::take(&mut cx.configs),
         services,
     }
+}
+
+/// What is wrong with a name, without the noun that its grammar puts before.
+fn words(error: &Error) -> &str {
+    error
+        .problems
+        .first()
+        .map_or(&error.message, |problem| &problem.message)
 }

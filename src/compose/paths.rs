@@ -82,7 +82,7 @@ impl<'a> Files<'a> {
             }
             _ if file || folder => Some(path),
             _ => {
-                field.refuse(report, format!("the bundle has no {text:?}"), self.hint(&path));
+                field.refuse(report, format!("the bundle has no {path:?}"), self.hint(&path));
                 None
             }
         }
@@ -142,32 +142,44 @@ fn inside(text: &str, base: &str) -> Result<String, &'static str> {
 
 /// An absolute path in a container, without trailing slash; reported when it is none.
 pub fn container(text: &str, field: &Field<'_>, report: &mut Report) -> Option<String> {
-    const HINT: &str = "Write an absolute path of the container, such as `/data`.";
-    if !text.starts_with('/') {
-        field.refuse(
-            report,
-            format!("{text:?} is no absolute path of the container"),
-            HINT,
-        );
-        return None;
+    match absolute(text) {
+        Some(path) if path != "/" => Some(path),
+        Some(_) => {
+            let hint = "Mount a folder, such as `/data`.";
+            field.refuse(report, "the container's root can't be mounted over", hint);
+            None
+        }
+        None => {
+            let hint = "Write an absolute path of the container without `..`, such as `/data`.";
+            field.refuse(
+                report,
+                format!("{text:?} is no absolute path of the container"),
+                hint,
+            );
+            None
+        }
     }
+}
+
+/// An absolute path of the engine's host, `/` itself too; reported when it is none.
+pub fn host(text: &str, field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let path = absolute(text);
+    if path.is_none() {
+        let hint = "Write the host's path without `..`; it needs an administrator's exception.";
+        field.refuse(report, format!("{text:?} is no plain path of the host"), hint);
+    }
+    path
+}
+
+/// `text` without empty and `.` parts; `None` unless it is absolute, without `..` and printable.
+fn absolute(text: &str) -> Option<String> {
     let parts: Vec<&str> = text
+        .strip_prefix('/')?
         .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
+        .filter(|part| !matches!(*part, "" | "."))
         .collect();
-    if parts.contains(&"..") || text.len() > 4_096 || text.chars().any(char::is_control) {
-        field.refuse(
-            report,
-            format!("{text:?} is no plain path of the container"),
-            HINT,
-        );
-        return None;
-    }
-    if parts.is_empty() {
-        field.refuse(report, "the container's root can't be mounted over", HINT);
-        return None;
-    }
-    Some(format!("/{}", parts.join("/")))
+    let plain = !parts.contains(&"..") && text.len() <= 4_096 && !text.chars().any(char::is_control);
+    plain.then(|| format!("/{}", parts.join("/")))
 }
 
 #[cfg(test)]
@@ -207,5 +219,20 @@ mod tests {
                 .all(|text| is_path(text))
         );
         assert!(["data", "pg-data", "a.b"].iter().all(|text| !is_path(text)));
+    }
+
+    #[test]
+    fn absolute_paths_are_cleaned_and_do_not_climb() {
+        for (text, expected) in [
+            ("/data", Some("/data")),
+            ("//data/./x/", Some("/data/x")),
+            ("/", Some("/")),
+            ("/a/../b", None),
+            ("data", None),
+            ("", None),
+            ("/a\nb", None),
+        ] {
+            assert_eq!(absolute(text).as_deref(), expected, "{text:?}");
+        }
     }
 }

@@ -227,7 +227,7 @@ fn device(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Exception> {
         item.refuse(&mut cx.report, format!("{text:?} is not supported"), HINT);
         return None;
     }
-    paths::container(parts[0], item, &mut cx.report).map(Exception::Device)
+    paths::host(parts[0], item, &mut cx.report).map(Exception::Device)
 }
 
 fn security(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Exception> {

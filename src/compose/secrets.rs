@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::compose::Context;
 use crate::compose::field::{Field, Table};
 use crate::compose::keys::nearest;
 use crate::compose::paths::{self, Wanted};
 use crate::compose::unsupported::{CONFIG, FILE_REFERENCE, SECRET};
+use crate::compose::{Context, words};
 use crate::domain::name::SecretName;
 use crate::domain::workload::{SecretMount, Source};
 
@@ -57,7 +57,7 @@ pub fn declared(field: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> BTreeMap
             Err(error) => {
                 let hint = format!("Rename the {}.", noun.word());
                 cx.report
-                    .at(at, format!("{}.{name}: {}", noun.key(), error.message), hint);
+                    .at(at, format!("{}.{name}: {}", noun.key(), words(&error)), hint);
             }
         }
     }
@@ -124,7 +124,7 @@ fn setting(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Source> {
         Err(error) => {
             field.refuse(
                 &mut cx.report,
-                error.message,
+                words(&error),
                 "Name a secret of the deployment's settings.",
             );
             None

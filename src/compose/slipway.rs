@@ -1,8 +1,8 @@
 //! `x-slipway`: what Slipway wants to know and Compose has no word for.
 
-use crate::compose::Context;
 use crate::compose::field::{Field, Table};
 use crate::compose::unsupported::{METRICS, SLIPWAY, SLIPWAY_TOP};
+use crate::compose::{Context, words};
 use crate::domain::name::Version;
 use crate::domain::workload::{MetricsEndpoint, ServiceKind};
 
@@ -83,7 +83,7 @@ pub fn version(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
         Err(error) => {
             field.refuse(
                 &mut cx.report,
-                error.message,
+                words(&error),
                 "Write a version such as `\"1.4.0\"`.",
             );
             None

@@ -1,10 +1,10 @@
 //! `volumes`: named ones, folders and files of the bundle, and paths of the host.
 
-use crate::compose::Context;
 use crate::compose::field::{Field, Table};
 use crate::compose::keys::nearest;
 use crate::compose::paths::{self, Wanted};
 use crate::compose::unsupported::{MOUNT, MOUNT_BIND, MOUNT_VOLUME, VOLUME};
+use crate::compose::{Context, words};
 use crate::domain::name::VolumeName;
 use crate::domain::workload::{FileMount, HostMount, VolumeMount};
 
@@ -33,7 +33,7 @@ pub fn declared(field: &Field<'_>, cx: &mut Context<'_>) {
             }
             Err(error) => cx.report.at(
                 at,
-                format!("volumes.{name}: {}", error.message),
+                format!("volumes.{name}: {}", words(&error)),
                 "Rename the volume.",
             ),
         }
@@ -188,7 +188,7 @@ fn named(asked: Asked<'_>, field: &Field<'_>, mounts: &mut Mounts, cx: &mut Cont
 
 fn bind(asked: Asked<'_>, field: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<()> {
     if asked.source.starts_with('/') {
-        let source = paths::container(asked.source, field, &mut cx.report)?;
+        let source = paths::host(asked.source, field, &mut cx.report)?;
         mounts.host.push(HostMount {
             source,
             target: asked.target,

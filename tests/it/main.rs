@@ -7,6 +7,7 @@ mod api_manner;
 mod api_table;
 mod archive;
 mod docker;
+mod compose;
 mod harness;
 mod http_base;
 mod layers;
