@@ -2,6 +2,7 @@
 
 mod api_access;
 mod api_deployment;
+mod api_doc;
 mod api_log;
 mod api_manner;
 mod api_table;
