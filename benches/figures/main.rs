@@ -6,6 +6,11 @@
 //! Needs a Docker engine on /var/run/docker.sock with the image `busybox:lab` (`tests/lab/lab docker`). Every object it
 //! makes on the engine carries the prefix `slwbench` or a throw-away instance's label, and is removed at the end.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "figures use the machine's clock, and start product and references"
+)]
+
 mod events;
 mod fill;
 #[path = "../../tests/it/harness/process.rs"]
