@@ -27,6 +27,8 @@ const SETUP: &str = "setup";
 /// Attempts in a row for one account, and for one address; they come back at that many a minute.
 const PER_ACCOUNT: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 const PER_ADDRESS: NonZeroU32 = NonZeroU32::new(30).expect("not zero");
+/// Departures for the provider from one address, which may be that of a whole company.
+const DEPARTURES: NonZeroU32 = NonZeroU32::new(120).expect("not zero");
 /// Beyond this many keys the limiters drop those that are full again.
 const LIMITER_KEYS: usize = 10_000;
 
@@ -34,6 +36,7 @@ const LIMITER_KEYS: usize = 10_000;
 pub struct Attempts {
     accounts: DefaultKeyedRateLimiter<String>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
+    departures: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Attempts {
@@ -42,6 +45,7 @@ impl Attempts {
         Self {
             accounts: RateLimiter::keyed(Quota::per_minute(PER_ACCOUNT)),
             addresses: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
+            departures: RateLimiter::keyed(Quota::per_minute(DEPARTURES)),
         }
     }
 
@@ -58,10 +62,21 @@ impl Attempts {
         if by_address && self.accounts.check_key(&account.to_lowercase()).is_ok() {
             return Ok(());
         }
-        Err(
-            Error::new(Kind::TooMany, "too_many_attempts", "too many attempts to sign in")
-                .hint("Wait a minute, then try again."),
-        )
+        Err(too_many())
+    }
+
+    /// Counts a departure for the provider, each of which leaves a row here.
+    ///
+    /// # Errors
+    /// `too_many_attempts`.
+    pub fn count_departure(&self, address: Option<IpAddr>) -> Result<()> {
+        if self.departures.len() > LIMITER_KEYS {
+            self.departures.retain_recent();
+        }
+        if address.is_none_or(|address| self.departures.check_key(&address).is_ok()) {
+            return Ok(());
+        }
+        Err(too_many())
     }
 }
 
@@ -228,6 +243,11 @@ impl Auth {
             }
         }
     }
+}
+
+fn too_many() -> Error {
+    Error::new(Kind::TooMany, "too_many_attempts", "too many attempts to sign in")
+        .hint("Wait a minute, then try again.")
 }
 
 fn dead_link() -> Error {

@@ -5,11 +5,12 @@
 //! by another process holds within that second.
 
 pub mod local;
+pub mod login;
 pub mod oidc;
 pub mod session;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -78,6 +79,8 @@ pub struct Auth {
     lifetimes: Lifetimes,
     journal_key: JournalKey,
     attempts: local::Attempts,
+    /// Set once the address is known that the provider sends browsers back to.
+    provider: OnceLock<oidc::Provider>,
     copies: Mutex<HashMap<Digest, (Option<Identity>, Timestamp)>>,
 }
 
@@ -101,6 +104,7 @@ impl Auth {
             lifetimes,
             journal_key,
             attempts,
+            provider: OnceLock::new(),
             copies,
         });
         let weak = Arc::downgrade(&auth);
@@ -173,25 +177,24 @@ impl Auth {
 
     /// Who a user is now.
     pub fn subject_of(&self, user: &User) -> Subject {
-        self.subject(SubjectKind::User(user.id), user.name.clone(), user.groups.clone())
+        subject_of(user, &self.admin_groups)
     }
 
-    fn subject(&self, kind: SubjectKind, name: String, groups: Groups) -> Subject {
-        let is_admin = !groups.is_disjoint(&self.admin_groups);
-        Subject {
-            kind,
-            name,
-            groups,
-            is_admin,
-        }
-    }
-
-    /// Who shows a bearer token: an API key, later a token of the provider.
+    /// Who shows a bearer token: an API key, or a token of the provider; `None` when it is neither.
     ///
     /// # Errors
-    /// Internal ones only.
+    /// `token_refused` with the reason for a token that is not believed; `provider_unavailable`; `account_disabled`.
     pub async fn by_bearer(&self, token: &str) -> Result<Option<Identity>> {
-        self.by_api_key(token).await
+        let Some(provider) = self.provider.get().filter(|_| token.matches('.').count() == 2) else {
+            return self.by_api_key(token).await;
+        };
+        let id = Digest::of(token.as_bytes());
+        if let Some(known) = self.copy(&id) {
+            return Ok(known);
+        }
+        let identity = self.by_token(provider, token).await?;
+        self.keep(id, Some(identity.clone()));
+        Ok(Some(identity))
     }
 
     /// Who holds an API key; `None` when it opens nothing (any more). A key never outlives its maker, nor has more.
@@ -241,7 +244,12 @@ impl Auth {
                 .write(move |tx| store::api_key::touch(tx, id, now))
                 .await?;
         }
-        let subject = self.subject(SubjectKind::ApiKey(key.id), key.name.to_string(), groups);
+        let subject = subject(
+            SubjectKind::ApiKey(key.id),
+            key.name.to_string(),
+            groups,
+            &self.admin_groups,
+        );
         let preferences = Preferences::default();
         Ok(Some(Identity {
             subject,
@@ -270,5 +278,25 @@ impl Auth {
             copies.clear();
         }
         copies.insert(id, (identity, self.clock.now()));
+    }
+}
+
+/// Who a user is now, when members of `admins` may do all.
+fn subject_of(user: &User, admins: &Groups) -> Subject {
+    subject(
+        SubjectKind::User(user.id),
+        user.name.clone(),
+        user.groups.clone(),
+        admins,
+    )
+}
+
+fn subject(kind: SubjectKind, name: String, groups: Groups, admins: &Groups) -> Subject {
+    let is_admin = !groups.is_disjoint(admins);
+    Subject {
+        kind,
+        name,
+        groups,
+        is_admin,
     }
 }

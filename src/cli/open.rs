@@ -6,10 +6,12 @@ use chrono::TimeDelta;
 
 use crate::app::Rules;
 use crate::auth::Lifetimes;
+use crate::auth::oidc::{self, ClaimPath, GroupsFrom};
 use crate::blob;
 use crate::config::Config;
+use crate::config::kind::{BaseUrl, GroupsSource};
 use crate::domain::clock::SystemClock;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Problem, Result};
 use crate::engine::fake::FakeEngine;
 use crate::engine::registry::Factory;
 use crate::instance::{Instance, Options};
@@ -73,4 +75,44 @@ fn archive_limits(config: &Config) -> blob::Limits {
         inflated: config.bundles.max_inflated.0,
         ..blob::Limits::default()
     }
+}
+
+/// What the configuration says of the identity provider, for a console at `base`; `None` where there is none.
+///
+/// # Errors
+/// A file of certificates that can't be read.
+pub fn provider(config: &Config, base: &BaseUrl) -> Result<Option<oidc::Settings>> {
+    let oidc = &config.oidc;
+    let (Some(issuer), Some(client_id)) = (&oidc.issuer, &oidc.client_id) else {
+        return Ok(None);
+    };
+    let ca = oidc.ca_file.as_ref().map(|path| {
+        std::fs::read(path).map_err(|error| {
+            let why = format!("{} can't be read: {error}", path.display());
+            Error::problems("config_invalid", vec![Problem::new("oidc.ca_file", why)])
+        })
+    });
+    let after_logout = oidc
+        .post_logout_redirect
+        .as_ref()
+        .map(|url| url.as_str().to_owned());
+    Ok(Some(oidc::Settings {
+        issuer: issuer.as_str().to_owned(),
+        client_id: client_id.clone(),
+        client_secret: oidc.client_secret.clone(),
+        redirect_uri: base.join("/auth/callback"),
+        post_logout_redirect: after_logout.unwrap_or_else(|| base.join("/login")),
+        scopes: oidc.scopes.clone(),
+        groups_claim: ClaimPath::new(&oidc.groups_claim),
+        groups_from: match oidc.groups_source {
+            GroupsSource::Auto => GroupsFrom::Either,
+            GroupsSource::IdToken => GroupsFrom::IdToken,
+            GroupsSource::Userinfo => GroupsFrom::Userinfo,
+        },
+        name_claim: ClaimPath::new(&oidc.name_claim),
+        username_claim: ClaimPath::new(&oidc.username_claim),
+        api_audiences: oidc.api_audiences.clone(),
+        label: oidc.button_label.clone(),
+        ca: ca.transpose()?,
+    }))
 }

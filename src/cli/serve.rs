@@ -54,6 +54,9 @@ async fn serve(config: Config) -> Result<()> {
     config.demand_login(local)?;
     let listener = bind(&config)?;
     let address = listener.local_addr().map_err(Error::internal)?;
+    if let Some(provider) = super::open::provider(&config, &config.base_url(address))? {
+        instance.auth.use_provider(provider)?;
+    }
     let state = Arc::new(state(&config, &instance, address));
     let reconcilers = reconcile::start(dependencies(&config, &instance)?);
     super::metrics::register(&state.metrics, &reconcilers);

@@ -6,6 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::auth::login::FLOW_LIFE;
 use crate::auth::session::Begin;
 use crate::domain::Result;
 use crate::domain::bundle::Digest;
@@ -37,12 +38,13 @@ pub fn own_path(settings: &Settings, wanted: Option<&str>) -> String {
     }
 }
 
-fn cookie(settings: &Settings, value: String, life: Option<Duration>) -> Cookie<'static> {
-    let path = match settings.cookie_name() {
-        "__Host-slipway" => "/".to_owned(),
-        _ => format!("{}/", settings.base_path()),
+fn cookie(settings: &Settings, name: String, value: String, life: Option<Duration>) -> Cookie<'static> {
+    let path = if name.starts_with("__Host-") {
+        "/".to_owned()
+    } else {
+        format!("{}/", settings.base_path())
     };
-    let builder = Cookie::build(settings.cookie_name(), value)
+    let builder = Cookie::build(name, value)
         .path(path)
         .http_only(true)
         .secure(settings.is_https())
@@ -51,6 +53,22 @@ fn cookie(settings: &Settings, value: String, life: Option<Duration>) -> Cookie<
         Some(life) => builder.max_age(life).finish(),
         None => builder.finish(),
     }
+}
+
+/// The name of the cookie that a browser shows when it comes back from the provider.
+pub fn departure_cookie_name(settings: &Settings) -> String {
+    format!("{}-login", settings.cookie_name())
+}
+
+/// What a browser keeps while it is at the provider.
+pub fn departure(settings: &Settings, value: &str) -> Cookie<'static> {
+    let life = Duration::seconds(FLOW_LIFE.num_seconds());
+    cookie(
+        settings,
+        departure_cookie_name(settings),
+        value.to_owned(),
+        Some(life),
+    )
 }
 
 /// The session that a request carries, live or not, by the hash of its cookie.
@@ -85,7 +103,8 @@ pub async fn sign_in(
         replaces: carried(&state.settings, request),
     };
     let value = state.auth.begin_session(begin).await?;
-    let cookie = cookie(&state.settings, value.expose_secret().to_owned(), None);
+    let name = state.settings.cookie_name().to_owned();
+    let cookie = cookie(&state.settings, name, value.expose_secret().to_owned(), None);
     Ok(HttpResponse::SeeOther()
         .cookie(cookie)
         .insert_header((header::LOCATION, to))
@@ -94,5 +113,6 @@ pub async fn sign_in(
 
 /// A cookie that makes the browser forget its session.
 pub fn cleared(settings: &Settings) -> Cookie<'static> {
-    cookie(settings, String::new(), Some(Duration::ZERO))
+    let name = settings.cookie_name().to_owned();
+    cookie(settings, name, String::new(), Some(Duration::ZERO))
 }

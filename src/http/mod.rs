@@ -14,6 +14,7 @@ pub mod login;
 pub mod ops;
 pub mod proxy;
 pub mod routes;
+pub mod sso;
 pub mod trace;
 pub mod web;
 
@@ -143,6 +144,7 @@ pub fn all_routes(settings: &Settings) -> Routes {
     let mut routes = Routes::new(settings.base_path());
     ops::routes(&mut routes);
     assets::routes(&mut routes);
+    sso::routes(&mut routes);
     api::routes(&mut routes);
     web::routes(&mut routes);
     routes

@@ -28,7 +28,7 @@ use crate::domain::{Error, Kind};
 
 pub use claims::ClaimPath;
 pub use login::{Callback, Pending, Started};
-pub use logout::LogoutToken;
+pub use logout::{LoggedOut, LogoutToken};
 pub use provider::Provider;
 pub use token::Bearer;
 
@@ -54,6 +54,8 @@ pub struct Settings {
     pub username_claim: ClaimPath,
     /// Audiences of bearer tokens besides the client.
     pub api_audiences: Vec<String>,
+    /// What the sign-in page's button says.
+    pub label: String,
     /// Certificates in PEM to trust besides the system's.
     pub ca: Option<Vec<u8>>,
 }
@@ -89,7 +91,7 @@ pub struct SignedIn {
 }
 
 /// What the provider gave is not believed.
-fn refused(what: &str, why: impl std::fmt::Display) -> Error {
+pub(super) fn refused(what: &str, why: impl std::fmt::Display) -> Error {
     let why = one_line(&why.to_string(), 300);
     Error::new(
         Kind::Unauthenticated,

@@ -72,7 +72,7 @@ impl Known {
 
 /// The provider of this Slipway.
 pub struct Provider {
-    pub(super) settings: Settings,
+    pub(in crate::auth) settings: Settings,
     pub(super) http: Http,
     pub(super) clock: SharedClock,
     issuer: IssuerUrl,

@@ -13,6 +13,9 @@ use crate::domain::clock::Timestamp;
 #[derive(Debug, Clone)]
 pub struct Bearer {
     pub person: Person,
+    /// Whether it says anything of groups.
+    pub states_groups: bool,
+    pub issued_at: Option<Timestamp>,
     /// Of the claim `scope` (RFC 9068), e.g. `deployer:context_create`.
     pub scopes: Vec<String>,
     pub expires_at: Timestamp,
@@ -40,6 +43,8 @@ impl Provider {
         let scopes = claims.text("scope").unwrap_or_default();
         Ok(Bearer {
             person: claims.person(subject, &self.settings),
+            states_groups: claims.at(&self.settings.groups_claim).is_some(),
+            issued_at: claims.time("iat").and_then(time),
             scopes: scopes.split_whitespace().map(str::to_owned).collect(),
             expires_at,
         })

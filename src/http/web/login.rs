@@ -16,7 +16,7 @@ use crate::domain::group::Groups;
 use crate::domain::{Error, Kind, Result};
 use crate::http::error::status;
 use crate::http::routes::Routes;
-use crate::http::{State, csrf, identity, login};
+use crate::http::{State, csrf, identity, login, sso};
 use actix_web::HttpMessage as _;
 use actix_web::http::StatusCode;
 
@@ -70,8 +70,10 @@ impl Login {
 }
 
 /// The button for the configured provider; `None` where there is none.
-fn sso(_state: &State, _to: &str) -> Option<(String, String)> {
-    None
+fn sso(state: &State, to: &str) -> Option<(String, String)> {
+    let label = state.auth.provider_label()?;
+    let to = login::own_path(&state.settings, Some(to));
+    Some((label.to_owned(), sso::location(state, &to)))
 }
 
 async fn ask(request: HttpRequest, state: web::Data<State>, asked: web::Query<Asked>) -> Answer {
@@ -217,17 +219,37 @@ async fn set_up(request: HttpRequest, state: web::Data<State>, fields: Fields) -
     }
 }
 
+/// The page that hands the browser on to the provider's own sign-out.
+#[derive(Template)]
+#[template(path = "signing_out.html")]
+struct SigningOut {
+    page: Page,
+    provider: String,
+}
+
 async fn log_out(request: HttpRequest, state: web::Data<State>) -> Answer {
     let session = request
         .extensions()
         .get::<Identity>()
         .map(|identity| identity.credential.clone());
-    if let Some(Credential::Session(session)) = session {
-        state.auth.end_session(session).await?;
+    let id_token = match session {
+        Some(Credential::Session(session)) => state.auth.end_session(session).await?,
+        _ => None,
+    };
+    let cleared = login::cleared(&state.settings);
+    let provider = match id_token {
+        Some(token) => state.auth.provider_logout(Some(&token)).await,
+        None => None,
+    };
+    if let Some(provider) = provider {
+        let page = outside(&request, "Signed out");
+        let mut answer = html(StatusCode::OK, &SigningOut { page, provider })?;
+        answer.add_cookie(&cleared).map_err(Error::internal)?;
+        return Ok(answer);
     }
     let to = format!("{}/login?after=signed-out", state.settings.base_path());
     Ok(HttpResponse::SeeOther()
-        .cookie(login::cleared(&state.settings))
+        .cookie(cleared)
         .insert_header((header::LOCATION, to))
         .finish())
 }
