@@ -450,6 +450,20 @@ pub async fn detail(app: &App, caller: &Caller, id: DeploymentId) -> Result<Deta
         .await
 }
 
+/// What the engine last told of a deployment's replicas, newest first.
+///
+/// # Errors
+/// Without `view`.
+pub async fn events(app: &App, caller: &Caller, id: DeploymentId, limit: u32) -> Result<Vec<EngineNote>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            store::observation::events(db, &id, limit)
+        })
+        .await
+}
+
 /// The deployments that the caller may see.
 ///
 /// # Errors

@@ -134,6 +134,20 @@ pub fn respond(request: &HttpRequest, error: &Error) -> HttpResponse {
     crate::http::web::failure::page(request, error)
 }
 
+/// A path that is there, asked with a method that is not.
+pub fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let error = Error::invalid("wrong_method", format!("{} takes {allowed}", request.path()));
+    let body = ErrorBody {
+        status_code: status.as_u16(),
+        status: status.canonical_reason().unwrap_or_default().to_owned(),
+        ..ErrorBody::new(&error, trace::current())
+    };
+    HttpResponse::build(status)
+        .insert_header((header::ALLOW, allowed))
+        .json(body)
+}
+
 /// What is not in the route table.
 pub async fn no_such_page(request: HttpRequest) -> HttpResponse {
     respond(&request, &Error::not_found("page", request.path()))

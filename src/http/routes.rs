@@ -3,6 +3,8 @@
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route, web};
 
+use crate::http::error;
+
 /// Routes in matching order.
 pub struct Routes {
     prefix: String,
@@ -95,7 +97,10 @@ impl Routes {
     /// Hands them to actix: one resource a path, so that a wrong method answers 405.
     pub fn register(self, config: &mut web::ServiceConfig) {
         for (path, routes) in self.entries {
-            let mut resource = web::resource(path);
+            let methods: Vec<&str> = routes.iter().map(|(method, _)| method.as_str()).collect();
+            let allowed = methods.join(", ");
+            let wrong_method = move |request| std::future::ready(error::wrong_method(&request, &allowed));
+            let mut resource = web::resource(path).default_service(web::to(wrong_method));
             for (_, route) in routes {
                 resource = resource.route(route);
             }

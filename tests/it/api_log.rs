@@ -233,3 +233,23 @@ async fn figures_are_asked_of_the_engine_and_its_silence_is_said() {
     let refused = team.viewer.get(&format!("{PATH}/logs")).await.expect(503).json();
     assert_eq!(refused["code"], "engine_unreachable");
 }
+
+#[tokio::test]
+async fn a_deployment_is_followed_as_it_changes() {
+    let team = running().await;
+    let mut stream = Stream::open(&team.viewer, &format!("{PATH}/watch"), "text/event-stream").await;
+    stream.until("\"health\":\"HEALTHY\"").await;
+    team.it.fake.controls().end(&slot(&team, "cache"), 137);
+    stream.until("\"health\":\"UNHEALTHY\"").await;
+    let events = team
+        .viewer
+        .get(&format!("{PATH}/events?limit=1"))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&events[0]["service"], &events[0]["replica"]),
+        (&json!("cache"), &json!(1)),
+        "{events}"
+    );
+}

@@ -119,7 +119,11 @@ async fn what_is_no_json_and_what_is_too_large_are_refused() {
 async fn a_wrong_method_is_405_and_an_unknown_path_404() {
     let it = TestApp::builder().start().await;
     let admin = it.admin().await;
-    admin.delete("/api/v1/stages").await.expect(405);
+    let wrong = admin.delete("/api/v1/stages").await.expect(405);
+    assert_eq!(
+        (wrong.header("allow"), &wrong.json()["code"]),
+        (Some("GET, PUT"), &json!("wrong_method"))
+    );
     admin.get("/api/v1/nothing-here").await.expect(404);
     let answer = admin.get("/api/v1/projects?colour=red").await.expect(400).json();
     assert!(

@@ -20,7 +20,6 @@ use crate::http::api::deployment_status::{Deployment, HealthReport, Slot, slots}
 use crate::http::api::query::Query;
 use crate::http::api::{Reply, answer, query};
 use crate::http::identity::Who;
-use crate::store::observation::EngineNote;
 
 noun! {
     get "/deployments" => list,
@@ -31,7 +30,6 @@ noun! {
     delete "/deployments/{id}" => delete,
     get "/deployments/{id}/health" => health,
     get "/deployments/{id}/slots" => list_slots,
-    get "/deployments/{id}/events" => events,
 }
 
 /// Which way a list is sorted.
@@ -206,14 +204,4 @@ async fn list_slots(state: Data<State>, who: Who, id: Path<String>) -> Reply<Jso
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let detail = app::deployment::detail(&state.app, &who, id).await?;
     Ok(Json(slots(&detail)))
-}
-
-/// List what the engine last told of a deployment's replicas, newest first.
-#[utoipa::path(get, path = "/deployments/{id}/events", tag = "deployments", operation_id = "listEvents",
-    params(("id" = String, Path, description = "The deployment's id or uuid")),
-    responses((status = 200, body = [EngineNote])))]
-async fn events(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<EngineNote>>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let detail = app::deployment::detail(&state.app, &who, id).await?;
-    Ok(Json(detail.events))
 }

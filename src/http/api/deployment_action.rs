@@ -88,7 +88,7 @@ async fn list_updates(
 #[utoipa::path(post, path = "/deployments/{id}/updates", tag = "updates", operation_id = "startUpdate",
     params(("id" = String, Path, description = "The deployment's id or uuid"),
         ("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
-    request_body(content = Reason, example = json!({ "reason": "release 1.1" })),
+    request_body(content = Option<Reason>, example = json!({ "reason": "release 1.1" })),
     responses((status = 200, body = Update)))]
 async fn start(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason>) -> Reply<Json<Update>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
@@ -99,7 +99,7 @@ async fn start(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason
 /// Disable a deployment and ask for the update that stops it.
 #[utoipa::path(post, path = "/deployments/{id}/stop", tag = "deployments", operation_id = "stopDeployment",
     params(("id" = String, Path, description = "The deployment's id or uuid")),
-    request_body(content = Reason, example = json!({ "reason": "not needed over the holidays" })),
+    request_body(content = Option<Reason>, example = json!({ "reason": "not needed over the holidays" })),
     responses((status = 200, body = Update)))]
 async fn stop(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason>) -> Reply<Json<Update>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
@@ -110,7 +110,7 @@ async fn stop(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason>
 /// Enable a stopped deployment and ask for the update that starts it.
 #[utoipa::path(post, path = "/deployments/{id}/resume", tag = "deployments", operation_id = "resumeDeployment",
     params(("id" = String, Path, description = "The deployment's id or uuid")),
-    request_body(content = Reason, example = json!({})),
+    request_body(content = Option<Reason>, example = json!({})),
     responses((status = 200, body = Update)))]
 async fn resume(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason>) -> Reply<Json<Update>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;

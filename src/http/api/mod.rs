@@ -29,6 +29,7 @@ mod bundle_upload;
 pub mod deployment;
 mod deployment_action;
 mod deployment_body;
+mod deployment_event;
 mod deployment_status;
 pub mod group;
 pub mod infrastructure;
@@ -64,6 +65,7 @@ pub fn routes(routes: &mut Routes) {
     bundle_upload::routes(routes);
     deployment::routes(routes);
     deployment_action::routes(routes);
+    deployment_event::routes(routes);
     log::routes(routes);
     stats::routes(routes);
     update::routes(routes);

@@ -85,8 +85,8 @@ struct Document;
 /// The whole document.
 pub fn whole() -> utoipa::openapi::OpenApi {
     use super::{
-        api_key, audit, bundle, bundle_upload, deployment, deployment_action, group, infrastructure, log, me,
-        project, stage, stats, update, update_watch, user,
+        api_key, audit, bundle, bundle_upload, deployment, deployment_action, deployment_event, group,
+        infrastructure, log, me, project, stage, stats, update, update_watch, user,
     };
     let mut document = Frame::openapi();
     for part in [
@@ -97,6 +97,7 @@ pub fn whole() -> utoipa::openapi::OpenApi {
         bundle_upload::Document::openapi(),
         deployment::Document::openapi(),
         deployment_action::Document::openapi(),
+        deployment_event::Document::openapi(),
         log::Document::openapi(),
         stats::Document::openapi(),
         update::Document::openapi(),
