@@ -10,9 +10,9 @@ use crate::bus::Topic;
 use crate::compose;
 use crate::domain::access::{Caller, ProjectRight, Subject};
 use crate::domain::bundle::{Bundle, BundleFile, Digest, Manifest};
+use crate::domain::diff::Change;
 use crate::domain::name::{ProjectKey, Version};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::plan::Change;
 use crate::domain::{Error, Kind, Result, policy};
 use crate::store;
 use crate::store::Tx;
@@ -351,7 +351,7 @@ pub async fn diff(
         .context_radius(3)
         .header(one.version.as_str(), other.version.as_str())
         .to_string();
-    let definition = crate::domain::plan::diff_workloads(&one.manifest.workload, &other.manifest.workload);
+    let definition = crate::domain::diff::workloads(&one.manifest.workload, &other.manifest.workload);
     Ok(BundleDiff {
         definition,
         files: file_changes(&one.files, &other.files),
@@ -389,7 +389,7 @@ fn file_changes(before: &[BundleFile], after: &[BundleFile]) -> Vec<Change> {
             .map(|file| (file.path.clone(), file.sha256.short().to_owned()))
             .collect()
     };
-    crate::domain::plan::diff_maps(&digests(before), &digests(after))
+    crate::domain::diff::maps(&digests(before), &digests(after))
 }
 
 /// The compose file as it was published, for the bundle's page.

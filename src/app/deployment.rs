@@ -11,10 +11,11 @@ use crate::crypto::Context;
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, ProjectRight, Subject};
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::diff::{self, Change};
 use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::plan::{self, Change, Downtime, Plan};
+use crate::domain::plan::{self, Downtime, Plan};
 use crate::domain::secret::{SecretChange, SecretInfo};
 use crate::domain::{Error, Result, random};
 use crate::engine::SlotState;
@@ -428,7 +429,7 @@ pub async fn detail(app: &App, caller: &Caller, id: DeploymentId) -> Result<Deta
             let wanted = wanted_plan(db, &deployment);
             let changes = wanted
                 .as_ref()
-                .map(|plan| plan::diff(running.as_ref(), plan))
+                .map(|plan| diff::plans(running.as_ref(), plan))
                 .unwrap_or_default();
             let downtime = wanted
                 .as_ref()

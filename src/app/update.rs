@@ -7,9 +7,10 @@ use super::{App, Idempotency, Note, load, remember, replayed};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::diff::{self, Change};
 use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::plan::{self, Change, Downtime, Plan};
+use crate::domain::plan::{Downtime, Plan};
 use crate::domain::update::{LogLine, Outcome, StepRecord, Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Result};
 use crate::store;
@@ -176,7 +177,7 @@ fn enqueue(
     request: Request,
 ) -> Result<Update> {
     let id = &deployment.id;
-    let diff = plan::diff(running_plan(tx, deployment)?.as_ref(), plan);
+    let changes = diff::plans(running_plan(tx, deployment)?.as_ref(), plan);
     let update = Update {
         deployment: id.clone(),
         number: 0,
@@ -193,10 +194,10 @@ fn enqueue(
         switched: false,
         attempt: 0,
     };
-    let number = store::update::enqueue(tx, &update, plan, &diff)?;
+    let number = store::update::enqueue(tx, &update, plan, &changes)?;
     store::update::set_settings(tx, id, number, &deployment.settings)?;
     let detail = json!({ "number": number, "kind": update.kind, "version": update.version,
-        "plan": update.plan_digest, "changes": diff.len(), "rolls_back_to": update.rolls_back_to });
+        "plan": update.plan_digest, "changes": changes.len(), "rolls_back_to": update.rolls_back_to });
     let note = Note {
         reason: update.reason.as_deref(),
         detail,
@@ -231,7 +232,7 @@ pub async fn preview(app: &App, caller: &Caller, id: DeploymentId) -> Result<Pre
         .read(move |db| {
             let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
             let (plan, running) = (wanted_plan(db, &deployment)?, running_plan(db, &deployment)?);
-            let changes = plan::diff(running.as_ref(), &plan);
+            let changes = diff::plans(running.as_ref(), &plan);
             let downtime = plan.downtime(running.as_ref());
             Ok(Preview {
                 plan,
@@ -260,7 +261,7 @@ pub async fn preview_roll_back(app: &App, caller: &Caller, id: DeploymentId, to:
                 enabled: true,
                 ..held.into_inner()
             };
-            Ok(plan::diff(running.as_ref(), &wanted_plan(db, &then)?))
+            Ok(diff::plans(running.as_ref(), &wanted_plan(db, &then)?))
         })
         .await
 }

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod bundle;
 pub mod clock;
 pub mod deployment;
+pub mod diff;
 pub mod error;
 pub mod group;
 pub mod health;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::domain::bundle::{Bundle, BundleFile, Digest};
 use crate::domain::deployment::{ServiceSettings, Settings};
@@ -337,92 +336,6 @@ pub fn is_under(path: &str, root: &str) -> bool {
 
 fn canonical(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("plans hold only maps with text keys")
-}
-
-/// One changed place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Change {
-    /// Dotted path, e.g. `services.api.deploy.replicas`.
-    pub place: String,
-    /// What runs; absent for an addition.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub before: Option<String>,
-    /// What is wanted; absent for a removal.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub after: Option<String>,
-}
-
-/// Place by place what `after` changes against `before` (`None`: nothing runs). Secrets appear by version only.
-pub fn diff(before: Option<&Plan>, after: &Plan) -> Vec<Change> {
-    diff_maps(&before.map(flatten).unwrap_or_default(), &flatten(after))
-}
-
-/// Place by place what differs between two bundles' workloads.
-pub fn diff_workloads(before: &Workload, after: &Workload) -> Vec<Change> {
-    let flat = |workload: &Workload| {
-        let mut flat = BTreeMap::new();
-        flatten_value("", &serde_json::to_value(workload).unwrap_or_default(), &mut flat);
-        flat
-    };
-    diff_maps(&flat(before), &flat(after))
-}
-
-/// Key by key what differs between two maps.
-pub fn diff_maps(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Vec<Change> {
-    let places: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    places
-        .into_iter()
-        .filter(|place| old.get(*place) != new.get(*place))
-        .map(|place| Change {
-            place: place.clone(),
-            before: old.get(place).cloned(),
-            after: new.get(place).cloned(),
-        })
-        .collect()
-}
-
-fn flatten(plan: &Plan) -> BTreeMap<String, String> {
-    let mut flat = BTreeMap::new();
-    flat.insert("bundle".to_owned(), plan.version.to_string());
-    flat.insert("bundle.sha256".to_owned(), plan.bundle.to_string());
-    flat.insert("enabled".to_owned(), plan.enabled.to_string());
-    let workload = serde_json::to_value(&plan.workload).unwrap_or_default();
-    flatten_value("", &workload, &mut flat);
-    for (name, digest) in &plan.inputs {
-        flat.insert(
-            format!("services.{name}.files"),
-            format!("sha256:{}", digest.short()),
-        );
-    }
-    flat
-}
-
-fn flatten_value(place: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
-    let below = |key: &str| {
-        if place.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{place}.{key}")
-        }
-    };
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .for_each(|(key, value)| flatten_value(&below(key), value, flat)),
-        Value::Null => {}
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            items
-                .iter()
-                .enumerate()
-                .for_each(|(at, value)| flatten_value(&below(&at.to_string()), value, flat));
-        }
-        Value::String(text) => {
-            flat.insert(place.to_owned(), text.clone());
-        }
-        other => {
-            flat.insert(place.to_owned(), other.to_string());
-        }
-    }
 }
 
 #[cfg(test)]

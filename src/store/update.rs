@@ -6,8 +6,9 @@ use crate::domain::Result;
 use crate::domain::bundle::Digest;
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::Settings;
+use crate::domain::diff::Change;
 use crate::domain::name::DeploymentId;
-use crate::domain::plan::{Change, Plan};
+use crate::domain::plan::Plan;
 use crate::domain::update::{LogLine, Outcome, Step, StepRecord, StepState, Update, UpdateState};
 use crate::store::row::{self, Columns as _, millis};
 

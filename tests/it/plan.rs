@@ -3,6 +3,7 @@
 use slipway::domain::bundle::{Bundle, BundleFile, Digest, Manifest};
 use slipway::domain::clock::{Clock as _, SystemClock};
 use slipway::domain::deployment::{ServiceSettings, Settings};
+use slipway::domain::diff;
 use slipway::domain::infrastructure::{EngineConnection, GovernPolicy, Infrastructure};
 use slipway::domain::name::{
     DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, StageId, Version, VolumeName,
@@ -189,14 +190,14 @@ fn the_diff_names_places_and_never_a_secret() {
             },
         ),
     );
-    let changes = plan::diff(Some(&before), &after);
+    let changes = diff::plans(Some(&before), &after);
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].place, "services.api.replicas");
+    assert_eq!(changes[0].place, "services.api.deploy.replicas");
     assert_eq!(
         (changes[0].before.as_deref(), changes[0].after.as_deref()),
         (Some("1"), Some("3"))
     );
-    assert!(plan::diff(Some(&before), &before).is_empty());
+    assert!(diff::plans(Some(&before), &before).is_empty());
 }
 
 #[test]

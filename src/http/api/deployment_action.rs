@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::app;
 use crate::domain::bundle::Digest;
+use crate::domain::diff::Change;
 use crate::domain::name::Version;
 use crate::domain::page::PageRequest;
-use crate::domain::plan::{Change, Downtime};
+use crate::domain::plan::Downtime;
 use crate::http::State;
 use crate::http::api::body::Body;
 use crate::http::api::deployment::answered;
