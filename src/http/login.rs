@@ -31,7 +31,8 @@ pub fn own_path(settings: &Settings, wanted: Option<&str>) -> String {
         && !wanted.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace());
     let resolved = plain.then(|| settings.base_url.join(wanted).ok()).flatten();
     match resolved {
-        Some(url) if url.origin() == settings.base_url.origin() && wanted.starts_with(&home) => {
+        // As a browser reads it: `..` must not lead out of the base path.
+        Some(url) if url.origin() == settings.base_url.origin() && url.path().starts_with(&home) => {
             wanted.to_owned()
         }
         _ => home,

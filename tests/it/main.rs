@@ -12,5 +12,6 @@ mod docker;
 mod harness;
 mod http_base;
 mod layers;
+mod oidc;
 mod plan;
 mod store;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::super::{Nav, Page, State, Tone};
 use super::signed_in;
 use crate::domain::health::Health;
-use super::super::{Nav, Page, State, Tone};
 
 fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
