@@ -39,10 +39,16 @@ fn quoted_after<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// The one page that hands the browser on: to the provider's own sign-out, where no form may lead.
+const HANDS_ON: &str = "signing_out.html";
+
 #[test]
 fn templates_keep_the_content_security_policy() {
     for (path, text) in files("templates", "html") {
-        let low = text.to_lowercase();
+        let mut low = text.to_lowercase();
+        if path.ends_with(HANDS_ON) {
+            low = low.replacen("<meta http-equiv=\"refresh\"", "", 1);
+        }
         for banned in [
             "style=",
             "<style",
