@@ -294,6 +294,51 @@ pub(super) fn apply(
     Ok(after)
 }
 
+/// What saving would make of a deployment and change of what runs.
+#[derive(Debug)]
+pub struct Saving {
+    /// As it is saved now.
+    pub deployment: Authorized<Deployment>,
+    pub changes: Vec<Change>,
+    pub downtime: Vec<Downtime>,
+}
+
+/// What `changes` would change of what runs, before they are saved. Secrets and the revision are left out.
+///
+/// # Errors
+/// Without `view`; `plan_refused`, naming every problem.
+pub async fn preview_save(app: &App, caller: &Caller, id: DeploymentId, changes: Changes) -> Result<Saving> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let mut after = Deployment::clone(&deployment);
+            after.version = changes.version.unwrap_or(after.version);
+            after.settings = changes.settings.unwrap_or(after.settings);
+            let (plan, running) = (wanted_plan(db, &after)?, running_plan(db, &deployment)?);
+            Ok(Saving {
+                changes: plan::diff(running.as_ref(), &plan),
+                downtime: plan.downtime(running.as_ref()),
+                deployment,
+            })
+        })
+        .await
+}
+
+/// A deployment's secrets, by name and version.
+///
+/// # Errors
+/// Without `view`.
+pub async fn secrets(app: &App, caller: &Caller, id: DeploymentId) -> Result<Vec<SecretInfo>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            store::secret::list(db, &id)
+        })
+        .await
+}
+
 /// Deletes a deployment.
 ///
 /// # Errors

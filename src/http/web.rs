@@ -4,6 +4,7 @@
 //! alone, so that it cannot show more than the caller may see.
 
 pub mod bundle;
+pub mod changes;
 pub mod deployment;
 pub mod deployments;
 pub mod failure;

@@ -2,7 +2,8 @@
 
 pub mod actions;
 pub mod create;
-
+pub mod history;
+pub mod metrics;
 pub mod services;
 pub mod settings;
 
@@ -38,6 +39,9 @@ pub fn routes(routes: &mut Routes) {
     create::routes(routes);
     routes.get("/deployments/{id}", overview);
     actions::routes(routes);
+    history::routes(routes);
+    metrics::routes(routes);
+    settings::routes(routes);
 }
 
 /// A deployment's id from a URL: one that is none is of no deployment.
