@@ -10,6 +10,8 @@ pub mod deployments;
 pub mod failure;
 pub mod fields;
 pub mod home;
+pub mod infrastructure;
+pub mod infrastructures;
 pub mod journal;
 pub mod live;
 pub mod log;
@@ -36,4 +38,6 @@ pub fn routes(routes: &mut Routes) {
     log::routes(routes);
     live::routes(routes);
     update::routes(routes);
+    infrastructures::routes(routes);
+    infrastructure::routes(routes);
 }
