@@ -222,3 +222,16 @@ pub async fn may_see_any(app: &App, caller: &Caller, heard: Heard) -> Result<boo
         })
         .await
 }
+
+/// Bundles whose version holds `text`, of the projects that the caller may see, newest first.
+pub async fn bundles_like(
+    app: &App,
+    caller: &Caller,
+    text: String,
+    limit: u32,
+) -> Result<Vec<(ProjectKey, Version)>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| store::overview::bundles_like(db, &subject, &text, limit))
+        .await
+}

@@ -3,6 +3,8 @@
 //! A page is a struct beside its handler; a handler is extract, call, render. What a page shows comes from use cases
 //! alone, so that it cannot show more than the caller may see.
 
+pub mod account;
+pub mod administration;
 pub mod bundle;
 pub mod changes;
 pub mod deployment;
@@ -19,6 +21,7 @@ pub mod login;
 pub mod page;
 pub mod project;
 pub mod projects;
+pub mod search;
 pub mod update;
 pub mod upload;
 pub mod visit;
@@ -40,4 +43,7 @@ pub fn routes(routes: &mut Routes) {
     update::routes(routes);
     infrastructures::routes(routes);
     infrastructure::routes(routes);
+    administration::routes(routes);
+    account::routes(routes);
+    search::routes(routes);
 }

@@ -175,3 +175,23 @@ fn sees(connection: &Connection, sql: &str, subject: &Subject, ids: &BTreeSet<St
     };
     Ok(statement.query_row(parameters, |row| row.get(0))?)
 }
+
+/// Bundles whose version holds `text`, of the projects that `subject` may see, newest first.
+pub fn bundles_like(
+    connection: &Connection,
+    subject: &Subject,
+    text: &str,
+    limit: u32,
+) -> Result<Vec<(ProjectKey, Version)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT b.project, b.version FROM bundle b
+          WHERE instr(lower(b.version), :text) AND (:admin OR EXISTS (SELECT 1 FROM project_grant g
+                WHERE g.project = b.project AND g.grp IN (SELECT value FROM json_each(:groups))))
+          ORDER BY b.created_at DESC LIMIT :limit",
+    )?;
+    let parameters = named_params! {
+        ":text": text.to_lowercase(), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups), ":limit": limit,
+    };
+    let rows = statement.query_map(parameters, |row| Ok((row.parsed("project")?, row.parsed("version")?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
