@@ -317,7 +317,7 @@ pub async fn preview_save(app: &App, caller: &Caller, id: DeploymentId, changes:
             after.settings = changes.settings.unwrap_or(after.settings);
             let (plan, running) = (wanted_plan(db, &after)?, running_plan(db, &deployment)?);
             Ok(Saving {
-                changes: plan::diff(running.as_ref(), &plan),
+                changes: diff::plans(running.as_ref(), &plan),
                 downtime: plan.downtime(running.as_ref()),
                 deployment,
             })

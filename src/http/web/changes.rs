@@ -1,6 +1,6 @@
 //! A plan's diff as people read it: by service, with what is new or gone as a whole folded away.
 
-use crate::domain::plan::Change;
+use crate::domain::diff::Change;
 
 /// The changes of one service, or of what stands above the services.
 pub struct Group {
@@ -44,13 +44,15 @@ fn split(place: &str) -> (&str, &str) {
     }
 }
 
-/// A service always has a kind, so that one whose kind came or went came or went itself.
+/// A service always has an image or a build, so that one of which that came or went with all the rest came or went itself.
 fn whole(group: &Group) -> &'static str {
-    let kind = group.changes.iter().find(|change| change.place == ".kind");
-    match kind {
-        Some(change) if change.before.is_none() => "new",
-        Some(change) if change.after.is_none() => "gone",
-        _ => "",
+    let has_source = group.changes.iter().any(|change| change.place == ".image" || change.place.starts_with(".build"));
+    if has_source && group.changes.iter().all(|change| change.before.is_none()) {
+        "new"
+    } else if has_source && group.changes.iter().all(|change| change.after.is_none()) {
+        "gone"
+    } else {
+        ""
     }
 }
 
@@ -67,7 +69,7 @@ mod tests {
         let found = groups(&[
             change("bundle", Some("1"), Some("2")),
             change("services.api.replicas", Some("1"), Some("2")),
-            change("services.worker.kind", None, Some("replicated")),
+            change("services.worker.image", None, Some("worker:1")),
             change("services.worker.replicas", None, Some("1")),
         ]);
         let told: Vec<(&str, &str, usize)> =
