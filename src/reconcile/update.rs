@@ -5,6 +5,7 @@
 
 mod check;
 mod clean_up;
+mod ending;
 mod journal;
 mod load;
 mod prepare;
@@ -36,6 +37,9 @@ use crate::store;
 
 /// How often the queue is read although nobody woke us.
 const PERIOD: Duration = Duration::from_secs(15);
+
+/// How soon it is read again when that failed.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// Runs that may be under way for each engine call that may: most of a run's time is waiting.
 const RUNS_PER_TURN: usize = 8;
@@ -94,8 +98,9 @@ impl Dispatcher {
             let shared = Arc::clone(&self.shared);
             let timed = shared.timed("updates");
             let result = self.dispatch().await;
+            let longest = if result.is_ok() { PERIOD } else { AFTER_ERROR };
             timed.done(result);
-            self.wait().await;
+            self.wait(longest).await;
         }
         // Each run leaves its row as it is when it hears of the stop.
         while self.runs.join_next().await.is_some() {}
@@ -188,11 +193,10 @@ impl Dispatcher {
     }
 
     /// Waits for anything that may let an update begin.
-    async fn wait(&mut self) {
+    async fn wait(&mut self, longest: Duration) {
+        let latest = Instant::now() + longest;
         let next = self.held.values().map(|held| held.until).min();
-        let next = next
-            .unwrap_or_else(|| Instant::now() + PERIOD)
-            .min(Instant::now() + PERIOD);
+        let next = next.map_or(latest, |next| next.min(latest));
         loop {
             tokio::select! {
                 () = self.shared.stop.cancelled() => return,
