@@ -14,4 +14,5 @@ mod http_base;
 mod layers;
 mod oidc;
 mod plan;
+mod reconcile;
 mod store;

@@ -1,0 +1,9 @@
+//! Reconcilers against the fake engine: every outcome, every place to be killed at, every right taken away.
+
+mod drift;
+mod kills;
+mod outcomes;
+mod probe;
+mod rights;
+mod silence;
+mod world;
