@@ -9,6 +9,7 @@ mod api_table;
 mod archive;
 mod compose;
 mod docker;
+mod examples;
 mod harness;
 mod http_base;
 mod layers;
