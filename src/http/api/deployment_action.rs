@@ -119,9 +119,10 @@ async fn resume(state: Data<State>, who: Who, id: Path<String>, body: Body<Reaso
     Ok(Json(update.into()))
 }
 
-/// Take a deployment's bundle to another infrastructure: makes the deployment there, or moves the one that is there to the same bundle.
+/// Take a deployment's bundle to another infrastructure.
 ///
-/// Answers with that deployment; it runs after its next update. Secrets do not travel.
+/// Makes the deployment there, or moves the one that is there to the same bundle. Answers with that deployment; it runs
+/// after its next update. Secrets do not travel.
 #[utoipa::path(post, path = "/deployments/{id}/promote", tag = "deployments", operation_id = "promoteDeployment",
     params(("id" = String, Path, description = "The deployment's id or uuid")),
     request_body(content = Promotion, example = json!({ "to": "production" })),

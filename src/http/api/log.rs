@@ -124,23 +124,12 @@ fn gathered(
     lines: Lines,
     mut write: impl FnMut(&mut Vec<u8>, &Batch) + 'static,
 ) -> impl Stream<Item = Result<Bytes>> + 'static {
-    let chunks = stream::unfold(Some(lines.batches), move |batches| {
+    stream::unfold(Some(lines.batches), next_batches).map(move |found| {
         let mut out = Vec::with_capacity(CHUNK + CHUNK / 4);
-        // The first batch is waited for; the closure lends `write` to each step in turn.
-        let step = next_batches(batches);
-        async move {
-            step.await
-                .map(|(found, rest)| ((found, std::mem::take(&mut out)), rest))
+        for batch in &found? {
+            write(&mut out, batch);
         }
-    });
-    chunks.map(move |(found, mut out)| match found {
-        Ok(found) => {
-            for batch in &found {
-                write(&mut out, batch);
-            }
-            Ok(out.into())
-        }
-        Err(error) => Err(error),
+        Ok(out.into())
     })
 }
 
@@ -177,9 +166,9 @@ fn bytes_of(batch: &Batch) -> usize {
     batch.lines.iter().map(|line| line.text.len() + 16).sum()
 }
 
-/// Follow what a deployment's replicas write, over updates and restarts: one server-sent event a line, or with `Accept: text/plain` text in chunks.
+/// Follow what a deployment's replicas write, over updates and restarts.
 ///
-/// Begins with the last lines that there are.
+/// One server-sent event a line, or with `Accept: text/plain` text in chunks. Begins with the last lines that there are.
 #[utoipa::path(get, path = "/deployments/{id}/watch-logs", tag = "logs", operation_id = "watchLogs",
     params(("id" = String, Path, description = "The deployment's id or uuid"), LogQuery),
     responses((status = 200, content((String = "text/event-stream"), (String = "text/plain")))))]
