@@ -33,6 +33,7 @@ impl House {
 
     /// On a data directory that may hold something already.
     pub async fn at(dir: &Path) -> Self {
+        slipway::tls::install();
         let key = run(
             dir,
             &["admin", "create-api-key", "--name", "bench", "--group", "admins"],

@@ -31,12 +31,10 @@ impl Page {
         let form = html.select(&Selector::parse("form").unwrap()).next();
         let form = form.unwrap_or_else(|| panic!("no form at {}: {}", self.url, self.text));
         let inputs = Selector::parse("input[type=hidden]").unwrap();
-        let hidden = form
-            .select(&inputs)
-            .map(|input| {
-                let value = |name| input.value().attr(name).unwrap_or_default().to_owned();
-                (value("name"), value("value"))
-            });
+        let hidden = form.select(&inputs).map(|input| {
+            let value = |name| input.value().attr(name).unwrap_or_default().to_owned();
+            (value("name"), value("value"))
+        });
         let action = Url::parse(&self.url)
             .unwrap()
             .join(form.value().attr("action").unwrap())
