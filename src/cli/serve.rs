@@ -123,7 +123,7 @@ fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Depen
         .registry
         .iter()
         .filter_map(|(host, one)| Some((host.clone(), credentials(one)?)));
-    let (least, most) = reconcile::Settings::default().ready_within;
+    let (_, most) = reconcile::Settings::default().ready_within;
     Ok(reconcile::Dependencies {
         store: app.store.clone(),
         clock: Arc::clone(&app.clock),
@@ -132,8 +132,9 @@ fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Depen
         keys: Arc::clone(&app.keys),
         settings: reconcile::Settings {
             parallel: config.updates.parallel as usize,
+            // A service whose own health check says that it needs longer gets longer.
             ready_within: (
-                least.min(config.updates.verify_timeout),
+                config.updates.verify_timeout,
                 most.max(config.updates.verify_timeout),
             ),
             archive_limits: app.archive_limits,

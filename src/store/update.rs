@@ -3,7 +3,6 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 
 use crate::domain::Result;
-use crate::domain::bundle::Digest;
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::Settings;
 use crate::domain::diff::Change;
@@ -131,14 +130,6 @@ pub fn runnable(connection: &Connection, now: Timestamp, limit: u32) -> Result<V
     Ok(readable.take(limit as usize).collect())
 }
 
-/// When the next postponed update is due.
-pub fn next_due(connection: &Connection, now: Timestamp) -> Result<Option<i64>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT min(not_before) FROM deployment_update WHERE state <> 'ended' AND not_before > ?1",
-    )?;
-    Ok(statement.query_row([millis(now)], |row| row.get(0))?)
-}
-
 /// Queues an update under the deployment's next number, which it answers. `update.number` is ignored.
 pub fn enqueue(connection: &Connection, update: &Update, plan: &Plan, diff: &[Change]) -> Result<u32> {
     let number: u32 = connection
@@ -195,19 +186,6 @@ pub fn save(connection: &Connection, update: &Update) -> Result<()> {
             ":failure": failure, ":by": by, ":cancel": update.cancel_requested_by, ":switched": update.switched,
             ":attempt": update.attempt,
         })?;
-    Ok(())
-}
-
-/// Puts a running update off until `at`, when an engine can't be reached.
-pub fn postpone(
-    connection: &Connection,
-    deployment: &DeploymentId,
-    number: u32,
-    at: Timestamp,
-) -> Result<()> {
-    connection
-        .prepare_cached("UPDATE deployment_update SET not_before = ?3 WHERE deployment = ?1 AND number = ?2")?
-        .execute((deployment.as_str(), number, millis(at)))?;
     Ok(())
 }
 
@@ -356,14 +334,5 @@ pub fn log(
             text: row.get("text")?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// Digests of the archives that a deployment's kept updates were made from.
-pub fn bundle_digests(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<Digest>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT DISTINCT json_extract(plan, '$.bundle') AS bundle FROM deployment_update WHERE deployment = ?1",
-    )?;
-    let rows = statement.query_map([deployment.as_str()], |row| row.digest("bundle"))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

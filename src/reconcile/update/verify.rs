@@ -369,3 +369,6 @@ async fn last_lines(work: &Work, slot: &SlotRef) -> Vec<String> {
         .unwrap_or_default();
     lines.into_iter().rev().take(15).rev().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use slipway::app;
 use slipway::domain::health::{Health, Sync};
 use slipway::domain::update::{Outcome, UpdateKind, UpdateState};
 use slipway::domain::workload::Service;
-use slipway::engine::{Engine as _, Phase, ServiceRequest};
+use slipway::engine::{Phase, ServiceRequest};
 use slipway::store;
 
 use super::world::{World, id, name, other, service};

@@ -1,6 +1,8 @@
 //! Reconcilers against the fake engine: every outcome, every place to be killed at, every right taken away.
 
+mod cancelling;
 mod drift;
+mod failures;
 mod kills;
 mod outcomes;
 mod probe;
