@@ -90,6 +90,8 @@ pub(super) fn read(names: &Names, container: ContainerInspectResponse) -> Option
     if name != names.container(&slot) {
         differs(Drift::Renamed, format!("renamed to {name}"));
     }
+    let started_at = time(state.started_at.as_deref());
+    let ended_at = time(state.finished_at.as_deref()).filter(|_| !up);
     Some(Seen {
         address: endpoint
             .and_then(|endpoint| endpoint.ip_address.clone())
@@ -98,13 +100,14 @@ pub(super) fn read(names: &Names, container: ContainerInspectResponse) -> Option
             slot,
             engine_id: container.id.unwrap_or_default(),
             revision,
-            started_at: time(state.started_at.as_deref()),
-            ended_at: time(state.finished_at.as_deref()).filter(|_| !up),
+            started_at,
+            // The engine may note the end of a very short life before its start.
+            ended_at: ended_at.map(|ended| started_at.map_or(ended, |started| ended.max(started))),
             restarts: container
                 .restart_count
                 .and_then(|count| count.try_into().ok())
                 .unwrap_or(0),
-            detail: detail(&state, &phase),
+            detail: detail(&state, &phase, container.path.as_deref().unwrap_or_default()),
             phase,
             image_id,
             endpoints: endpoints(settings.ports.unwrap_or_default()),
@@ -170,8 +173,8 @@ pub(super) fn phase(state: &ContainerState) -> Phase {
     }
 }
 
-/// The last words of a failing check or start.
-fn detail(state: &ContainerState, phase: &Phase) -> String {
+/// The last words of a failing check, start or run.
+fn detail(state: &ContainerState, phase: &Phase, program: &str) -> String {
     let checked = matches!(phase, Phase::Starting | Phase::Unhealthy);
     if let Some(health) = state.health.as_ref().filter(|_| checked) {
         let last = health.log.as_ref().and_then(|log| log.last());
@@ -186,7 +189,26 @@ fn detail(state: &ContainerState, phase: &Phase) -> String {
             };
         }
     }
-    plain(state.error.clone().unwrap_or_default())
+    let error = plain(state.error.clone().unwrap_or_default());
+    if error.is_empty() && matches!(phase, Phase::Exited { .. } | Phase::Restarting) {
+        return end_words(state, program);
+    }
+    error
+}
+
+/// What the codes say by which an init program or a shell tells that it could not run something.
+fn end_words(state: &ContainerState, program: &str) -> String {
+    let check = "check `command`, `entrypoint` and `working_dir` against what the image holds";
+    match state.exit_code {
+        _ if state.oom_killed == Some(true) => "it was killed for using more than its memory limit".into(),
+        Some(127) => {
+            format!("it ended with 127: {program}, or a command that it calls, was not found; {check}")
+        }
+        Some(126) => {
+            format!("it ended with 126: {program}, or a command that it calls, may not be run; {check}")
+        }
+        _ => String::new(),
+    }
 }
 
 fn time(text: Option<&str>) -> Option<Timestamp> {

@@ -100,6 +100,16 @@ impl Controls {
         done
     }
 
+    /// Somebody takes the replica off its network: peers no longer find it.
+    pub fn detach(&self, slot: &SlotRef) -> bool {
+        let done = {
+            let mut world = self.shared.world();
+            world.set_serving(slot, false) && world.set_drift(slot, Some("taken off its network"))
+        };
+        self.shared.wake();
+        done
+    }
+
     /// The replica prints a line.
     pub fn print(&self, slot: &SlotRef, text: &str) -> bool {
         let done = self.shared.world().print(slot, text);

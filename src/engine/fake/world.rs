@@ -66,6 +66,8 @@ pub(super) struct World {
 
 struct Slot {
     request: ServiceRequest,
+    /// Whether it joined its network with the service's name: it serves as long as it is up, too.
+    named: bool,
     state: SlotState,
     lines: Vec<ContainerLine>,
 }
@@ -121,12 +123,7 @@ impl World {
     }
 
     /// Makes a slot that is not there yet.
-    pub(super) fn make(
-        &mut self,
-        request: &ServiceRequest,
-        slot: &SlotRef,
-        serving: bool,
-    ) -> EngineResult<()> {
+    pub(super) fn make(&mut self, request: &ServiceRequest, slot: &SlotRef, named: bool) -> EngineResult<()> {
         let endpoints = self.endpoints(request)?;
         self.made += 1;
         let state = SlotState {
@@ -140,7 +137,7 @@ impl World {
             detail: String::new(),
             image_id: request.image.id.clone(),
             endpoints,
-            serving,
+            serving: false,
             drift: None,
         };
         let lines = Vec::new();
@@ -149,6 +146,7 @@ impl World {
             slot.clone(),
             Slot {
                 request,
+                named,
                 state,
                 lines,
             },
@@ -271,11 +269,11 @@ impl World {
     }
 
     pub(super) fn set_serving(&mut self, slot: &SlotRef, serving: bool) -> bool {
-        let changes = self
-            .slots
-            .get(slot)
-            .is_some_and(|found| found.state.serving != serving);
-        changes && self.change(slot, "connect", |state| state.serving = serving)
+        let Some(found) = self.slots.get_mut(slot).filter(|found| found.named != serving) else {
+            return false;
+        };
+        found.named = serving;
+        self.change(slot, "connect", |_| {})
     }
 
     pub(super) fn set_drift(&mut self, slot: &SlotRef, drift: Option<&str>) -> bool {
@@ -289,6 +287,7 @@ impl World {
             .get(slot)
             .is_some_and(|found| found.state.drift.is_some())
         {
+            self.set_serving(slot, true);
             self.set_drift(slot, None);
         }
     }
@@ -299,6 +298,11 @@ impl World {
             return false;
         };
         change(&mut found.state);
+        let up = matches!(
+            found.state.phase,
+            Phase::Starting | Phase::Running | Phase::Unhealthy
+        );
+        found.state.serving = found.named && up;
         let state = Box::new(found.state.clone());
         let what = what.to_owned();
         self.events.push(EngineEvent::Slot { state, what, at });

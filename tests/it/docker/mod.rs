@@ -1,4 +1,16 @@
 //! Tests on a real Docker engine: `tests/lab/lab docker images` starts one. Plain `cargo nextest run` leaves them out.
+//!
+//! Every test of the engine itself has an instance of its own and removes all of it in the end.
 
+mod harness;
 mod iris;
+mod isolation;
 mod kill;
+mod own;
+mod traffic;
+
+use harness::Docker;
+
+mod conformance {
+    crate::conformance::every_case!(super::Docker);
+}

@@ -1,0 +1,155 @@
+//! What an engine tells of changes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use slipway::engine::{Cursor, EngineError, EngineEvent, EngineResult, Phase, SlotRef, SlotState};
+
+use super::bed::{Bed, Harness, Tamper, sh};
+
+/// What a listener knows by now.
+#[derive(Default)]
+struct Known {
+    states: BTreeMap<SlotRef, SlotState>,
+    gone: Vec<String>,
+    told: usize,
+}
+
+impl Known {
+    /// Listens until `is` holds.
+    async fn until(
+        &mut self,
+        events: &mut BoxStream<'static, EngineResult<EngineEvent>>,
+        is: impl Fn(&Self) -> bool,
+    ) {
+        while !is(self) {
+            let next = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
+            let event = next
+                .expect("an event in time")
+                .expect("the stream goes on")
+                .unwrap();
+            self.told += 1;
+            match event {
+                EngineEvent::Slot { state, .. } => {
+                    self.states.insert(state.slot.clone(), *state);
+                }
+                EngineEvent::Gone { slot, engine_id, .. } => {
+                    if self
+                        .states
+                        .get(&slot)
+                        .is_some_and(|state| state.engine_id == engine_id)
+                    {
+                        self.states.remove(&slot);
+                    }
+                    self.gone.push(engine_id);
+                }
+            }
+        }
+    }
+
+    fn phase(&self, slot: &SlotRef) -> Option<Phase> {
+        Some(self.states.get(slot)?.phase.clone())
+    }
+}
+
+pub async fn events_from_a_snapshot_on_leave_no_gap<H: Harness>(bed: &Bed<H>) {
+    let mut two = sh("sleep 600");
+    two.replicas = 2;
+    let old = bed.up(two, 1).await;
+    let before: Vec<SlotState> = bed.states().await;
+    let snapshot = bed.engine.snapshot().await.unwrap();
+    // All of this happens before anybody listens.
+    let new = bed.up(sh("sleep 601"), 2).await;
+    bed.engine.retire(&old.ensured.slots[0]).await.unwrap();
+    bed.harness.tamper(&before[1], Tamper::Stop).await;
+    let mut events = bed.engine.watch(&snapshot.cursor).await.unwrap();
+    let mut known = Known::default();
+    let (gone, stopped, fresh) = (&before[0].engine_id, &before[1].slot, &new.ensured.slots[0]);
+    known
+        .until(&mut events, |known| {
+            known.gone.contains(gone)
+                && known.phase(fresh) == Some(Phase::Running)
+                && matches!(known.phase(stopped), Some(Phase::Exited { .. }))
+        })
+        .await;
+    let listed = bed.states().await;
+    assert_eq!(
+        known.states.into_values().collect::<Vec<_>>(),
+        listed,
+        "what was told is what is there"
+    );
+}
+
+pub async fn what_happens_is_told_as_it_happens<H: Harness>(bed: &Bed<H>) {
+    let snapshot = bed.engine.snapshot().await.unwrap();
+    let mut events = bed.engine.watch(&snapshot.cursor).await.unwrap();
+    let mut known = Known::default();
+    let up = bed.up(sh("sleep 600"), 1).await;
+    let slot = &up.ensured.slots[0];
+    known
+        .until(&mut events, |known| known.phase(slot) == Some(Phase::Running))
+        .await;
+    let state = known.states[slot].clone();
+    bed.harness.tamper(&state, Tamper::Pause).await;
+    known
+        .until(&mut events, |known| known.phase(slot) == Some(Phase::Paused))
+        .await;
+    bed.harness.tamper(&state, Tamper::Unpause).await;
+    known
+        .until(&mut events, |known| known.phase(slot) == Some(Phase::Running))
+        .await;
+    bed.harness.tamper(&state, Tamper::Limits).await;
+    known
+        .until(&mut events, |known| known.states[slot].drift.is_some())
+        .await;
+    bed.engine.ensure(&up.request).await.unwrap();
+    known
+        .until(&mut events, |known| known.states[slot].drift.is_none())
+        .await;
+    bed.harness.tamper(&state, Tamper::Detach).await;
+    known
+        .until(&mut events, |known| !known.states[slot].serving)
+        .await;
+    bed.harness.tamper(&state, Tamper::Stop).await;
+    known
+        .until(&mut events, |known| {
+            matches!(known.phase(slot), Some(Phase::Exited { .. }))
+        })
+        .await;
+}
+
+pub async fn a_removal_is_told<H: Harness>(bed: &Bed<H>) {
+    let up = bed.up(sh("sleep 600"), 1).await;
+    let state = bed.running(&up.ensured.slots[0]).await;
+    let snapshot = bed.engine.snapshot().await.unwrap();
+    assert_eq!(snapshot.slots, [state.clone()]);
+    let mut events = bed.engine.watch(&snapshot.cursor).await.unwrap();
+    bed.harness.tamper(&state, Tamper::Remove).await;
+    let mut known = Known::default();
+    known
+        .until(&mut events, |known| known.gone.contains(&state.engine_id))
+        .await;
+}
+
+pub async fn a_burst_ends_in_the_latest_state<H: Harness>(bed: &Bed<H>) {
+    let up = bed.up(sh("sleep 600"), 1).await;
+    let state = bed.running(&up.ensured.slots[0]).await;
+    let snapshot = bed.engine.snapshot().await.unwrap();
+    let mut events = bed.engine.watch(&snapshot.cursor).await.unwrap();
+    for _ in 0..40 {
+        bed.harness.tamper(&state, Tamper::Pause).await;
+        bed.harness.tamper(&state, Tamper::Unpause).await;
+    }
+    bed.harness.tamper(&state, Tamper::Stop).await;
+    let mut known = Known::default();
+    let ended = |known: &Known| matches!(known.phase(&state.slot), Some(Phase::Exited { .. }));
+    known.until(&mut events, ended).await;
+    assert!(known.told <= 100, "{} events", known.told);
+}
+
+pub async fn an_unknown_place_asks_for_a_new_snapshot<H: Harness>(bed: &Bed<H>) {
+    let error = bed.engine.watch(&Cursor("of another engine".into())).await.err();
+    assert!(matches!(error, Some(EngineError::Unreachable(_))), "{error:?}");
+}

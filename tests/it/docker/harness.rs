@@ -1,0 +1,172 @@
+//! A Docker engine for one test, its own client beside it, and its cleaning up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bollard::models::{ContainerUpdateBody, NetworkDisconnectRequest};
+use bollard::query_parameters::{
+    ListContainersOptions, ListImagesOptions, ListNetworksOptions, ListVolumesOptions,
+    RemoveContainerOptions, RemoveImageOptions, RemoveVolumeOptions, StopContainerOptions,
+};
+use slipway::domain::clock::SystemClock;
+use slipway::domain::infrastructure::EngineConnection;
+use slipway::engine::docker::DockerEngine;
+use slipway::engine::{Engine, SlotState, label};
+
+use crate::conformance::{Harness, Tamper};
+
+/// One instance on the lab's engine.
+pub(super) struct Docker {
+    pub instance: String,
+    engine: Arc<DockerEngine>,
+}
+
+impl Docker {
+    pub fn new() -> Self {
+        Self::named(&uuid::Uuid::new_v4().simple().to_string())
+    }
+
+    pub fn named(instance: &str) -> Self {
+        let connection = EngineConnection::Docker {
+            host: "unix:///var/run/docker.sock".into(),
+            publish_address: std::net::Ipv4Addr::LOCALHOST.into(),
+            network_pool: "10.202.0.0/16".into(),
+        };
+        let engine = DockerEngine::connect(&connection, instance, Arc::new(SystemClock)).unwrap();
+        Self {
+            instance: instance.to_owned(),
+            engine: Arc::new(engine),
+        }
+    }
+
+    /// A client that is not Slipway's.
+    pub fn by_hand() -> bollard::Docker {
+        bollard::Docker::connect_with_unix_defaults().unwrap()
+    }
+}
+
+#[async_trait]
+impl Harness for Docker {
+    fn engine(&self) -> Arc<dyn Engine> {
+        Arc::clone(&self.engine) as Arc<dyn Engine>
+    }
+
+    async fn tamper(&self, slot: &SlotState, how: Tamper) {
+        let docker = Self::by_hand().negotiate_version().await.unwrap();
+        let id = &slot.engine_id;
+        match how {
+            Tamper::Stop => {
+                let options = StopContainerOptions {
+                    t: Some(1),
+                    ..Default::default()
+                };
+                docker.stop_container(id, Some(options)).await.unwrap();
+            }
+            Tamper::Remove => {
+                let options = RemoveContainerOptions {
+                    force: true,
+                    ..Default::default()
+                };
+                docker.remove_container(id, Some(options)).await.unwrap();
+            }
+            Tamper::Limits => {
+                let update = ContainerUpdateBody {
+                    memory: Some(128 << 20),
+                    memory_swap: Some(128 << 20),
+                    ..Default::default()
+                };
+                docker.update_container(id, update).await.unwrap();
+            }
+            Tamper::Detach => {
+                let container = docker.inspect_container(id, None).await.unwrap();
+                let networks = container.network_settings.unwrap().networks.unwrap();
+                for network in networks.keys() {
+                    let request = NetworkDisconnectRequest {
+                        container: id.clone(),
+                        force: None,
+                    };
+                    docker.disconnect_network(network, request).await.unwrap();
+                }
+            }
+            Tamper::Pause => docker.pause_container(id).await.unwrap(),
+            Tamper::Unpause => docker.unpause_container(id).await.unwrap(),
+        }
+    }
+}
+
+impl Drop for Docker {
+    /// Also after a panic: on a thread and a runtime of its own, since the test's may be going down.
+    fn drop(&mut self) {
+        let instance = self.instance.clone();
+        let cleaning = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(remove_all(&instance));
+        });
+        let cleaned = cleaning.join();
+        assert!(cleaned.is_ok() || std::thread::panicking(), "cleaning up failed");
+    }
+}
+
+fn label_filter(instance: &str) -> Option<HashMap<String, Vec<String>>> {
+    Some(HashMap::from([(
+        "label".into(),
+        vec![format!("{}={instance}", label::INSTANCE)],
+    )]))
+}
+
+async fn remove_all(instance: &str) {
+    let docker = Docker::by_hand().negotiate_version().await.unwrap();
+    let filters = label_filter(instance);
+    let options = ListContainersOptions {
+        all: true,
+        filters: filters.clone(),
+        ..Default::default()
+    };
+    for container in docker.list_containers(Some(options)).await.unwrap() {
+        let options = RemoveContainerOptions {
+            force: true,
+            v: true,
+            ..Default::default()
+        };
+        let _ = docker
+            .remove_container(&container.id.unwrap(), Some(options))
+            .await;
+    }
+    let options = ListNetworksOptions {
+        filters: filters.clone(),
+    };
+    for network in docker.list_networks(Some(options)).await.unwrap() {
+        let _ = docker.remove_network(&network.id.unwrap()).await;
+    }
+    let options = ListVolumesOptions { filters };
+    for volume in docker
+        .list_volumes(Some(options))
+        .await
+        .unwrap()
+        .volumes
+        .unwrap_or_default()
+    {
+        let _ = docker
+            .remove_volume(&volume.name, None::<RemoveVolumeOptions>)
+            .await;
+    }
+    let short: String = instance
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
+    let ours = HashMap::from([("reference".to_owned(), vec![format!("slipway/{short}/*")])]);
+    let options = ListImagesOptions {
+        filters: Some(ours),
+        ..Default::default()
+    };
+    for image in docker.list_images(Some(options)).await.unwrap() {
+        for tag in image.repo_tags.iter().filter(|tag| tag.starts_with("slipway/")) {
+            let _ = docker.remove_image(tag, None::<RemoveImageOptions>, None).await;
+        }
+    }
+}
