@@ -4,6 +4,8 @@
 //! worked on side by side. A container that another attempt made is found by its name and adopted when its labels say
 //! that it is the very same slot.
 
+use std::time::Duration;
+
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerUpdateBody};
 use bollard::query_parameters::CreateContainerOptions;
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
@@ -16,6 +18,9 @@ use crate::engine::{EngineError, EngineResult, Ensured, Phase, ServiceRequest, S
 
 /// How many containers are worked on at a time.
 const AT_ONCE: usize = 8;
+/// How often, and how far apart, a container is looked for whose name is taken.
+const ADOPT_TRIES: u32 = 40;
+const ADOPT_PAUSE: Duration = Duration::from_millis(50);
 
 impl Core {
     pub(super) async fn ensure_service(&self, request: &ServiceRequest) -> EngineResult<Ensured> {
@@ -85,20 +90,26 @@ impl Core {
         }
     }
 
-    /// A container of the wanted name is there: ours only when every label of the slot matches.
+    /// A container of the wanted name is there: ours only when every label of the slot matches. One that another
+    /// attempt is just making has its name before it can be seen.
     async fn adopt(&self, slot: &SlotRef, name: &str) -> EngineResult<()> {
-        let inspected = self.inspect(name).await?;
-        let labels = inspected.and_then(|container| container.config?.labels);
-        let same = labels
-            .and_then(|labels| self.names.slot(&labels))
-            .is_some_and(|found| found == *slot);
-        if same {
-            Ok(())
-        } else {
-            Err(EngineError::NameTaken {
-                name: name.to_owned(),
-            })
+        for _ in 0..ADOPT_TRIES {
+            if let Some(container) = self.inspect(name).await? {
+                let labels = container.config.and_then(|config| config.labels);
+                let found = labels.and_then(|labels| self.names.slot(&labels));
+                let same = found.is_some_and(|found| found == *slot);
+                return if same {
+                    Ok(())
+                } else {
+                    Err(EngineError::NameTaken {
+                        name: name.to_owned(),
+                    })
+                };
+            }
+            tokio::time::sleep(ADOPT_PAUSE).await;
         }
+        let what = format!("the name {name} is held by a container that is being made or removed; try again");
+        Err(EngineError::Refused(what))
     }
 
     /// From created to started: its files, the check against what was asked, the start.

@@ -97,9 +97,18 @@ fn isolation(found: &mut Differences, want: &HostConfig, have: &HostConfig) {
     {
         found.refuse("device requests were added");
     }
-    let have_options: BTreeSet<&str> = have.security_opt.iter().flatten().map(String::as_str).collect();
-    let want_options: BTreeSet<&str> = want.security_opt.iter().flatten().map(String::as_str).collect();
-    found.compare("security options", &want_options, &have_options);
+    let options =
+        |config: &HostConfig| -> BTreeSet<String> { config.security_opt.iter().flatten().cloned().collect() };
+    let mut wanted = options(want);
+    if want.privileged == Some(true) || text(&want.pid_mode) == "host" || text(&want.ipc_mode) == "host" {
+        // The engine adds it by itself then: labels of SELinux can't hold across the host's namespaces.
+        wanted.extend(
+            options(have)
+                .into_iter()
+                .filter(|option| option == "label=disable"),
+        );
+    }
+    found.compare("security options", wanted, options(have));
     if have.sysctls.as_ref().is_some_and(|sysctls| !sysctls.is_empty()) {
         found.refuse("sysctls were added");
     }

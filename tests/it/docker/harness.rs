@@ -96,19 +96,35 @@ impl Harness for Docker {
 }
 
 impl Drop for Docker {
-    /// Also after a panic: on a thread and a runtime of its own, since the test's may be going down.
     fn drop(&mut self) {
         let instance = self.instance.clone();
-        let cleaning = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(remove_all(&instance));
-        });
-        let cleaned = cleaning.join();
-        assert!(cleaned.is_ok() || std::thread::panicking(), "cleaning up failed");
+        aside(async move { remove_all(&instance).await });
     }
+}
+
+/// Runs to its end on a thread and a runtime of its own: also after a panic, when the test's is going down.
+pub fn aside(work: impl Future<Output = ()> + Send + 'static) {
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(work);
+    });
+    let done = thread.join();
+    assert!(done.is_ok() || std::thread::panicking(), "cleaning up failed");
+}
+
+/// How many volumes without a name of ours are left that no container uses.
+pub async fn volumes_of_no_container() -> usize {
+    let filters = HashMap::from([("dangling".to_owned(), vec!["true".to_owned()])]);
+    let options = ListVolumesOptions {
+        filters: Some(filters),
+    };
+    let listed = Docker::by_hand().list_volumes(Some(options)).await.unwrap();
+    let anonymous = |name: &str| name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit());
+    let volumes = listed.volumes.unwrap_or_default();
+    volumes.iter().filter(|volume| anonymous(&volume.name)).count()
 }
 
 fn label_filter(instance: &str) -> Option<HashMap<String, Vec<String>>> {
