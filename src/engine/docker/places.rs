@@ -24,7 +24,14 @@ pub(super) struct Place {
 
 /// The latest snapshots by their cursors.
 #[derive(Debug, Default)]
-pub(super) struct Places(Mutex<(u64, VecDeque<(String, Arc<Place>)>)>);
+pub(super) struct Places(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Snapshots so far, so that no two cursors are equal.
+    count: u64,
+    places: VecDeque<(String, Arc<Place>)>,
+}
 
 impl Places {
     /// Keeps a snapshot; its cursor.
@@ -36,21 +43,21 @@ impl Places {
             )
         };
         let seen = seen.iter().map(one).collect();
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (count, kept) = &mut *guard;
-        *count += 1;
-        let cursor = format!("{}.{count}", at.timestamp_millis());
-        kept.push_back((cursor.clone(), Arc::new(Place { at, seen })));
-        if kept.len() > KEPT {
-            kept.pop_front();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.count += 1;
+        let cursor = format!("{}.{}", at.timestamp_millis(), kept.count);
+        kept.places
+            .push_back((cursor.clone(), Arc::new(Place { at, seen })));
+        if kept.places.len() > KEPT {
+            kept.places.pop_front();
         }
         cursor
     }
 
     /// The snapshot of a cursor, while it is remembered.
     pub(super) fn find(&self, cursor: &str) -> Option<Arc<Place>> {
-        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = guard.1.iter().find(|(name, _)| name == cursor)?;
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.places.iter().find(|(name, _)| name == cursor)?;
         Some(Arc::clone(&found.1))
     }
 }

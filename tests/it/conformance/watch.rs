@@ -124,7 +124,7 @@ pub async fn a_removal_is_told<H: Harness>(bed: &Bed<H>) {
     let up = bed.up(sh("sleep 600"), 1).await;
     let state = bed.running(&up.ensured.slots[0]).await;
     let snapshot = bed.engine.snapshot().await.unwrap();
-    assert_eq!(snapshot.slots, [state.clone()]);
+    assert_eq!(snapshot.slots, std::slice::from_ref(&state));
     let mut events = bed.engine.watch(&snapshot.cursor).await.unwrap();
     bed.harness.tamper(&state, Tamper::Remove).await;
     let mut known = Known::default();

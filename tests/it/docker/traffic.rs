@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use slipway::domain::workload::{Image, Service, UpdateOrder};
-use slipway::engine::{Engine as _, LogOptions, ServiceRequest, SlotRef};
+use slipway::engine::{LogOptions, ServiceRequest, SlotRef};
 
 use super::Docker;
-use crate::conformance::{Bed, Harness as _};
+use crate::conformance::Bed;
 
 /// Answers every request with `text`; busybox gives up its pages at once when it is told to stop.
 fn server(text: &str) -> Service {
