@@ -12,7 +12,7 @@ use crate::store;
 
 /// All stages in their order.
 pub async fn list(app: &App) -> Result<Vec<Stage>> {
-    app.store.read(|db| store::stage::list(db)).await
+    app.store.read(store::stage::list).await
 }
 
 /// Replaces the list: order, descriptions, additions and removals at once.

@@ -31,7 +31,7 @@ pub async fn groups(app: &App, caller: &Caller) -> Result<Vec<GroupName>> {
     if !caller.subject.is_admin {
         return Ok(caller.subject.groups.iter().cloned().collect());
     }
-    app.store.read(|db| store::user::known_groups(db)).await
+    app.store.read(store::user::known_groups).await
 }
 
 /// Disables or enables a user; disabling ends its sessions.

@@ -46,11 +46,7 @@ fn start_log(config: &Config) {
 
 async fn serve(config: Config) -> Result<()> {
     let instance = super::open::open(&config, Mode::Lead, Box::new(super::engines::factory)).await?;
-    let local = instance
-        .app
-        .store
-        .read(|db| crate::store::user::any_local(db))
-        .await?;
+    let local = instance.app.store.read(crate::store::user::any_local).await?;
     config.demand_login(local)?;
     let listener = bind(&config)?;
     let address = listener.local_addr().map_err(Error::internal)?;

@@ -115,10 +115,6 @@ fn refuse_set(service: &Table<'_>, cx: &mut Context<'_>) {
     let keys = [
         ("read_only", RESTRICTED),
         (
-            "init",
-            "Remove it if the program reaps its children; else start it through one that does: `entrypoint: [tini, --]`.",
-        ),
-        (
             "tty",
             "Remove it: a service runs without a terminal. For colours or line buffering set the program's own option.",
         ),
@@ -133,6 +129,15 @@ fn refuse_set(service: &Table<'_>, cx: &mut Context<'_>) {
         {
             field.refuse(&mut cx.report, "only `false` is supported", hint);
         }
+    }
+    if let Some(field) = service.get("init")
+        && field.boolean(&mut cx.report) == Some(false)
+    {
+        field.refuse(
+            &mut cx.report,
+            "only `true` is supported",
+            "Remove it: every container runs under an init that reaps children and hands signals on.",
+        );
     }
     if let Some(field) = service.get("cgroup")
         && field.text(&mut cx.report).is_some_and(|mode| mode != "private")

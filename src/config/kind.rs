@@ -74,7 +74,7 @@ impl Scalar for ByteSize {
     fn text(&self) -> String {
         let unit = Self::UNITS
             .iter()
-            .find(|(_, shift)| self.0 > 0 && self.0 % (1 << shift) == 0);
+            .find(|(_, shift)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
         match unit {
             Some((unit, shift)) => format!("{} {unit}", self.0 >> shift),
             None => self.0.to_string(),

@@ -26,10 +26,6 @@ pub fn current() -> Option<String> {
 }
 
 /// Gives the request an id, logs it, counts it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long a request took is measured, never decided on"
-)]
 pub async fn layer<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,

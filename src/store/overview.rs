@@ -192,6 +192,8 @@ pub fn bundles_like(
     let parameters = named_params! {
         ":text": text.to_lowercase(), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups), ":limit": limit,
     };
-    let rows = statement.query_map(parameters, |row| Ok((row.parsed("project")?, row.parsed("version")?)))?;
+    let rows = statement.query_map(parameters, |row| {
+        Ok((row.parsed("project")?, row.parsed("version")?))
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

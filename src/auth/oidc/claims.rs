@@ -61,7 +61,7 @@ impl Claims {
     }
 
     /// A claim that is text or a list of texts: `aud`, or the groups.
-    pub fn texts<'a>(value: &'a Value) -> Vec<&'a str> {
+    pub fn texts(value: &Value) -> Vec<&str> {
         match value {
             Value::String(one) => vec![one],
             Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),

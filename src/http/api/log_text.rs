@@ -19,7 +19,11 @@ pub struct Style {
 
 /// Writes every line of a batch between `before` and `after`.
 pub fn push(out: &mut Vec<u8>, batch: &Batch, style: Style, before: &[u8], after: &[u8]) {
-    let place = style.places.then(|| prefix(&batch.place)).unwrap_or_default();
+    let place = if style.places {
+        prefix(&batch.place)
+    } else {
+        String::new()
+    };
     for line in &batch.lines {
         out.extend_from_slice(before);
         push_line(out, line, style, place.as_bytes());
@@ -29,7 +33,11 @@ pub fn push(out: &mut Vec<u8>, batch: &Batch, style: Style, before: &[u8], after
 
 /// Writes every line of a batch as JSON strings, each after a comma but the very first.
 pub fn push_json(out: &mut Vec<u8>, batch: &Batch, style: Style, is_first: &mut bool) {
-    let place = style.places.then(|| prefix(&batch.place)).unwrap_or_default();
+    let place = if style.places {
+        prefix(&batch.place)
+    } else {
+        String::new()
+    };
     let mut text = Vec::new();
     for line in &batch.lines {
         text.clear();

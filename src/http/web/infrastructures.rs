@@ -44,10 +44,18 @@ async fn list(visit: Visit) -> Answer {
     let found = infrastructure::list(&visit.app, &visit.caller).await?;
     let rows = found.into_iter().map(|of| {
         let (state, said) = reached(of.engine.as_ref());
-        Row { engine: engine_word(&of.infrastructure), state, said, capacity: capacity(of.engine.as_ref()), of }
+        Row {
+            engine: engine_word(&of.infrastructure),
+            state,
+            said,
+            capacity: capacity(of.engine.as_ref()),
+            of,
+        }
     });
     let page = List {
-        page: visit.page("Infrastructures", Section::Infrastructures).live("/events?topics=infrastructures"),
+        page: visit
+            .page("Infrastructures", Section::Infrastructures)
+            .live("/events?topics=infrastructures"),
         rows: rows.collect(),
         is_admin: visit.caller.subject.is_admin,
     };
@@ -72,7 +80,14 @@ fn report(engine: Option<&EngineState>) -> Option<EngineReport> {
 
 fn capacity(engine: Option<&EngineState>) -> String {
     report(engine)
-        .map(|report| format!("{}, {} CPUs, {}", report.version, report.cpus, memory(report.memory_bytes)))
+        .map(|report| {
+            format!(
+                "{}, {} CPUs, {}",
+                report.version,
+                report.cpus,
+                memory(report.memory_bytes)
+            )
+        })
         .unwrap_or_default()
 }
 
@@ -120,9 +135,16 @@ pub(super) fn govern_word(policy: GovernPolicy) -> &'static str {
 
 async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
     let stages = stage::list(&visit.app).await?;
-    let stages = stages.iter().map(|stage| Choice::new(stage.id.as_str(), stage.description.clone())).collect();
+    let stages = stages
+        .iter()
+        .map(|stage| Choice::new(stage.id.as_str(), stage.description.clone()))
+        .collect();
     let (host, publish, pool) = match EngineConnection::local_docker() {
-        EngineConnection::Docker { host, publish_address, network_pool } => (host, publish_address.to_string(), network_pool),
+        EngineConnection::Docker {
+            host,
+            publish_address,
+            network_pool,
+        } => (host, publish_address.to_string(), network_pool),
         EngineConnection::Fake {} => Default::default(),
     };
     let kinds = vec![
@@ -131,15 +153,32 @@ async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
     ];
     let given = |name: &str, default: String| fields.optional(name).map_or(default, ToOwned::to_owned);
     Ok(New {
-        page: visit.page("New infrastructure", Section::Infrastructures).below("Infrastructures", "/infrastructures"),
+        page: visit
+            .page("New infrastructure", Section::Infrastructures)
+            .below("Infrastructures", "/infrastructures"),
         trouble: None,
-        id: Field::text("id", "Id").hint("Names it everywhere and stays.").value(fields.get("id")).required().mono(),
-        stage: Field::select("stage", "Stage", stages).value(given("stage", "dev".into())).required(),
-        kind: Field::radio("kind", "Engine", kinds).value(given("kind", "docker".into())).required(),
+        id: Field::text("id", "Id")
+            .hint("Names it everywhere and stays.")
+            .value(fields.get("id"))
+            .required()
+            .mono(),
+        stage: Field::select("stage", "Stage", stages)
+            .value(given("stage", "dev".into()))
+            .required(),
+        kind: Field::radio("kind", "Engine", kinds)
+            .value(given("kind", "docker".into()))
+            .required(),
         host: Field::text("host", "Socket").value(given("host", host)).mono(),
-        publish: Field::text("publish", "Address that published ports bind to").value(given("publish", publish)).mono(),
-        pool: Field::text("pool", "Network pool").hint("Each deployment gets a /26 of it.").value(given("pool", pool)).mono(),
-        govern: Field::select("govern", "Governance", govern_choices()).value(given("govern", "NO_CHECK".into())).required(),
+        publish: Field::text("publish", "Address that published ports bind to")
+            .value(given("publish", publish))
+            .mono(),
+        pool: Field::text("pool", "Network pool")
+            .hint("Each deployment gets a /26 of it.")
+            .value(given("pool", pool))
+            .mono(),
+        govern: Field::select("govern", "Governance", govern_choices())
+            .value(given("govern", "NO_CHECK".into()))
+            .required(),
     })
 }
 
@@ -155,9 +194,11 @@ async fn create(visit: Visit, fields: Fields) -> Answer {
         Err(error) => Err(error),
     };
     match made {
-        Ok(made) => {
-            visit.go(&format!("/infrastructures/{}", made.id), Tone::Ok, "Made. Give groups their rights on it.")
-        }
+        Ok(made) => visit.go(
+            &format!("/infrastructures/{}", made.id),
+            Tone::Ok,
+            "Made. Give groups their rights on it.",
+        ),
         Err(error) if matches!(error.kind, Kind::Invalid | Kind::Conflict) => {
             let mut page = new_page(&visit, &fields).await?;
             let error = renamed(error, "infrastructure", "id");

@@ -100,7 +100,7 @@ struct New {
 }
 
 impl New {
-    fn new(visit: &Visit, fields: &Fields) -> Self {
+    fn form(visit: &Visit, fields: &Fields) -> Self {
         let groups = &visit.caller.subject.groups;
         let choices: Vec<Choice> = groups
             .iter()
@@ -135,7 +135,7 @@ impl New {
 }
 
 async fn ask(visit: Visit) -> Answer {
-    visit.show(&New::new(&visit, &Fields::default()))
+    visit.show(&New::form(&visit, &Fields::default()))
 }
 
 async fn create(visit: Visit, fields: Fields) -> Answer {
@@ -151,7 +151,7 @@ async fn create(visit: Visit, fields: Fields) -> Answer {
         ),
         Err(error) if error.kind == Kind::Internal => Err(error.into()),
         Err(error) => {
-            let mut page = New::new(&visit, &fields);
+            let mut page = New::form(&visit, &fields);
             let mut all = vec![&mut page.key, &mut page.description, &mut page.tags];
             all.extend(page.group.as_mut());
             let error = super::deployment::renamed(error, "project", "key");

@@ -36,8 +36,18 @@ async fn draw(visit: &Visit, after: Option<String>) -> Result<Journal, Error> {
     let request = PageRequest { limit: ROWS, after };
     let found = audit::list(&visit.app, &visit.caller, Of::Everything, request).await?;
     let entries: Vec<Entry> = found.items.iter().map(Entry::new).collect();
-    let pager = Pager::new(journal::counted(entries.len()), &visit.here(), found.next.as_deref());
-    Ok(Journal { page, tabs, verdict: None, entries, pager })
+    let pager = Pager::new(
+        journal::counted(entries.len()),
+        &visit.here(),
+        found.next.as_deref(),
+    );
+    Ok(Journal {
+        page,
+        tabs,
+        verdict: None,
+        entries,
+        pager,
+    })
 }
 
 async fn show(visit: Visit, asked: web::Query<After>) -> Answer {
@@ -50,9 +60,11 @@ async fn verify(visit: Visit) -> Answer {
     let verdict = audit::verify(&visit.app, &visit.caller).await?;
     let mut page = draw(&visit, None).await?;
     page.verdict = Some(match verdict {
-        Verdict::Whole { entries } => {
-            Note::new(Tone::Ok, "The journal is whole", format!("All {entries} entries carry the hash that they should."))
-        }
+        Verdict::Whole { entries } => Note::new(
+            Tone::Ok,
+            "The journal is whole",
+            format!("All {entries} entries carry the hash that they should."),
+        ),
         Verdict::Broken { sequence } => Note::new(
             Tone::Bad,
             format!("The chain breaks at entry {sequence}"),

@@ -76,13 +76,22 @@ impl Form {
 async fn form(visit: &Visit, id: InfrastructureId) -> Result<Settings> {
     let (found, _, frame) = Frame::load(visit, id, "Settings").await?;
     let stages = stage::list(&visit.app).await?;
-    let stages = stages.iter().map(|stage| Choice::new(stage.id.as_str(), stage.description.clone())).collect();
+    let stages = stages
+        .iter()
+        .map(|stage| Choice::new(stage.id.as_str(), stage.description.clone()))
+        .collect();
     let may_save = found.may(InfrastructureRight::Admin);
     let mut form = fields(&found, stages);
     if !may_save {
         form.all().into_iter().for_each(|field| field.read_only = true);
     } else if !visit.caller.subject.is_admin {
-        for field in [&mut form.profile, &mut form.exceptions, &mut form.host, &mut form.publish, &mut form.pool] {
+        for field in [
+            &mut form.profile,
+            &mut form.exceptions,
+            &mut form.host,
+            &mut form.publish,
+            &mut form.pool,
+        ] {
             field.read_only = true;
             field.hint.push_str(" Takes an administrator.");
         }
@@ -102,9 +111,11 @@ async fn form(visit: &Visit, id: InfrastructureId) -> Result<Settings> {
 fn fields(of: &Infrastructure, stages: Vec<Choice>) -> Form {
     let policy = &of.policy;
     let (host, publish, pool) = match &of.engine {
-        EngineConnection::Docker { host, publish_address, network_pool } => {
-            (host.clone(), publish_address.to_string(), network_pool.clone())
-        }
+        EngineConnection::Docker {
+            host,
+            publish_address,
+            network_pool,
+        } => (host.clone(), publish_address.to_string(), network_pool.clone()),
         EngineConnection::Fake {} => Default::default(),
     };
     let profile = match policy.profile {
@@ -113,7 +124,10 @@ fn fields(of: &Infrastructure, stages: Vec<Choice>) -> Form {
     };
     let profiles = vec![
         Choice::new("baseline", "baseline: what official images need, and no more"),
-        Choice::new("restricted", "restricted: not root, no capabilities, read-only root"),
+        Choice::new(
+            "restricted",
+            "restricted: not root, no capabilities, read-only root",
+        ),
     ];
     let exceptions: Vec<String> = policy.exceptions.iter().map(show_exception).collect();
     let (given, most) = (&policy.default_limits, &policy.max_limits);
@@ -160,7 +174,8 @@ async fn save(visit: Visit, path: web::Path<String>, typed: Fields) -> Answer {
     };
     match saved {
         Ok(_) => {
-            let text = "Saved. Deployments on it were planned again: those that it changes are out of sync now.";
+            let text =
+                "Saved. Deployments on it were planned again: those that it changes are out of sync now.";
             visit.go(&format!("/infrastructures/{id}/settings"), Tone::Ok, text)
         }
         Err(error) if matches!(error.kind, Kind::Invalid | Kind::Stale) => {
@@ -180,31 +195,49 @@ async fn save(visit: Visit, path: web::Path<String>, typed: Fields) -> Answer {
 fn changes(typed: &Fields, before: &Infrastructure) -> Result<Changes> {
     let mut problems: Vec<Problem> = Vec::new();
     let policy = policy(typed, before, &mut problems);
-    let stage = StageId::parse(typed.get("stage")).map_err(|error| problems.extend(error.problems)).ok();
-    let govern = govern_of(typed.get("govern")).map_err(|error| problems.extend(error.problems)).ok();
+    let stage = StageId::parse(typed.get("stage"))
+        .map_err(|error| problems.extend(error.problems))
+        .ok();
+    let govern = govern_of(typed.get("govern"))
+        .map_err(|error| problems.extend(error.problems))
+        .ok();
     let engine = match &before.engine {
         EngineConnection::Docker { .. } => {
-            let with_kind = typed.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let with_kind = typed
+                .iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()));
             let with_kind = Fields::of(with_kind.chain([("kind".to_owned(), "docker".to_owned())]));
-            connection_of(&with_kind).map_err(|error| problems.extend(error.problems)).ok()
+            connection_of(&with_kind)
+                .map_err(|error| problems.extend(error.problems))
+                .ok()
         }
         EngineConnection::Fake {} => None,
     };
     if !problems.is_empty() {
         return Err(Error::problems("invalid_input", problems));
     }
-    Ok(Changes { stage, engine, govern_policy: govern, policy: Some(policy), revision: typed.get("revision").parse().ok() })
+    Ok(Changes {
+        stage,
+        engine,
+        govern_policy: govern,
+        policy: Some(policy),
+        revision: typed.get("revision").parse().ok(),
+    })
 }
 
 fn policy(typed: &Fields, before: &Infrastructure, problems: &mut Vec<Problem>) -> Policy {
     let limits = |prefix: &str, before: &Resources, problems: &mut Vec<Problem>| {
         let name = |what: &str| format!("{prefix}_{what}");
         let mut took = |result: Result<Option<u64>>| {
-            result.map_err(|error| problems.extend(error.problems)).unwrap_or_default()
+            result
+                .map_err(|error| problems.extend(error.problems))
+                .unwrap_or_default()
         };
         let cpus = took(parse_cpus(typed.get(&name("cpus")), &name("cpus")).map(|cpus| cpus.map(u64::from)));
         let bytes = took(parse_mebibytes(typed.get(&name("memory")), &name("memory")));
-        let pids = took(parse_count(typed.get(&name("pids")), &name("pids"), "processes").map(|pids| pids.map(u64::from)));
+        let pids = took(
+            parse_count(typed.get(&name("pids")), &name("pids"), "processes").map(|pids| pids.map(u64::from)),
+        );
         Resources {
             cpu_limit_milli: cpus.and_then(|cpus| u32::try_from(cpus).ok()),
             memory_limit_bytes: bytes,
@@ -216,18 +249,28 @@ fn policy(typed: &Fields, before: &Infrastructure, problems: &mut Vec<Problem>) 
     let max_limits = limits("max", &before.policy.max_limits, problems);
     let replicas = parse_count(typed.get("max_replicas"), "max_replicas", "replicas");
     let mut exceptions = BTreeSet::new();
-    for line in typed.raw("exceptions").lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in typed
+        .raw("exceptions")
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
         match parse_exception(line) {
             Some(exception) => {
                 exceptions.insert(exception);
             }
             None => problems.push(
-                Problem::new("exceptions", format!("{line:?} is no exception")).hint("Write one as the hint shows it."),
+                Problem::new("exceptions", format!("{line:?} is no exception"))
+                    .hint("Write one as the hint shows it."),
             ),
         }
     }
     Policy {
-        profile: if typed.get("profile") == "restricted" { Profile::Restricted } else { Profile::Baseline },
+        profile: if typed.get("profile") == "restricted" {
+            Profile::Restricted
+        } else {
+            Profile::Baseline
+        },
         exceptions,
         default_limits,
         max_limits,
@@ -268,7 +311,9 @@ fn parse_exception(line: &str) -> Option<Exception> {
         ("unconfined", false) if ["seccomp", "apparmor", "selinux"].contains(&value.as_str()) => {
             Exception::Unconfined(value)
         }
-        ("low-port", false) => Exception::LowPort(value.parse().ok().filter(|port| (1..1024).contains(port))?),
+        ("low-port", false) => {
+            Exception::LowPort(value.parse().ok().filter(|port| (1..1024).contains(port))?)
+        }
         _ => return None,
     })
 }
@@ -292,7 +337,14 @@ mod tests {
         ] {
             assert_eq!(show_exception(&parse_exception(line).unwrap()), line);
         }
-        for bad in ["root", "device", "device fuse", "low-port 8080", "unconfined all", "privileged yes"] {
+        for bad in [
+            "root",
+            "device",
+            "device fuse",
+            "low-port 8080",
+            "unconfined all",
+            "privileged yes",
+        ] {
             assert!(parse_exception(bad).is_none(), "{bad}");
         }
     }

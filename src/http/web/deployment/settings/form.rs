@@ -43,7 +43,12 @@ impl Draft {
     /// Everything, as the review compares it.
     pub fn text(&self) -> String {
         let folder = if self.folder.is_empty() { "" } else { &self.folder };
-        format!("bundle {}\nrepairs itself: {}\nfolder: {folder}\n{}\n", self.version, self.auto_repair, self.json())
+        format!(
+            "bundle {}\nrepairs itself: {}\nfolder: {folder}\n{}\n",
+            self.version,
+            self.auto_repair,
+            self.json()
+        )
     }
 
     /// From the JSON view, or from the hidden fields of the review.
@@ -52,7 +57,8 @@ impl Draft {
         let text = fields.raw("settings");
         let settings: Result<Settings> = serde_json::from_str(text).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
-            Error::field("settings", format!("this is no JSON of settings: {error}")).hint(format!("Look at {place}."))
+            Error::field("settings", format!("this is no JSON of settings: {error}"))
+                .hint(format!("Look at {place}."))
         });
         match (version, settings) {
             (Ok(version), Ok(settings)) => Ok(Self {
@@ -63,7 +69,10 @@ impl Draft {
             }),
             (version, settings) => {
                 let errors = [version.err(), settings.err()].into_iter().flatten();
-                Err(Error::problems("invalid_input", errors.flat_map(|error| error.problems).collect()))
+                Err(Error::problems(
+                    "invalid_input",
+                    errors.flat_map(|error| error.problems).collect(),
+                ))
             }
         }
     }
@@ -72,7 +81,10 @@ impl Draft {
     pub fn from_form(fields: &Fields) -> Result<Self> {
         let mut problems = Vec::new();
         let version = taken(Version::parse(fields.get("version")), &mut problems);
-        let environment = taken(parse_environment(fields.raw("environment"), "environment"), &mut problems);
+        let environment = taken(
+            parse_environment(fields.raw("environment"), "environment"),
+            &mut problems,
+        );
         let mut services = BTreeMap::new();
         for name in fields.all("service") {
             let parsed = taken(ServiceName::parse(name), &mut problems);
@@ -84,7 +96,10 @@ impl Draft {
         match (version, problems.is_empty()) {
             (Some(version), true) => Ok(Self {
                 version,
-                settings: Settings { environment: environment.unwrap_or_default(), services },
+                settings: Settings {
+                    environment: environment.unwrap_or_default(),
+                    services,
+                },
                 auto_repair: fields.is_checked("auto_repair"),
                 folder: fields.get("folder").to_owned(),
             }),
@@ -112,7 +127,11 @@ fn service_of(fields: &Fields, name: &str, problems: &mut Vec<Problem>) -> Servi
         memory_limit_bytes: taken(parse_mebibytes(&get("memory"), &field("memory")), problems).flatten(),
         pids_limit: taken(parse_count(&get("pids"), &field("pids"), "processes"), problems).flatten(),
         cpu_reservation_milli: taken(parse_cpus(&get("cpus_kept"), &field("cpus_kept")), problems).flatten(),
-        memory_reservation_bytes: taken(parse_mebibytes(&get("memory_kept"), &field("memory_kept")), problems).flatten(),
+        memory_reservation_bytes: taken(
+            parse_mebibytes(&get("memory_kept"), &field("memory_kept")),
+            problems,
+        )
+        .flatten(),
     };
     ServiceSettings {
         environment: taken(environment, problems).unwrap_or_default(),
@@ -154,8 +173,10 @@ pub struct ServiceForm {
 impl SettingsForm {
     /// The form of a draft; `bundle` is the wanted one, where it is there.
     pub fn new(draft: &Draft, versions: &[Summary], bundle: Option<&Bundle>, may_save: bool) -> Self {
-        let mut choices: Vec<Choice> =
-            versions.iter().map(|each| Choice::new(each.version.as_str(), each.version.as_str())).collect();
+        let mut choices: Vec<Choice> = versions
+            .iter()
+            .map(|each| Choice::new(each.version.as_str(), each.version.as_str()))
+            .collect();
         if !versions.iter().any(|each| each.version == draft.version) {
             choices.push(Choice::new(draft.version.as_str(), draft.version.as_str()));
         }
@@ -165,7 +186,11 @@ impl SettingsForm {
             .flatten()
             .map(|(name, service)| ServiceForm::new(name, Some(service), draft.settings.services.get(name)))
             .collect();
-        let strays = draft.settings.services.iter().filter(|(name, _)| !known.is_some_and(|all| all.contains_key(*name)));
+        let strays = draft
+            .settings
+            .services
+            .iter()
+            .filter(|(name, _)| !known.is_some_and(|all| all.contains_key(*name)));
         services.extend(strays.map(|(name, own)| ServiceForm::new(name, None, Some(own))));
         let mut form = Self {
             version: Field::select("version", "Bundle", choices).value(draft.version.as_str()).required(),
@@ -190,8 +215,13 @@ impl SettingsForm {
 
     /// Every field, for errors.
     pub fn all(&mut self) -> Vec<&mut Field> {
-        let mut all =
-            vec![&mut self.version, &mut self.auto_repair, &mut self.folder, &mut self.environment, &mut self.json];
+        let mut all = vec![
+            &mut self.version,
+            &mut self.auto_repair,
+            &mut self.folder,
+            &mut self.environment,
+            &mut self.json,
+        ];
         all.extend(self.services.iter_mut().flat_map(ServiceForm::all));
         all
     }
@@ -200,7 +230,8 @@ impl SettingsForm {
     pub fn keep(&mut self, fields: &Fields, is_json: bool) {
         for field in self.all() {
             let is_json_field = field.name == "settings";
-            if is_json_field == is_json || matches!(field.name.as_str(), "version" | "folder" | "auto_repair") {
+            if is_json_field == is_json || matches!(field.name.as_str(), "version" | "folder" | "auto_repair")
+            {
                 let typed = fields.raw(&field.name).to_owned();
                 *field = field.clone().value(typed);
             }
@@ -215,7 +246,8 @@ impl ServiceForm {
     fn new(name: &ServiceName, service: Option<&Service>, own: Option<&ServiceSettings>) -> Self {
         let settings = own.cloned().unwrap_or_default();
         let field = |what: &str, label: &str| Field::text(&format!("s.{name}.{what}"), label);
-        let said = |what: Option<String>| what.map_or_else(String::new, |what| format!("The bundle says {what}."));
+        let said =
+            |what: Option<String>| what.map_or_else(String::new, |what| format!("The bundle says {what}."));
         let replicas = service.map(|service| service.replicas.to_string());
         let ports = service.map(|service| match show_ports(&service.ports).replace('\n', ", ") {
             none if none.is_empty() => "nothing".to_owned(),
@@ -224,28 +256,52 @@ impl ServiceForm {
         let is_built = service.is_some_and(|service| matches!(service.image, Image::Build(_)));
         Self {
             name: name.to_string(),
-            image: service.map_or_else(|| "not in this bundle".to_owned(), |service| match &service.image {
-                Image::Reference(reference) => reference.clone(),
-                Image::Build(build) => format!("built from ./{}", build.context),
-            }),
+            image: service.map_or_else(
+                || "not in this bundle".to_owned(),
+                |service| match &service.image {
+                    Image::Reference(reference) => reference.clone(),
+                    Image::Build(build) => format!("built from ./{}", build.context),
+                },
+            ),
             replicas: Field::input("number", &format!("s.{name}.replicas"), "Replicas")
                 .hint(said(replicas))
-                .value(settings.replicas.map(|replicas| replicas.to_string()).unwrap_or_default()),
+                .value(
+                    settings
+                        .replicas
+                        .map(|replicas| replicas.to_string())
+                        .unwrap_or_default(),
+                ),
             image_tag: (!is_built).then(|| {
                 field("image_tag", "Image tag")
                     .hint("Or a digest: sha256:…")
                     .value(settings.image_tag.clone().unwrap_or_default())
                     .mono()
             }),
-            cpus: field("cpus", "CPUs at most").hint("Such as 0.5.").value(show_cpus(settings.resources.cpu_limit_milli)),
-            memory: field("memory", "Memory at most, MiB").value(show_mebibytes(settings.resources.memory_limit_bytes)),
-            pids: field("pids", "Processes at most")
-                .value(settings.resources.pids_limit.map(|pids| pids.to_string()).unwrap_or_default()),
-            cpus_kept: field("cpus_kept", "CPUs kept free").value(show_cpus(settings.resources.cpu_reservation_milli)),
+            cpus: field("cpus", "CPUs at most")
+                .hint("Such as 0.5.")
+                .value(show_cpus(settings.resources.cpu_limit_milli)),
+            memory: field("memory", "Memory at most, MiB")
+                .value(show_mebibytes(settings.resources.memory_limit_bytes)),
+            pids: field("pids", "Processes at most").value(
+                settings
+                    .resources
+                    .pids_limit
+                    .map(|pids| pids.to_string())
+                    .unwrap_or_default(),
+            ),
+            cpus_kept: field("cpus_kept", "CPUs kept free")
+                .value(show_cpus(settings.resources.cpu_reservation_milli)),
             memory_kept: field("memory_kept", "Memory kept free, MiB")
                 .value(show_mebibytes(settings.resources.memory_reservation_bytes)),
             ports: Field::area(&format!("s.{name}.ports"), "Published ports", 2)
-                .hint(format!("One a line, such as 8080:80. none publishes nothing. {}", said(ports)).trim_end().to_owned())
+                .hint(
+                    format!(
+                        "One a line, such as 8080:80. none publishes nothing. {}",
+                        said(ports)
+                    )
+                    .trim_end()
+                    .to_owned(),
+                )
                 .value(match &settings.ports {
                     None => String::new(),
                     Some(ports) if ports.is_empty() => "none".to_owned(),
@@ -289,8 +345,12 @@ pub fn beside_fields(mut error: Error, is_json: bool) -> Error {
     ];
     for problem in &mut error.problems {
         let place = problem.place.strip_prefix("settings.").unwrap_or(&problem.place);
-        let Some(rest) = place.strip_prefix("services.") else { continue };
-        let found = ends.iter().find_map(|(end, field)| Some((rest.strip_suffix(end)?, *field)));
+        let Some(rest) = place.strip_prefix("services.") else {
+            continue;
+        };
+        let found = ends
+            .iter()
+            .find_map(|(end, field)| Some((rest.strip_suffix(end)?, *field)));
         if let Some((name, field)) = found {
             problem.place = format!("s.{name}.{field}");
         }
@@ -303,7 +363,11 @@ mod tests {
     use super::*;
 
     fn fields(pairs: &[(&str, &str)]) -> Fields {
-        Fields::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        Fields::of(
+            pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
     }
 
     #[test]
@@ -322,7 +386,11 @@ mod tests {
             ("service", "worker"),
         ]);
         let draft = Draft::from_form(&typed).unwrap();
-        assert_eq!(draft.settings.services.len(), 2, "a service that nothing is set of has no entry");
+        assert_eq!(
+            draft.settings.services.len(),
+            2,
+            "a service that nothing is set of has no entry"
+        );
         let json = draft.json();
         let again = fields(&[("version", "1.2.0"), ("auto_repair", "true"), ("settings", &json)]);
         assert_eq!(Draft::from_json_form(&again).unwrap(), draft);
@@ -338,7 +406,11 @@ mod tests {
             ("s.api.ports", "http"),
         ]);
         let error = Draft::from_form(&typed).unwrap_err();
-        let places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
+        let places: Vec<&str> = error
+            .problems
+            .iter()
+            .map(|problem| problem.place.as_str())
+            .collect();
         assert_eq!(places, ["version", "s.api.cpus", "s.api.replicas", "s.api.ports"]);
     }
 
