@@ -31,7 +31,8 @@ impl std::fmt::Debug for Reconcilers {
 impl Collector for Reconcilers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let figures = (self.read)();
-        let counters: [(&str, &str, fn(&Figure) -> u64); 2] = [
+        type Counter = (&'static str, &'static str, fn(&Figure) -> u64);
+        let counters: [Counter; 2] = [
             ("reconciler_runs", "Runs of a reconciler", |figure| figure.runs),
             (
                 "reconciler_errors",

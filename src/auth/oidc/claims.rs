@@ -51,10 +51,7 @@ impl Claims {
     /// A claim that is a time: seconds since 1970, fractions cut.
     pub fn time(&self, name: &str) -> Option<i64> {
         let value = self.get(name)?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the cast saturates, and such a time is refused anyway"
-        )]
+        // The cast saturates, and such a time is refused by whoever asked.
         value
             .as_i64()
             .or_else(|| value.as_f64().map(|seconds| seconds as i64))

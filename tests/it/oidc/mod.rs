@@ -27,8 +27,12 @@ impl Setup {
 
     /// With the console below a path.
     async fn under(base_path: &'static str) -> Self {
+        Self::of(TestApp::builder().base_path(base_path)).await
+    }
+
+    async fn of(builder: crate::harness::Builder) -> Self {
         let provider = TestProvider::start().await;
-        let app = TestApp::builder().base_path(base_path).start().await;
+        let app = builder.start().await;
         provider.add_client("slipway-it", &app.base).await;
         app.instance
             .auth

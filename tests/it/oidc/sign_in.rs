@@ -1,6 +1,10 @@
 //! Sign-ins that work, and that each works once, in one browser, and leads to our own pages.
 
+use std::sync::Arc;
+
+use chrono::TimeDelta;
 use serde_json::json;
+use slipway::domain::clock::{Clock as _, ManualClock, SystemClock};
 
 use super::*;
 
@@ -110,6 +114,19 @@ async fn an_answer_works_once() {
     let again = browser.get(&answer).await;
     assert_eq!(again.status, 401);
     assert!(again.text.contains("was finished already"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_for_ten_minutes() {
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let setup = Setup::of(TestApp::builder().clock(clock.clone())).await;
+    let mut browser = setup.browser();
+    let answer = answer_of(&setup, &mut browser, "bob").await;
+    clock.advance(TimeDelta::minutes(10));
+    let page = browser.get(&answer).await;
+    assert_eq!(page.status, 401);
+    assert!(page.text.contains("longer than ten minutes"), "{}", page.text);
+    assert!(setup.me(&mut browser).await.is_none());
 }
 
 #[tokio::test]

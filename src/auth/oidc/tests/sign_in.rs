@@ -178,7 +178,8 @@ async fn a_token_of_one_sign_in_is_no_good_for_another() {
 async fn what_fits_is_believed_though_it_is_unusual() {
     let setup = Setup::new().await;
     let hash = ring::digest::digest(&ring::digest::SHA256, b"access-1");
-    let good: &[(&str, Box<dyn Fn(&mut Token)>)] = &[
+    type Change = Box<dyn Fn(&mut Token)>;
+    let good: &[(&str, Change)] = &[
         (
             "several audiences, our party",
             Box::new(|t| {
