@@ -115,6 +115,10 @@ pub async fn set_preferences(app: &App, caller: &Caller, preferences: Preference
         return Ok(());
     };
     app.store
-        .write(move |tx| store::user::set_preferences(tx, id, &preferences))
+        .write(move |tx| {
+            // Who is signed in is remembered with its preferences.
+            tx.publish(Topic::Access);
+            store::user::set_preferences(tx, id, &preferences)
+        })
         .await
 }

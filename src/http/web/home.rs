@@ -31,7 +31,7 @@ struct Asked {
 }
 
 #[derive(Template)]
-#[template(path = "home.html", blocks = ["live"])]
+#[template(path = "home.html", blocks = ["strip", "live"])]
 struct Home {
     page: Page,
     here: Query,
@@ -44,6 +44,11 @@ struct Home {
     next: Option<String>,
     filtered: bool,
 }
+
+/// The parts that change while one looks, in one answer; the filter between them is left alone.
+#[derive(Template)]
+#[template(source = "{{ self.0.as_strip() }}{{ self.0.as_live() }}", ext = "txt")]
+struct Parts<'a>(&'a Home);
 
 /// A stage, and the infrastructures in it.
 struct Column {
@@ -89,7 +94,7 @@ async fn home(visit: Visit, asked: web::Query<Asked>) -> Answer {
     let overview = overview::get(&visit.app, &visit.caller, text, request).await?;
     let page = Home::new(&visit, overview);
     if visit.wants("live") {
-        return visit.show_part(&page.as_live());
+        return visit.show_part(&Parts(&page));
     }
     visit.show(&page)
 }

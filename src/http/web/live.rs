@@ -194,6 +194,12 @@ struct Batch {
 
 impl Listener {
     async fn run(self, mut topics: Receiver<Topic>, sink: Sink) {
+        // What changed between the page and its stream is fetched once, whatever it was.
+        let mut begun = Batch::default();
+        self.note_all(&mut begun);
+        if !self.send(begun, &sink).await {
+            return;
+        }
         let mut rested = Instant::now();
         loop {
             let mut batch = Batch::default();
