@@ -16,7 +16,7 @@ const LAST: &[u8] = b"line 999999";
 const COMPOSE: &str = r#"services:
   talker:
     image: busybox:lab
-    command: ["sh", "-c", "seq -f 'line %.0f' 0 999999; sleep 600"]
+    command: ["sh", "-c", "seq 0 999999 | sed 's,^,line ,'; sleep 600"]
     stop_grace_period: 0s
 "#;
 
