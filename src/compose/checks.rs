@@ -1,8 +1,7 @@
 //! What can be judged only when all services are read: who waits for whom, what runs to its end, who holds which port.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::compose::keys::nearest;
 use crate::compose::report::Report;
 use crate::compose::service::Draft;
 use crate::domain::name::ServiceName;
@@ -28,7 +27,7 @@ pub fn settle(drafts: &mut Drafts, report: &mut Report) {
 }
 
 fn dependencies(drafts: &mut Drafts, report: &mut Report) {
-    let names: Vec<ServiceName> = drafts.keys().cloned().collect();
+    let names: BTreeSet<ServiceName> = drafts.keys().cloned().collect();
     for (name, draft) in drafts.iter_mut() {
         for written in &draft.depends {
             if written.on == name.as_str() {
@@ -37,10 +36,10 @@ fn dependencies(drafts: &mut Drafts, report: &mut Report) {
                     format!("{}: a service can't wait for itself", written.path),
                     "Remove it.",
                 );
-            } else if let Some(on) = names.iter().find(|known| known.as_str() == written.on) {
+            } else if let Some(on) = names.get(written.on.as_str()) {
                 draft.service.depends_on.insert(on.clone(), written.dependency);
             } else {
-                let hint = match nearest(&written.on, names.iter().map(ServiceName::as_str)) {
+                let hint = match report.nearest(&written.on, names.iter().map(ServiceName::as_str)) {
                     Some(near) => format!("Did you mean `{near}`?"),
                     None => "Add the service, or remove the dependency.".to_owned(),
                 };
@@ -56,7 +55,7 @@ fn dependencies(drafts: &mut Drafts, report: &mut Report) {
 
 /// A service is what `x-slipway.kind` or `deploy.mode` says; else a task when somebody waits for its end.
 fn kinds(drafts: &mut Drafts, report: &mut Report) {
-    let awaited: Vec<ServiceName> = drafts
+    let awaited: BTreeSet<ServiceName> = drafts
         .values()
         .flat_map(|draft| &draft.service.depends_on)
         .filter(|(_, dependency)| dependency.condition == Condition::CompletedSuccessfully)
@@ -129,32 +128,31 @@ fn conditions(drafts: &Drafts, report: &mut Report) {
     }
 }
 
-/// Each cycle once, at the dependency that closes it.
+/// Each cycle at the dependency that closes it: a walk in depth that visits every dependency once.
 fn cycles(drafts: &Drafts, report: &mut Report) {
-    let mut done: Vec<&str> = Vec::new();
+    let mut done: HashSet<&str> = HashSet::new();
     for start in drafts.keys() {
         let mut path: Vec<(&str, usize)> = vec![(start.as_str(), 0)];
-        while let Some((name, next)) = path.last().copied() {
-            let written = drafts.get(name).and_then(|draft| draft.depends.get(next));
-            let Some(written) = written.filter(|_| !done.contains(&name)) else {
-                done.push(name);
+        let mut on_path = HashMap::from([(start.as_str(), 0)]);
+        while let Some((name, next)) = path.last_mut() {
+            let written = drafts.get(*name).and_then(|draft| draft.depends.get(*next));
+            let Some(written) = written.filter(|_| !done.contains(*name)) else {
+                done.insert(*name);
+                on_path.remove(*name);
                 path.pop();
                 continue;
             };
-            if let Some(last) = path.last_mut() {
-                last.1 += 1;
-            }
-            if written.on == name || !drafts.contains_key(written.on.as_str()) {
+            *next += 1;
+            let on = written.on.as_str();
+            if on == *name || !drafts.contains_key(on) {
                 continue;
             }
-            match path.iter().position(|(on, _)| *on == written.on) {
+            match on_path.get(on) {
                 Some(from) => {
-                    let round: Vec<&str> = path[from..].iter().map(|(name, _)| *name).collect();
                     let what = format!(
-                        "{}: the services wait for each other: {} → {}",
+                        "{}: the services wait for each other: {}",
                         written.path,
-                        round.join(" → "),
-                        written.on
+                        round(&path[*from..])
                     );
                     report.at(
                         written.at,
@@ -162,10 +160,24 @@ fn cycles(drafts: &Drafts, report: &mut Report) {
                         "Remove one of these dependencies; none of them could start.",
                     );
                 }
-                None => path.push((written.on.as_str(), 0)),
+                None => {
+                    on_path.insert(on, path.len());
+                    path.push((on, 0));
+                }
             }
         }
     }
+}
+
+/// `a → b → a`, a long one cut in its middle.
+fn round(path: &[(&str, usize)]) -> String {
+    const SHOWN: usize = 10;
+    let mut names: Vec<&str> = path.iter().take(SHOWN).map(|(name, _)| *name).collect();
+    if path.len() > SHOWN {
+        names.push("…");
+    }
+    names.extend(path.first().map(|(name, _)| *name));
+    names.join(" → ")
 }
 
 fn restarts(name: &ServiceName, draft: &mut Draft, report: &mut Report) {

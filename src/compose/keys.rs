@@ -46,7 +46,7 @@ impl Keys {
         } else if let Some(say) = advice(self.mistaken) {
             report.at(at, format!("{path}: {key} is no key of {}", self.noun), say);
         } else {
-            let hint = match self.nearest(key) {
+            let hint = match report.nearest(key, self.known()) {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => "Remove it, or name it `x-…` if it is meant for somebody else.".to_owned(),
             };
@@ -55,15 +55,16 @@ impl Keys {
         }
     }
 
-    fn nearest(&self, key: &str) -> Option<&'static str> {
-        let known = self
-            .supported
+    fn known(&self) -> impl Iterator<Item = &'static str> {
+        self.supported
             .iter()
             .copied()
-            .chain(self.refused.iter().map(|(name, _)| *name));
-        nearest(key, known)
+            .chain(self.refused.iter().map(|(name, _)| *name))
     }
 }
+
+/// How many names a misspelled one is compared with.
+const COMPARED: usize = 1_000;
 
 /// The one of `known` that `written` was perhaps meant to be.
 pub fn nearest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
@@ -74,6 +75,7 @@ pub fn nearest<'k>(written: &str, known: impl Iterator<Item = &'k str>) -> Optio
     let written = plain(written);
     let most = (written.chars().count() / 3).max(1);
     known
+        .take(COMPARED)
         .map(|name| (strsim::osa_distance(&written, &plain(name)), name))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)

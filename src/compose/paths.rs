@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::compose::field::Field;
-use crate::compose::keys::nearest;
 use crate::compose::report::Report;
 use crate::domain::bundle::BundleFile;
 
@@ -82,13 +81,17 @@ impl<'a> Files<'a> {
             }
             _ if file || folder => Some(path),
             _ => {
-                field.refuse(report, format!("the bundle has no {path:?}"), self.hint(&path));
+                field.refuse(
+                    report,
+                    format!("the bundle has no {path:?}"),
+                    self.hint(&path, report),
+                );
                 None
             }
         }
     }
 
-    fn hint(&self, path: &str) -> String {
+    fn hint(&self, path: &str, report: &Report) -> String {
         let all = || {
             self.files
                 .iter()
@@ -96,9 +99,10 @@ impl<'a> Files<'a> {
                 .copied()
                 .filter(|path| !path.is_empty())
         };
-        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let near = (all().count() <= 1_000).then(|| nearest(path, all())).flatten();
-        match near.or_else(|| all().find(|other| last(other) == last(path))) {
+        let last = |path: &'_ str| path.rfind('/').map_or(0, |at| at + 1);
+        let same_name = |other: &&str| other[last(other)..] == path[last(path)..];
+        let near = report.nearest(path, all());
+        match near.or_else(|| all().find(same_name).filter(|_| !report.is_full())) {
             Some(near) => {
                 format!("Did you mean `./{near}`? Paths are those of the bundle, in upper and lower case.")
             }

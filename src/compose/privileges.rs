@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use crate::compose::Context;
 use crate::compose::field::{Field, Table};
-use crate::compose::keys::nearest;
 use crate::compose::paths;
 use crate::domain::policy::{BASELINE_CAPABILITIES, Exception};
 
@@ -182,7 +181,7 @@ fn capability(item: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
     if name == "ALL" || CAPABILITIES.contains(&name.as_str()) {
         return Some(name);
     }
-    let hint = match nearest(&name, CAPABILITIES.into_iter()) {
+    let hint = match cx.report.nearest(&name, CAPABILITIES.into_iter()) {
         Some(near) => format!("Did you mean `{near}`?"),
         None => "`man capabilities` lists them.".to_owned(),
     };

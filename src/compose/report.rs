@@ -1,5 +1,6 @@
 //! Everything that is wrong with a compose file, collected with its places instead of stopping at the first.
 
+use crate::compose::keys::nearest;
 use crate::domain::{Error, Problem, Result};
 
 /// How many problems are worth reading at once.
@@ -51,11 +52,26 @@ impl Report {
 
     fn keep(&mut self, other: bool, place: Place, problem: Problem) {
         let same = |(_, _, known): &(bool, Place, Problem)| *known == problem;
-        if self.found.len() >= KEPT {
+        if self.is_full() {
             self.dropped += 1;
         } else if !self.found.iter().rev().take(SHOWN).any(same) {
             self.found.push((other, place, problem));
         }
+    }
+
+    /// The one of `known` that `written` was perhaps meant to be. Not looked for when the problem would not be kept:
+    /// a hostile file has many problems and many names.
+    pub fn nearest<'k>(&self, written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+        if self.is_full() {
+            None
+        } else {
+            nearest(written, known)
+        }
+    }
+
+    /// Whether further problems are only counted.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= KEPT
     }
 
     /// Whether nothing was found.

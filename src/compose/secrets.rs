@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::compose::field::{Field, Table};
-use crate::compose::keys::nearest;
 use crate::compose::paths::{self, Wanted};
 use crate::compose::unsupported::{CONFIG, FILE_REFERENCE, SECRET};
 use crate::compose::{Context, words};
@@ -182,7 +181,7 @@ fn known(field: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> Option<SecretNa
     if let Some((name, _)) = declared.get_key_value(text) {
         return Some(name.clone());
     }
-    let hint = match nearest(text, declared.keys().map(SecretName::as_str)) {
+    let hint = match cx.report.nearest(text, declared.keys().map(SecretName::as_str)) {
         Some(near) => format!("Did you mean `{near}`?"),
         None => format!("Add it under the top-level `{}`.", noun.key()),
     };

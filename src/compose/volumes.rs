@@ -1,7 +1,6 @@
 //! `volumes`: named ones, folders and files of the bundle, and paths of the host.
 
 use crate::compose::field::{Field, Table};
-use crate::compose::keys::nearest;
 use crate::compose::paths::{self, Wanted};
 use crate::compose::unsupported::{MOUNT, MOUNT_BIND, MOUNT_VOLUME, VOLUME};
 use crate::compose::{Context, words};
@@ -169,7 +168,10 @@ fn long(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<(
 fn named(asked: Asked<'_>, field: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<()> {
     let Some(volume) = cx.volumes.get(asked.source).cloned() else {
         let source = asked.source;
-        let hint = match nearest(source, cx.volumes.iter().map(VolumeName::as_str)) {
+        let hint = match cx
+            .report
+            .nearest(source, cx.volumes.iter().map(VolumeName::as_str))
+        {
             Some(near) => format!("Did you mean `{near}`?"),
             None => format!(
                 "Add `{source}: {{}}` under the top-level `volumes`; a path of the bundle starts with `./`."

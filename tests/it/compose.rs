@@ -153,12 +153,22 @@ fn hostile_files_end_in_a_refusal_soon() {
     let chain: String = (0..5_000)
         .map(|at| format!("  s{at}: {{image: a, depends_on: [s{}]}}\n", (at + 1) % 5_000))
         .collect();
+    let unknown: String = (0..20_000)
+        .map(|at| format!("  s{at}: {{image: a, depends_on: [t{at}]}}\n"))
+        .collect();
+    let names: Vec<String> = (0..300).map(|at| format!("s{at}")).collect();
+    let dense: String = names
+        .iter()
+        .map(|name| format!("  {name}: {{image: a, depends_on: [{}]}}\n", names.join(",")))
+        .collect();
     let variables = BTreeMap::from([(".env".to_owned(), format!("A={}", "x".repeat(60_000)))]);
     let grows: String = "$A".repeat(1_000);
     for (text, files) in [
         (laughs, BTreeMap::new()),
         (many_problems, BTreeMap::new()),
         (format!("services:\n{chain}"), BTreeMap::new()),
+        (format!("services:\n{unknown}"), BTreeMap::new()),
+        (format!("services:\n{dense}"), BTreeMap::new()),
         (
             format!("services: {{a: {{image: a, labels: {{x: {grows}}}}}}}"),
             variables,
