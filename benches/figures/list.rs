@@ -4,6 +4,7 @@ use crate::Figure;
 use crate::fill::fill;
 use crate::house::House;
 use crate::load::one_by_one;
+use crate::probe::get;
 use crate::stats::ratio;
 
 const TIMES: usize = 300;
@@ -83,8 +84,8 @@ pub async fn figures() -> Vec<Figure> {
 async fn both(one: &House, path: &str, other: &House, other_path: &str) -> (f64, f64) {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for _ in 0..5 {
-        first.push(one_by_one(one.address, &one.get(path), TIMES / 5).await);
-        second.push(one_by_one(other.address, &other.get(other_path), TIMES / 5).await);
+        first.push(one_by_one(one.address, &get(one, path), TIMES / 5).await);
+        second.push(one_by_one(other.address, &get(other, other_path), TIMES / 5).await);
     }
     (crate::stats::median(first), crate::stats::median(second))
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::Figure;
 use crate::house::House;
+use crate::probe::memory;
 use crate::raw::{Connection, docker};
 use crate::stats::{median, ratio};
 
@@ -88,7 +89,7 @@ pub async fn figures() -> Vec<Figure> {
     let container = listed[0]["Id"].as_str().unwrap().to_owned();
     // The engine's file must hold every line before the races begin.
     assert_eq!(raw(&container).await.lines, LINES);
-    let before = house.memory();
+    let before = memory(&house);
     let (mut text, mut sse, mut reference, mut peak) = (Vec::new(), Vec::new(), Vec::new(), before);
     for _ in 0..ROUNDS {
         let answer = raw(&container).await;
@@ -97,11 +98,11 @@ pub async fn figures() -> Vec<Figure> {
         let answer = slipway(&house, "text/plain", "watch-logs?tail=all").await;
         assert_eq!(answer.lines, LINES, "lines are missing or doubled in the text");
         text.push(answer.seconds);
-        peak = peak.max(house.memory());
+        peak = peak.max(memory(&house));
         let answer = slipway(&house, "text/event-stream", "watch-logs?tail=all").await;
         assert_eq!(answer.lines, LINES, "lines are missing or doubled in the events");
         sse.push(answer.seconds);
-        peak = peak.max(house.memory());
+        peak = peak.max(memory(&house));
     }
     house.remove("bench-logs").await;
     let (text, sse, reference) = (median(text), median(sse), median(reference));

@@ -20,6 +20,7 @@ mod load;
 mod logs;
 mod memory;
 mod page;
+mod probe;
 mod raw;
 mod start;
 mod stats;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::Figure;
 use crate::fill::fill;
 use crate::house::House;
+use crate::probe::memory;
 use crate::stats::{median, ms, show_ms};
 
 const ROUNDS: usize = 5;
@@ -13,7 +14,7 @@ pub async fn figures() -> Vec<Figure> {
     let dir = tempfile::tempdir().unwrap();
     let mut house = House::at(dir.path()).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let fresh = house.memory();
+    let fresh = memory(&house);
     house.stop(true);
     fill(dir.path(), 100_000).await;
     let (mut clean, mut killed) = (Vec::new(), Vec::new());
@@ -27,7 +28,7 @@ pub async fn figures() -> Vec<Figure> {
     }
     house.start();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let full = house.memory();
+    let full = memory(&house);
     let plain = |name: &str, value: String, aim| Figure {
         name: name.into(),
         value,

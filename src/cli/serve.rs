@@ -7,7 +7,6 @@ use std::io::IsTerminal as _;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use actix_web::rt::System;
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use crate::config::Config;
 use crate::config::kind::LogFormat;
 use crate::domain::{Error, Result};
 use crate::engine::RegistryCredentials;
-use crate::http::{Application, Settings, State, ops};
+use crate::http::{self, Application, Settings, State, ops};
 use crate::instance::Instance;
 use crate::reconcile;
 use crate::store::Mode;
@@ -28,7 +27,7 @@ use crate::store::Mode;
 pub fn run(config: Config) -> Result<()> {
     crate::tls::install();
     start_log(&config);
-    System::new().block_on(serve(config))
+    http::block_on(serve(config))
 }
 
 fn start_log(config: &Config) {
@@ -59,7 +58,7 @@ async fn serve(config: Config) -> Result<()> {
     let application = Application::build(listener, Arc::clone(&state)).map_err(Error::internal)?;
     let server = application.handle();
     announce(&config, &instance, address).await?;
-    let draining = actix_web::rt::spawn(async move {
+    let draining = tokio::task::spawn_local(async move {
         let heard = stop_signal().await;
         tracing::info!(signal = heard, "draining");
         state.shutdown.cancel();

@@ -139,6 +139,11 @@ impl Application {
     }
 }
 
+/// Runs the server's main thread to the end of `work`.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(work)
+}
+
 /// Every route there is, in matching order: what is served and what the tests walk.
 pub fn all_routes(settings: &Settings) -> Routes {
     let mut routes = Routes::new(settings.base_path());

@@ -7,14 +7,13 @@
 //! ```
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret as _;
 use slipway::app::Rules;
 use slipway::auth::Lifetimes;
 use slipway::blob;
-use slipway::domain::access::{Caller, InfrastructureRight, Origin, ProjectRight, Subject, SubjectKind};
+use slipway::domain::access::{Caller, InfrastructureRight, ProjectRight};
 use slipway::domain::clock::{SharedClock, SystemClock};
 use slipway::domain::group::Groups;
 use slipway::domain::infrastructure::{EngineConnection, Infrastructure};
@@ -31,9 +30,7 @@ use tokio_util::sync::CancellationToken;
 /// How the instance under test is made.
 pub struct Builder {
     base_path: &'static str,
-    engine: EngineConnection,
     clock: SharedClock,
-    dir: Option<PathBuf>,
 }
 
 impl Builder {
@@ -44,13 +41,6 @@ impl Builder {
         self
     }
 
-    /// Which engine the infrastructure `local` has; the fake one where none is named.
-    #[must_use]
-    pub fn engine(mut self, engine: EngineConnection) -> Self {
-        self.engine = engine;
-        self
-    }
-
     /// A clock that the test sets.
     #[must_use]
     pub fn clock(mut self, clock: SharedClock) -> Self {
@@ -58,21 +48,13 @@ impl Builder {
         self
     }
 
-    /// A data directory that outlives the instance.
-    #[must_use]
-    pub fn dir(mut self, dir: PathBuf) -> Self {
-        self.dir = Some(dir);
-        self
-    }
-
     /// Opens, binds and serves.
     pub async fn start(self) -> TestApp {
         let own = tempfile::tempdir().unwrap();
-        let dir = self.dir.clone().unwrap_or_else(|| own.path().to_owned());
         let fake = Arc::new(FakeEngine::new(Arc::clone(&self.clock)));
         let for_factory = Arc::clone(&fake);
         let instance = Instance::open(Options {
-            dir: &dir,
+            dir: own.path(),
             mode: Mode::Lead,
             clock: Arc::clone(&self.clock),
             rules: Rules {
@@ -81,7 +63,7 @@ impl Builder {
             },
             lifetimes: Lifetimes::default(),
             archive_limits: blob::Limits::default(),
-            local_engine: self.engine,
+            local_engine: EngineConnection::Fake {},
             engines: Box::new(move |_| {
                 Box::new(move |_: &Infrastructure| Arc::clone(&for_factory) as Arc<dyn Engine>)
             }),
@@ -144,9 +126,7 @@ impl TestApp {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Builder {
             base_path: "",
-            engine: EngineConnection::Fake {},
             clock: Arc::new(SystemClock),
-            dir: None,
         }
     }
 
@@ -212,25 +192,6 @@ impl TestApp {
             .await
             .unwrap();
         user
-    }
-
-    /// A caller for use cases, in these groups.
-    pub fn caller(&self, names: &[&str]) -> Caller {
-        let groups = groups(names);
-        let is_admin = groups.contains("admins");
-        let kind = SubjectKind::User(random::uuid());
-        let subject = Subject {
-            kind,
-            name: names.join("+"),
-            groups,
-            is_admin,
-        };
-        Caller {
-            subject,
-            origin: Origin::Api,
-            request_id: "test".into(),
-            address: None,
-        }
     }
 
     /// Gives a group a right on an infrastructure.

@@ -18,7 +18,8 @@ pub struct House {
     pub address: SocketAddr,
     pub key: String,
     client: reqwest::Client,
-    child: Option<Child>,
+    /// The server while it runs.
+    pub child: Option<Child>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -88,26 +89,6 @@ impl House {
             child.kill().unwrap();
         }
         child.wait().unwrap();
-    }
-
-    /// The server's process.
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
-    }
-
-    /// Resident memory of the server in MB.
-    pub fn memory(&self) -> f64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-    }
-
-    /// A GET as raw text, for loads.
-    pub fn get(&self, path: &str) -> String {
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
-            self.address, self.key
-        )
     }
 
     /// Sends a request, answers its JSON; anything but success ends the run.
