@@ -156,7 +156,14 @@ async fn remove_all(instance: &str) {
         filters: filters.clone(),
     };
     for network in docker.list_networks(Some(options)).await.unwrap() {
-        let _ = docker.remove_network(&network.id.unwrap()).await;
+        let id = network.id.unwrap();
+        // The endpoint of a container that was just removed may outlive it by a moment.
+        for _ in 0..50 {
+            if docker.remove_network(&id).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
     }
     let options = ListVolumesOptions { filters };
     for volume in docker
