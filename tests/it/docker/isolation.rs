@@ -134,7 +134,7 @@ async fn restricted_containers_read_their_secrets_and_write_only_to_tmp() {
     let bed = Bed::new(Docker::new());
     let script = "id -u; cat /run/secrets/one; cat /run/configs/two; ls -ln /run/secrets/one | cut -c1-10; \
                   touch /x 2>/dev/null || echo root is read-only; touch /tmp/x && echo tmp is not; \
-                  echo > /run/secrets/one 2>/dev/null || echo secrets stay; cat /proc/self/status";
+                  echo 2>/dev/null > /run/secrets/one || echo secrets stay; cat /proc/self/status";
     let mounts = vec![
         secret("one", "/run/secrets/one"),
         secret("two", "/run/configs/two"),

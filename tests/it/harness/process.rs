@@ -44,7 +44,8 @@ impl House {
             dir: dir.to_owned(),
             address,
             key: key.trim().to_owned(),
-            client: reqwest::Client::new(),
+            // Nothing is kept open: the server behind it gets killed.
+            client: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
             child: None,
             _temporary: None,
         };
