@@ -45,7 +45,10 @@ impl House {
             address,
             key: key.trim().to_owned(),
             // Nothing is kept open: the server behind it gets killed.
-            client: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
+            client: reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap(),
             child: None,
             _temporary: None,
         };
