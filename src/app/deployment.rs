@@ -107,14 +107,14 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
         .filter(|(_, change)| matches!(change, SecretChange::Set(_)))
         .map(|(name, _)| SecretInfo {
             name: name.clone(),
-            version: 1,
+            version: deployment.revision,
             updated_at: now,
         })
         .collect();
     let bundle = bundle_of(tx, &deployment)?;
     let plan = resolve(&deployment, &bundle, &infrastructure, &versions)?;
     store::deployment::insert(tx, &deployment, &plan.digest())?;
-    save_secrets(app, tx, &id, &new.secrets)?;
+    save_secrets(app, tx, &deployment, &new.secrets)?;
     let detail = json!({ "project": new.project, "version": new.version, "infrastructure": new.infrastructure,
         "settings": new.settings, "secrets": new.secrets.keys().collect::<Vec<_>>() });
     app.journal(
@@ -129,18 +129,20 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
     Ok(id)
 }
 
+/// A secret's version is the revision of the save that set it: no two values of a deployment ever share one, even
+/// when a secret is removed and set again between two updates.
 fn save_secrets(
     app: &App,
     tx: &Connection,
-    id: &DeploymentId,
+    deployment: &Deployment,
     changes: &BTreeMap<SecretName, SecretChange>,
 ) -> Result<()> {
     use secrecy::ExposeSecret as _;
+    let (id, version) = (&deployment.id, deployment.revision);
     for (name, change) in changes {
         match change {
             SecretChange::Remove => store::secret::remove(tx, id, name)?,
             SecretChange::Set(value) => {
-                let version = store::secret::next_version(tx, id, name)?;
                 let context = Context {
                     table: "secret",
                     row: id.as_str(),
@@ -273,7 +275,7 @@ pub(super) fn apply(
     }
     after.updated_at = app.now();
     after.revision += 1;
-    save_secrets(app, tx, &after.id, &changes.secrets)?;
+    save_secrets(app, tx, &after, &changes.secrets)?;
     let plan = wanted_plan(tx, &after)?;
     store::deployment::save(tx, &after, &plan.digest())?;
     let detail = json!({ "revision": after.revision, "version": [before.version, after.version],

@@ -10,7 +10,7 @@ use crate::domain::name::SecretName;
 #[serde(rename_all = "camelCase")]
 pub struct SecretInfo {
     pub name: SecretName,
-    /// Counts up with every change.
+    /// Grows with every change: the revision of the save that set it.
     pub version: u32,
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,

@@ -24,7 +24,8 @@ pub mod update;
 pub mod user;
 pub mod writer;
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -200,6 +201,8 @@ fn lead(dir: &Path) -> Result<File> {
 
 fn open_writable(path: &Path, synchronous: &str) -> Result<Connection> {
     let connection = Connection::open(path)?;
+    // Before the first write: the journal files beside it take the same mode.
+    fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(Error::internal)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     prepare(&connection)?;

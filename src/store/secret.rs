@@ -1,6 +1,6 @@
 //! Deployments' secrets, sealed by the caller.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use crate::domain::Result;
 use crate::domain::clock::Timestamp;
@@ -30,17 +30,6 @@ pub fn sealed(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<
         Ok((row.parsed("name")?, row.get("version")?, row.get("sealed")?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The version that the next value of `name` gets. Versions go on counting after a removal within a deployment's
-/// life, because the removed row's version is kept in `meta` by nobody: a new secret simply starts at 1.
-pub fn next_version(connection: &Connection, deployment: &DeploymentId, name: &SecretName) -> Result<u32> {
-    let mut statement =
-        connection.prepare_cached("SELECT version FROM secret WHERE deployment = ?1 AND name = ?2")?;
-    let version: Option<u32> = statement
-        .query_row([deployment.as_str(), name.as_str()], |row| row.get(0))
-        .optional()?;
-    Ok(version.unwrap_or(0) + 1)
 }
 
 /// Sets a value, sealed for exactly this deployment, name and version.

@@ -351,3 +351,19 @@ async fn bundles_are_published_compared_and_read() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn a_secret_that_is_removed_and_set_again_is_another_one() {
+    let team = Team::start().await;
+    team.deployment(json!({ "secrets": { "T": "old" } })).await;
+    let set = async |value: Value| {
+        let body = json!({ "spec": { "secrets": { "T": value } } });
+        team.deployer.patch(PATH, &body).await.expect(200).json()["status"]["secrets"].clone()
+    };
+    assert_eq!(set(Value::Null).await, json!([]));
+    let again = set(json!("new")).await;
+    assert!(
+        again[0]["version"].as_u64() > Some(1),
+        "with the old version nothing would be replaced: {again}"
+    );
+}

@@ -203,3 +203,18 @@ async fn the_journal_shows_every_kind_of_tampering() {
         );
     }
 }
+
+#[tokio::test]
+async fn nobody_else_can_read_the_databases() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.write(|tx| meta::set(tx, "a", "b")).await.unwrap();
+    for name in ["slipway.db", "slipway.db-wal", "observed.db"] {
+        let mode = std::fs::metadata(dir.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
+    }
+}
