@@ -3,6 +3,9 @@
 //! A topic says only *what* changed, never how: whoever hears it reads the store. A listener that falls behind is
 //! told so and reads everything it shows again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::broadcast;
 
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
@@ -30,6 +33,7 @@ pub enum Topic {
 #[derive(Debug, Clone)]
 pub struct Bus {
     sender: broadcast::Sender<Topic>,
+    rights: Arc<AtomicU64>,
 }
 
 impl Bus {
@@ -40,12 +44,21 @@ impl Bus {
     pub fn new() -> Self {
         Self {
             sender: broadcast::channel(Self::BACKLOG).0,
+            rights: Arc::default(),
         }
     }
 
     /// Tells everyone. Nobody listening is no error.
     pub fn publish(&self, topic: Topic) {
+        if topic == Topic::Access {
+            self.rights.fetch_add(1, Ordering::SeqCst);
+        }
         let _ = self.sender.send(topic);
+    }
+
+    /// How often [`Topic::Access`] was published; it has grown by the time that a revocation's caller hears of success.
+    pub fn rights(&self) -> u64 {
+        self.rights.load(Ordering::SeqCst)
     }
 
     /// Hears everything published from now on.

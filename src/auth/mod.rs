@@ -1,38 +1,31 @@
 //! Who asks: turns what a request shows (session cookie, API key, OIDC token) into a [`Subject`].
 //!
-//! Every identity is read from the store; a short-lived copy in memory saves the lookups of a page's many requests. It
-//! lives for a second and dies at once when [`Topic::Access`] says that rights may have changed, so a revocation made
-//! by another process holds within that second.
+//! Every identity is read from the store, with a short-lived copy in memory ([`copies`]).
 
+mod copies;
 pub mod local;
 pub mod login;
 pub mod oidc;
 pub mod session;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use crate::bus::Topic;
 use crate::crypto::KeyRing;
 use crate::domain::Result;
 use crate::domain::access::{Subject, SubjectKind};
 use crate::domain::api_key::PREFIX;
 use crate::domain::bundle::Digest;
-use crate::domain::clock::{SharedClock, Timestamp};
+use crate::domain::clock::SharedClock;
 use crate::domain::group::Groups;
 use crate::domain::user::{Preferences, User};
 use crate::store::audit::JournalKey;
 use crate::store::{self, Store};
 
-/// How long a copy in memory is believed.
-const BELIEVED: TimeDelta = TimeDelta::seconds(1);
 /// How often "last used" is written at most.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// Copies kept at most; beyond that all are dropped.
-const COPIES: usize = 10_000;
 
 /// What was shown to prove an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,11 +74,11 @@ pub struct Auth {
     attempts: local::Attempts,
     /// Set once the address is known that the provider sends browsers back to.
     provider: OnceLock<oidc::Provider>,
-    copies: Mutex<HashMap<Digest, (Option<Identity>, Timestamp)>>,
+    copies: copies::Copies,
 }
 
 impl Auth {
-    /// Ready to answer; forgets its copies whenever the bus says that rights may have changed.
+    /// Ready to answer.
     pub fn new(
         store: Store,
         clock: SharedClock,
@@ -93,39 +86,19 @@ impl Auth {
         admin_groups: Groups,
         lifetimes: Lifetimes,
     ) -> Arc<Self> {
-        let mut topics = store.bus().subscribe();
         let journal_key = JournalKey(keys.journal_key());
-        let (attempts, copies) = (local::Attempts::new(), Mutex::default());
-        let auth = Arc::new(Self {
+        let copies = copies::Copies::new(store.bus().clone(), Arc::clone(&clock));
+        Arc::new(Self {
             store,
             clock,
             keys,
             admin_groups,
             lifetimes,
             journal_key,
-            attempts,
+            attempts: local::Attempts::new(),
             provider: OnceLock::new(),
             copies,
-        });
-        let weak = Arc::downgrade(&auth);
-        tokio::spawn(async move {
-            loop {
-                let heard = topics.recv().await;
-                let Some(auth) = weak.upgrade() else { return };
-                match heard {
-                    Ok(Topic::Access) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
-                        auth.forget()
-                    }
-                    Ok(_) => {}
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-                }
-            }
-        });
-        auth
-    }
-
-    fn forget(&self) {
-        self.copies.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        })
     }
 
     /// Who holds the session that a cookie names; `None` when it has ended.
@@ -134,11 +107,12 @@ impl Auth {
     /// Internal ones only.
     pub async fn by_session(&self, cookie: &str) -> Result<Option<Identity>> {
         let id = Digest::of(cookie.as_bytes());
-        if let Some(known) = self.copy(&id) {
+        if let Some(known) = self.copies.get(&id) {
             return Ok(known);
         }
+        let read = self.copies.moment();
         let found = self.read_session(id.clone()).await?;
-        self.keep(id, found.clone());
+        self.copies.keep(id, found.clone(), read);
         Ok(found)
     }
 
@@ -189,11 +163,12 @@ impl Auth {
             return self.by_api_key(token).await;
         };
         let id = Digest::of(token.as_bytes());
-        if let Some(known) = self.copy(&id) {
+        if let Some(known) = self.copies.get(&id) {
             return Ok(known);
         }
+        let read = self.copies.moment();
         let identity = self.by_token(provider, token).await?;
-        self.keep(id, Some(identity.clone()));
+        self.copies.keep(id, Some(identity.clone()), read);
         Ok(Some(identity))
     }
 
@@ -206,11 +181,12 @@ impl Auth {
             return Ok(None);
         }
         let hash = Digest::of(secret.as_bytes());
-        if let Some(known) = self.copy(&hash) {
+        if let Some(known) = self.copies.get(&hash) {
             return Ok(known);
         }
+        let read = self.copies.moment();
         let found = self.read_key(hash.clone()).await?;
-        self.keep(hash, found.clone());
+        self.copies.keep(hash, found.clone(), read);
         Ok(found)
     }
 
@@ -264,20 +240,6 @@ impl Auth {
         } else {
             groups.clone()
         }
-    }
-
-    fn copy(&self, id: &Digest) -> Option<Option<Identity>> {
-        let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
-        let (identity, at) = copies.get(id)?;
-        (*at + BELIEVED > self.clock.now()).then(|| identity.clone())
-    }
-
-    fn keep(&self, id: Digest, identity: Option<Identity>) {
-        let mut copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
-        if copies.len() >= COPIES {
-            copies.clear();
-        }
-        copies.insert(id, (identity, self.clock.now()));
     }
 }
 
