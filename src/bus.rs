@@ -42,10 +42,7 @@ impl Bus {
 
     /// A bus without listeners.
     pub fn new() -> Self {
-        Self {
-            sender: broadcast::channel(Self::BACKLOG).0,
-            rights: Arc::default(),
-        }
+        Self { sender: broadcast::channel(Self::BACKLOG).0, rights: Arc::default() }
     }
 
     /// Tells everyone. Nobody listening is no error.

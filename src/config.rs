@@ -117,11 +117,7 @@ impl Config {
             return Err(Error::problems("config_invalid", layers.problems));
         }
         config.oidc.scopes.dedup();
-        Ok(Loaded {
-            config,
-            entries: layers.entries,
-            file: placed.file.map(|file| file.path),
-        })
+        Ok(Loaded { config, entries: layers.entries, file: placed.file.map(|file| file.path) })
     }
 
     /// Where browsers reach the console when the server listens on `address`.
@@ -155,24 +151,14 @@ impl Config {
     /// What each option allows and all together do not.
     fn contradictions(&self, layers: &mut Layers<'_>) {
         let mut wrong = |section: &str, key: &str, why: &str, hint: &str| {
-            let entry = layers
-                .entries
-                .iter()
-                .find(|entry| entry.section == section && entry.key == key);
+            let entry = layers.entries.iter().find(|entry| entry.section == section && entry.key == key);
             let place = match entry.map(|entry| &entry.source) {
                 None | Some(Source::Default) => "configuration".to_owned(),
                 Some(source) => source.to_string(),
             };
-            layers
-                .problems
-                .push(Problem::new(place, format!("{section}.{key}: {why}")).hint(hint));
+            layers.problems.push(Problem::new(place, format!("{section}.{key}: {why}")).hint(hint));
         };
-        let Oidc {
-            issuer,
-            client_id,
-            scopes,
-            ..
-        } = &self.oidc;
+        let Oidc { issuer, client_id, scopes, .. } = &self.oidc;
         if issuer.is_some() && client_id.is_none() {
             wrong(
                 "oidc",
@@ -182,12 +168,7 @@ impl Config {
             );
         }
         if issuer.is_none() && client_id.is_some() {
-            wrong(
-                "oidc",
-                "issuer",
-                "a client id is set without it",
-                "Set the provider's issuer.",
-            );
+            wrong("oidc", "issuer", "a client id is set without it", "Set the provider's issuer.");
         }
         if !scopes.iter().any(|scope| scope == "openid") {
             wrong(
@@ -206,12 +187,7 @@ impl Config {
             );
         }
         if self.updates.parallel == 0 {
-            wrong(
-                "updates",
-                "parallel",
-                "no update would ever run",
-                "Give at least 1.",
-            );
+            wrong("updates", "parallel", "no update would ever run", "Give at least 1.");
         }
         match &self.server.base_url {
             Some(url) if !url.is_https() && !url.is_loopback() => wrong(
@@ -231,12 +207,7 @@ impl Config {
         for (host, registry) in &self.registry {
             let section = format!("registry.{host}");
             if registry.username.is_some() != registry.password.is_some() {
-                wrong(
-                    &section,
-                    "password",
-                    "user name and password go together",
-                    "Set both, or neither.",
-                );
+                wrong(&section, "password", "user name and password go together", "Set both, or neither.");
             }
         }
     }
@@ -249,12 +220,8 @@ fn line_of(problem: &Problem) -> Option<usize> {
 }
 
 fn registries(layers: &mut Layers<'_>) -> BTreeMap<String, Registry> {
-    let hosts: Vec<String> = layers
-        .file
-        .iter()
-        .flat_map(|file| file.registry_hosts())
-        .map(String::from)
-        .collect();
+    let hosts: Vec<String> =
+        layers.file.iter().flat_map(|file| file.registry_hosts()).map(String::from).collect();
     let read = hosts.into_iter().map(|host| {
         let registry = Registry::read(layers, &format!("registry.{host}"));
         (host, registry)
@@ -274,26 +241,19 @@ struct Placed {
 impl Placed {
     fn find(flags: &Flags, environment: &[(String, String)]) -> Result<Self> {
         let set = |name: &str| {
-            let found = environment
-                .iter()
-                .find(|(variable, value)| variable == name && !value.is_empty());
+            let found = environment.iter().find(|(variable, value)| variable == name && !value.is_empty());
             found.map(|(_, value)| PathBuf::from(value))
         };
         let above = above_the_file(flags, set("SLIPWAY_DATA_DIR"));
         let named = flags.config.clone().or_else(|| set("SLIPWAY_CONFIG"));
         let long_name = variable("data", "dir");
-        let chosen = above
-            .iter()
-            .find(|flag| flag.key == "dir")
-            .map(|flag| PathBuf::from(&flag.text));
+        let chosen = above.iter().find(|flag| flag.key == "dir").map(|flag| PathBuf::from(&flag.text));
         let default_dir = match chosen.or_else(|| set(&long_name)) {
             Some(dir) => dir,
             None => place::default_dir(environment)?,
         };
         let read = place::read(named.as_deref(), &default_dir)?;
-        let file = read
-            .map(|(path, text)| ConfigFile::parse(&path, &text))
-            .transpose()?;
+        let file = read.map(|(path, text)| ConfigFile::parse(&path, &text)).transpose()?;
         let mut problems = Vec::new();
         if let (Some(file), None) = (&file, &named)
             && let Some(dir) = file.find("data", "dir")
@@ -302,19 +262,12 @@ impl Placed {
             let hint = "Name the directory with --data-dir, or the file with --config.";
             problems.push(Problem::new(file.place(dir.line), why).hint(hint));
         }
-        Ok(Self {
-            file,
-            default_dir,
-            flags: above,
-            problems,
-        })
+        Ok(Self { file, default_dir, flags: above, problems })
     }
 
     /// The data directory, which then stands among the entries as any option.
     fn data_dir(&self, layers: &mut Layers<'_>) -> PathBuf {
-        let dir = Data::read(layers, "data")
-            .dir
-            .unwrap_or_else(|| self.default_dir.clone());
+        let dir = Data::read(layers, "data").dir.unwrap_or_else(|| self.default_dir.clone());
         if let Some(entry) = layers.entries.last_mut() {
             entry.shown = Some(value::quoted(&dir.display().to_string()));
         }
@@ -324,22 +277,10 @@ impl Placed {
 
 /// Flags, and `SLIPWAY_DATA_DIR`, which is short for `--data-dir`.
 fn above_the_file(flags: &Flags, data_dir: Option<PathBuf>) -> Vec<FlagValue> {
-    let of = |section, key, flag, text| FlagValue {
-        section,
-        key,
-        flag,
-        text,
-    };
-    let listen = flags
-        .listen
-        .map(|address| of("server", "listen", "--listen", address.to_string()));
+    let of = |section, key, flag, text| FlagValue { section, key, flag, text };
+    let listen = flags.listen.map(|address| of("server", "listen", "--listen", address.to_string()));
     let path = |path: &PathBuf| path.display().to_string();
-    let by_flag = flags
-        .data_dir
-        .as_ref()
-        .map(|dir| of("data", "dir", "--data-dir", path(dir)));
-    let by_variable = data_dir
-        .as_ref()
-        .map(|dir| of("data", "dir", "SLIPWAY_DATA_DIR", path(dir)));
+    let by_flag = flags.data_dir.as_ref().map(|dir| of("data", "dir", "--data-dir", path(dir)));
+    let by_variable = data_dir.as_ref().map(|dir| of("data", "dir", "SLIPWAY_DATA_DIR", path(dir)));
     listen.into_iter().chain(by_flag.or(by_variable)).collect()
 }

@@ -74,20 +74,13 @@ impl Instance {
 
 fn make_private_dir(dir: &Path) -> Result<()> {
     let broken = |error: std::io::Error| {
-        Error::invalid(
-            "data_dir",
-            format!("the data directory {} can't be used: {error}", dir.display()),
-        )
-        .hint("Name another with --data-dir, or let this user write there.")
+        Error::invalid("data_dir", format!("the data directory {} can't be used: {error}", dir.display()))
+            .hint("Name another with --data-dir, or let this user write there.")
     };
     if dir.is_dir() {
         return Ok(());
     }
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(broken)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(broken)?;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(broken)
 }
 

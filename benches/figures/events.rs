@@ -15,10 +15,7 @@ const COMPOSE: &str = "services:\n  app:\n    image: busybox:lab\n    command: s
 async fn engine(method: &str, path: &str) -> Value {
     let (_, body) = docker().await.call(method, path, "").await;
     let text = String::from_utf8_lossy(&body);
-    let (from, to) = (
-        text.find(['[', '{']).unwrap_or(0),
-        text.rfind([']', '}']).map_or(0, |at| at + 1),
-    );
+    let (from, to) = (text.find(['[', '{']).unwrap_or(0), text.rfind([']', '}']).map_or(0, |at| at + 1));
     serde_json::from_str(text.get(from..to).unwrap_or_default()).unwrap_or(Value::Null)
 }
 
@@ -26,10 +23,7 @@ async fn container() -> String {
     let filters = json!({ "label": ["io.slipway.workload=bench-events"] }).to_string();
     let filters: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
     let listed = engine("GET", &format!("/containers/json?all=1&filters={filters}")).await;
-    listed[0]["Id"]
-        .as_str()
-        .expect("the container is there")
-        .to_owned()
+    listed[0]["Id"].as_str().expect("the container is there").to_owned()
 }
 
 /// The engine's time of the last `event` of a container, in nanoseconds.
@@ -40,31 +34,18 @@ async fn time_of(container: &str, event: &str) -> i128 {
     let path = format!("/events?since={}&until={until}&filters={filters}", until - 30);
     let (_, body) = docker().await.call("GET", &path, "").await;
     let text = String::from_utf8_lossy(&body).into_owned();
-    let events = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    i128::from(
-        events
-            .filter_map(|event| event["timeNano"].as_i64())
-            .max()
-            .expect("the engine told of it"),
-    )
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    i128::from(events.filter_map(|event| event["timeNano"].as_i64()).max().expect("the engine told of it"))
 }
 
 async fn when_health(house: &House, wanted: &str) -> i128 {
     let begun = Instant::now();
     loop {
-        let got = house
-            .call(reqwest::Method::GET, "/deployments/bench-events", None)
-            .await;
+        let got = house.call(reqwest::Method::GET, "/deployments/bench-events", None).await;
         if got["status"]["health"] == wanted {
             return SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "never {wanted}: {}",
-            got["status"]
-        );
+        assert!(begun.elapsed() < Duration::from_secs(10), "never {wanted}: {}", got["status"]);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

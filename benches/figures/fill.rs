@@ -61,19 +61,13 @@ fn bundle(
     use slipway::domain::workload::{Image, Service, Workload};
     let mut workload = Workload::default();
     let service = Service::new(Image::Reference("busybox:lab".into()));
-    workload
-        .services
-        .insert(slipway::domain::name::ServiceName::parse("app")?, service);
+    workload.services.insert(slipway::domain::name::ServiceName::parse("app")?, service);
     Ok(Bundle {
         project: project.clone(),
         version: slipway::domain::name::Version::parse("1.0.0")?,
         digest: Digest::of(b"many"),
         size: 4,
-        manifest: Manifest {
-            name: None,
-            version: None,
-            workload,
-        },
+        manifest: Manifest { name: None, version: None, workload },
         files: Vec::new(),
         uploader: "bench".into(),
         created_at: now,

@@ -22,12 +22,7 @@ async fn pages_deep(house: &House, deep: usize) -> String {
     let mut path = "/api/v1/deployments?limit=50".to_owned();
     for _ in 0..deep {
         let url = format!("http://{}{path}", house.address);
-        let response = reqwest::Client::new()
-            .get(url)
-            .bearer_auth(&house.key)
-            .send()
-            .await
-            .unwrap();
+        let response = reqwest::Client::new().get(url).bearer_auth(&house.key).send().await.unwrap();
         let link = response.headers()["link"].to_str().unwrap().to_owned();
         let target = link.split(['<', '>']).nth(1).unwrap();
         path = target[target.find("/api/").unwrap()..].to_owned();
@@ -40,11 +35,7 @@ pub async fn figures() -> Vec<Figure> {
     let (_many, many) = filled(100_000).await;
     let mut rows = Vec::new();
     let cases = [
-        (
-            "list of 50",
-            "/api/v1/deployments?limit=50".to_owned(),
-            "/api/v1/deployments?limit=50".to_owned(),
-        ),
+        ("list of 50", "/api/v1/deployments?limit=50".to_owned(), "/api/v1/deployments?limit=50".to_owned()),
         (
             "list of 50 by health",
             "/api/v1/deployments?limit=50&sort=health".to_owned(),
@@ -55,29 +46,15 @@ pub async fn figures() -> Vec<Figure> {
             "/api/v1/deployments?limit=50&sort=updated".to_owned(),
             "/api/v1/deployments?limit=50&sort=updated".to_owned(),
         ),
-        (
-            "get",
-            "/api/v1/deployments/many-000050".to_owned(),
-            "/api/v1/deployments/many-050000".to_owned(),
-        ),
+        ("get", "/api/v1/deployments/many-000050".to_owned(), "/api/v1/deployments/many-050000".to_owned()),
     ];
     for (name, small, large) in cases {
         let (reference, value) = both(&few, &small, &many, &large).await;
-        rows.push(figure(
-            format!("{name} at 100,000"),
-            value,
-            reference,
-            "<= 1.25 x itself at 100",
-        ));
+        rows.push(figure(format!("{name} at 100,000"), value, reference, "<= 1.25 x itself at 100"));
     }
     let deep = pages_deep(&many, 200).await;
     let (first, value) = both(&many, "/api/v1/deployments?limit=50", &many, &deep).await;
-    rows.push(figure(
-        "page 201 at 100,000, against its first".into(),
-        value,
-        first,
-        "<= 1.5 x",
-    ));
+    rows.push(figure("page 201 at 100,000, against its first".into(), value, first, "<= 1.5 x"));
     rows
 }
 

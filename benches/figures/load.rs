@@ -38,10 +38,7 @@ pub async fn run(address: SocketAddr, request: &str, clients: usize, time: Durat
     for task in tasks {
         took.extend(task.await.unwrap());
     }
-    Outcome {
-        rate: took.len() as f64 / begun.elapsed().as_secs_f64(),
-        took,
-    }
+    Outcome { rate: took.len() as f64 / begun.elapsed().as_secs_f64(), took }
 }
 
 /// Median milliseconds of `times` askings, one after another.

@@ -45,10 +45,7 @@ where
             !ended
         })
         .await;
-    Counted {
-        seconds: begun.elapsed().as_secs_f64(),
-        lines,
-    }
+    Counted { seconds: begun.elapsed().as_secs_f64(), lines }
 }
 
 async fn slipway(house: &House, accept: &str, path: &str) -> Counted {
@@ -73,15 +70,10 @@ pub async fn figures() -> Vec<Figure> {
     house.deploy("bench-logs", "bench-logs", "1").await;
     house.update("bench-logs").await;
     let filters: String = url::form_urlencoded::byte_serialize(
-        json!({ "label": ["io.slipway.workload=bench-logs"] })
-            .to_string()
-            .as_bytes(),
+        json!({ "label": ["io.slipway.workload=bench-logs"] }).to_string().as_bytes(),
     )
     .collect();
-    let (_, list) = docker()
-        .await
-        .call("GET", &format!("/containers/json?filters={filters}"), "")
-        .await;
+    let (_, list) = docker().await.call("GET", &format!("/containers/json?filters={filters}"), "").await;
     let text = String::from_utf8_lossy(&list);
     let json_start = text.find('[').unwrap_or_default();
     let json_end = text.rfind(']').map_or(text.len(), |at| at + 1);
@@ -114,11 +106,7 @@ pub async fn figures() -> Vec<Figure> {
         aim,
     };
     vec![
-        row(
-            "1,000,000 log lines followed, as text",
-            text,
-            "<= 1.15 x the engine's socket",
-        ),
+        row("1,000,000 log lines followed, as text", text, "<= 1.15 x the engine's socket"),
         row("1,000,000 log lines followed, as SSE", sse, "<= 1.5 x"),
         Figure {
             name: "memory while following".into(),

@@ -40,20 +40,10 @@ pub struct Figure {
 
 fn main() {
     slipway::tls::install();
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with("--"))
-        .collect();
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
-    println!(
-        "{:<58} {:>16} {:>16} {:>9}  aim",
-        "figure", "slipway", "reference", "ratio"
-    );
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    println!("{:<58} {:>16} {:>16} {:>9}  aim", "figure", "slipway", "reference", "ratio");
     runtime.block_on(async {
         macro_rules! run {
             ($($name:literal => $figures:expr),* $(,)?) => {$(

@@ -38,20 +38,8 @@ pub async fn figures() -> Vec<Figure> {
     };
     vec![
         plain("memory idle, fresh", format!("{fresh:.1} MB"), "<= 30 MB"),
-        plain(
-            "memory idle, 100,000 deployments",
-            format!("{full:.1} MB"),
-            "<= 30 MB",
-        ),
-        plain(
-            "start to first answer, after a clean stop",
-            show_ms(median(clean)),
-            "<= 200 ms",
-        ),
-        plain(
-            "start to first answer, after a kill",
-            show_ms(median(killed)),
-            "<= 1 s",
-        ),
+        plain("memory idle, 100,000 deployments", format!("{full:.1} MB"), "<= 30 MB"),
+        plain("start to first answer, after a clean stop", show_ms(median(clean)), "<= 200 ms"),
+        plain("start to first answer, after a kill", show_ms(median(killed)), "<= 1 s"),
     ]
 }

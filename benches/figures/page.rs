@@ -36,18 +36,12 @@ async fn bare(path: web::Data<(std::path::PathBuf, String)>) -> HttpResponse {
         let mut statement = db
             .prepare_cached("SELECT id, project, version, updated_at FROM deployment ORDER BY id LIMIT 50")
             .unwrap();
-        let rows = statement
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-            .unwrap();
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
         rows.collect::<Result<Vec<_>, _>>().unwrap()
     });
-    let page = Bare {
-        rows: &rows,
-        padding: &path.1,
-    };
-    HttpResponse::Ok()
-        .content_type("text/html")
-        .body(page.render().unwrap())
+    let page = Bare { rows: &rows, padding: &path.1 };
+    HttpResponse::Ok().content_type("text/html").body(page.render().unwrap())
 }
 
 /// A session's cookie, made beside the running server.
@@ -81,10 +75,7 @@ async fn cookie(house: &House) -> String {
         address: "127.0.0.1".into(),
         replaces: None,
     };
-    format!(
-        "slipway={}",
-        instance.auth.begin_session(begin).await.unwrap().expose_secret()
-    )
+    format!("slipway={}", instance.auth.begin_session(begin).await.unwrap().expose_secret())
 }
 
 pub async fn figures() -> Vec<Figure> {
@@ -100,14 +91,9 @@ pub async fn figures() -> Vec<Figure> {
     );
     let size = {
         let stream = tokio::net::TcpStream::connect(house.address).await.unwrap();
-        let (status, body) = crate::raw::Connection::new(stream)
-            .exchange(request.as_bytes())
-            .await;
+        let (status, body) = crate::raw::Connection::new(stream).exchange(request.as_bytes()).await;
         assert_eq!(status, 200);
-        assert!(
-            String::from_utf8_lossy(&body).contains("many-000049"),
-            "not all 50 rows are on the page"
-        );
+        assert!(String::from_utf8_lossy(&body).contains("many-000049"), "not all 50 rows are on the page");
         body.len()
     };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

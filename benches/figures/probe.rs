@@ -12,8 +12,5 @@ pub fn memory(house: &House) -> f64 {
 
 /// A GET as raw text, for loads.
 pub fn get(house: &House, path: &str) -> String {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
-        house.address, house.key
-    )
+    format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n", house.address, house.key)
 }

@@ -13,19 +13,12 @@ pub struct Connection<S> {
 
 /// One connection to the Docker engine's socket.
 pub async fn docker() -> Connection<UnixStream> {
-    Connection::new(
-        UnixStream::connect(SOCKET)
-            .await
-            .expect("a Docker engine answers on its socket"),
-    )
+    Connection::new(UnixStream::connect(SOCKET).await.expect("a Docker engine answers on its socket"))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn new(stream: S) -> Self {
-        Self {
-            stream,
-            buffer: Vec::with_capacity(64 * 1024),
-        }
+        Self { stream, buffer: Vec::with_capacity(64 * 1024) }
     }
 
     /// Sends a JSON request, reads the whole answer.
@@ -48,14 +41,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.more().await;
         };
         let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
-        let status: u16 = text
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .unwrap_or_default();
-        let length = text
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+        let status: u16 = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+        let length =
+            text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
         if let Some(length) = length {
             while self.buffer.len() < head + length {
                 self.more().await;
@@ -70,11 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn more(&mut self) {
         let read = self.stream.read_buf(&mut self.buffer).await.unwrap();
-        assert!(
-            read > 0,
-            "the other side hung up: {}",
-            String::from_utf8_lossy(&self.buffer)
-        );
+        assert!(read > 0, "the other side hung up: {}", String::from_utf8_lossy(&self.buffer));
     }
 
     /// Sends a request and hands every piece of the answer to `each`, until the other side ends it.
@@ -91,8 +75,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 fn find(haystack: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    haystack[from..]
-        .windows(needle.len())
-        .position(|window| window == needle)
-        .map(|at| at + from)
+    haystack[from..].windows(needle.len()).position(|window| window == needle).map(|at| at + from)
 }

@@ -21,23 +21,13 @@ async fn started_at(filter: &str, since: i128) -> i128 {
     let filters = format!("{{\"type\":[\"container\"],\"event\":[\"start\"],{filter}}}");
     let encoded: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
     let until = now_nanos() / 1_000_000_000 + 1;
-    let path = format!(
-        "/events?since={}&until={until}&filters={encoded}",
-        since / 1_000_000_000 - 1
-    );
+    let path = format!("/events?since={}&until={until}&filters={encoded}", since / 1_000_000_000 - 1);
     let (status, body) = docker().await.call("GET", &path, "").await;
     assert_eq!(status, 200);
     let text = String::from_utf8_lossy(&body);
-    let events = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let times = events
-        .filter_map(|event| event["timeNano"].as_i64())
-        .map(i128::from);
-    times
-        .filter(|at| *at >= since)
-        .min()
-        .expect("the engine told of a start")
+    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let times = events.filter_map(|event| event["timeNano"].as_i64()).map(i128::from);
+    times.filter(|at| *at >= since).min().expect("the engine told of a start")
 }
 
 pub async fn figures() -> Vec<Figure> {
@@ -80,33 +70,18 @@ where
 {
     let name = format!("slwbench-start-{round}");
     let network = "slwbench-net";
-    engine
-        .call(
-            "POST",
-            "/networks/create",
-            &json!({ "Name": network }).to_string(),
-        )
-        .await;
+    engine.call("POST", "/networks/create", &json!({ "Name": network }).to_string()).await;
     let body = json!({ "Image": "busybox:lab", "Cmd": ["sleep", "600"], "Env": ["N=1"],
         "HostConfig": { "NetworkMode": network, "Init": true, "Memory": 2_147_483_648_u64, "PidsLimit": 1024,
             "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"] } });
     let asked = now_nanos();
-    let (status, answer) = engine
-        .call(
-            "POST",
-            &format!("/containers/create?name={name}"),
-            &body.to_string(),
-        )
-        .await;
+    let (status, answer) =
+        engine.call("POST", &format!("/containers/create?name={name}"), &body.to_string()).await;
     assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
-    let (status, _) = engine
-        .call("POST", &format!("/containers/{name}/start"), "")
-        .await;
+    let (status, _) = engine.call("POST", &format!("/containers/{name}/start"), "").await;
     assert_eq!(status, 204);
     let at = started_at(&format!("\"container\":[\"{name}\"]"), asked).await;
-    engine
-        .call("DELETE", &format!("/containers/{name}?force=true"), "")
-        .await;
+    engine.call("DELETE", &format!("/containers/{name}?force=true"), "").await;
     engine.call("DELETE", &format!("/networks/{network}"), "").await;
     (at - asked) as f64 / 1e6
 }

@@ -22,10 +22,7 @@ fn compose() -> String {
 fn docker_compose(dir: &std::path::Path, arguments: &[&str]) -> bool {
     let mut command = Command::new("docker-compose");
     command.current_dir(dir).args(["-p", "slwbench"]).args(arguments);
-    command
-        .env("DOCKER_HOST", "unix:///var/run/docker.sock")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.env("DOCKER_HOST", "unix:///var/run/docker.sock").stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -46,15 +43,9 @@ pub async fn figures() -> Vec<Figure> {
         ours.push(ms(begun.elapsed()));
         house.remove("bench-ten").await;
         let begun = Instant::now();
-        assert!(
-            docker_compose(dir.path(), &["up", "-d"]),
-            "docker-compose up failed"
-        );
+        assert!(docker_compose(dir.path(), &["up", "-d"]), "docker-compose up failed");
         theirs.push(ms(begun.elapsed()));
-        assert!(
-            docker_compose(dir.path(), &["down", "-t", "0"]),
-            "docker-compose down failed"
-        );
+        assert!(docker_compose(dir.path(), &["down", "-t", "0"]), "docker-compose down failed");
     }
     let (ours, theirs) = (median(ours), median(theirs));
     vec![Figure {

@@ -22,9 +22,7 @@ fn compose(n: usize) -> String {
 pub async fn figures() -> Vec<Figure> {
     let house = std::sync::Arc::new(House::fresh().await);
     for version in 0..=(ROUNDS * EACH) {
-        house
-            .publish("bench-updates", &version.to_string(), &compose(version))
-            .await;
+        house.publish("bench-updates", &version.to_string(), &compose(version)).await;
     }
     for lane in 0..AT_ONCE {
         let id = format!("bench-updates-{lane}");
@@ -69,14 +67,7 @@ async fn product(house: &std::sync::Arc<House>, round: usize) -> f64 {
 }
 
 async fn reference(round: usize) -> f64 {
-    docker()
-        .await
-        .call(
-            "POST",
-            "/networks/create",
-            &json!({ "Name": "slwbench-net" }).to_string(),
-        )
-        .await;
+    docker().await.call("POST", "/networks/create", &json!({ "Name": "slwbench-net" }).to_string()).await;
     let begun = Instant::now();
     let lanes = (0..AT_ONCE).map(|lane| {
         tokio::spawn(async move {
@@ -86,16 +77,11 @@ async fn reference(round: usize) -> f64 {
             .to_string();
             for step in 0..EACH {
                 let name = format!("slwbench-{round}-{lane}-{step}");
-                let (status, _) = engine
-                    .call("POST", &format!("/containers/create?name={name}"), &body)
-                    .await;
+                let (status, _) =
+                    engine.call("POST", &format!("/containers/create?name={name}"), &body).await;
                 assert_eq!(status, 201);
-                engine
-                    .call("POST", &format!("/containers/{name}/start"), "")
-                    .await;
-                engine
-                    .call("DELETE", &format!("/containers/{name}?force=true"), "")
-                    .await;
+                engine.call("POST", &format!("/containers/{name}/start"), "").await;
+                engine.call("DELETE", &format!("/containers/{name}?force=true"), "").await;
             }
         })
     });

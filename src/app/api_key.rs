@@ -69,10 +69,9 @@ fn owner_of(caller: &Caller) -> Result<Option<Uuid>> {
     match caller.subject.kind {
         SubjectKind::User(id) => Ok(Some(id)),
         SubjectKind::System => Ok(None),
-        SubjectKind::ApiKey(_) => Err(Error::forbidden(
-            "a key cannot make keys",
-            "Sign in to the console and make the key there.",
-        )),
+        SubjectKind::ApiKey(_) => {
+            Err(Error::forbidden("a key cannot make keys", "Sign in to the console and make the key there."))
+        }
     }
 }
 
@@ -80,17 +79,12 @@ fn refuse_excess(caller: &Caller, groups: &Groups) -> Result<()> {
     if caller.subject.is_admin {
         return Ok(());
     }
-    let foreign: Vec<&str> = groups
-        .difference(&caller.subject.groups)
-        .map(AsRef::as_ref)
-        .collect();
+    let foreign: Vec<&str> = groups.difference(&caller.subject.groups).map(AsRef::as_ref).collect();
     if foreign.is_empty() {
         return Ok(());
     }
-    Err(
-        Error::field("groups", format!("you are not in {}", foreign.join(", ")))
-            .hint("A key never has more than its maker."),
-    )
+    Err(Error::field("groups", format!("you are not in {}", foreign.join(", ")))
+        .hint("A key never has more than its maker."))
 }
 
 /// The caller's own keys.
@@ -98,9 +92,7 @@ pub async fn list_own(app: &App, caller: &Caller) -> Result<Vec<ApiKey>> {
     let SubjectKind::User(owner) = caller.subject.kind else {
         return Ok(Vec::new());
     };
-    app.store
-        .read(move |db| store::api_key::list(db, Some(owner)))
-        .await
+    app.store.read(move |db| store::api_key::list(db, Some(owner))).await
 }
 
 /// All keys.
@@ -128,18 +120,9 @@ pub async fn revoke(app: &App, caller: &Caller, id: Uuid) -> Result<ApiKey> {
             let now = app_.now();
             store::api_key::revoke(tx, id, now)?;
             let detail = json!({ "name": key.name });
-            app_.journal(
-                tx,
-                &caller,
-                "api_key.revoked",
-                ("api_key", &id.to_string()),
-                Note::detail(detail),
-            )?;
+            app_.journal(tx, &caller, "api_key.revoked", ("api_key", &id.to_string()), Note::detail(detail))?;
             tx.publish(Topic::Access);
-            Ok(ApiKey {
-                revoked_at: key.revoked_at.or(Some(now)),
-                ..key
-            })
+            Ok(ApiKey { revoked_at: key.revoked_at.or(Some(now)), ..key })
         })
         .await
 }

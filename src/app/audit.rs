@@ -50,11 +50,7 @@ pub async fn list(app: &App, caller: &Caller, of: Of, page: PageRequest) -> Resu
             let mut items = store::audit::list(db, object, before, page.limit + 1)?;
             let more = items.len() > page.limit as usize;
             items.truncate(page.limit as usize);
-            let next = if more {
-                items.last().map(|event| event.sequence.to_string())
-            } else {
-                None
-            };
+            let next = if more { items.last().map(|event| event.sequence.to_string()) } else { None };
             Ok(Page { items, next })
         })
         .await

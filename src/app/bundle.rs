@@ -67,9 +67,7 @@ pub async fn upload(
     // is swept.
     app.blobs.commit(staged).await?;
     let (app_, caller) = (app.clone(), caller.clone());
-    app.store
-        .write(move |tx| publish(&app_, tx, &caller, bundle, once.as_ref()))
-        .await
+    app.store.write(move |tx| publish(&app_, tx, &caller, bundle, once.as_ref())).await
 }
 
 async fn read_manifest(inspected: &Inspected) -> Result<Manifest> {
@@ -91,11 +89,10 @@ fn project_of(manifest: &Manifest, new: &NewBundle) -> Result<ProjectKey> {
     match (&new.project, &manifest.name) {
         (Some(project), _) => Ok(project.clone()),
         (None, Some(name)) => ProjectKey::parse(name.clone()),
-        (None, None) => Err(Error::field(
-            "project",
-            "the upload names no project, and the compose file has no `name:`",
-        )
-        .hint("Name the project with the upload, or write `name:` into the compose file.")),
+        (None, None) => {
+            Err(Error::field("project", "the upload names no project, and the compose file has no `name:`")
+                .hint("Name the project with the upload, or write `name:` into the compose file."))
+        }
     }
 }
 
@@ -106,11 +103,8 @@ fn version_of(manifest: &Manifest, new: &NewBundle) -> Result<Version> {
     if let Some(version) = &new.version {
         return Ok(version.clone());
     }
-    let name = new
-        .file_name
-        .as_deref()
-        .and_then(|name| name.strip_suffix(".zip"))
-        .filter(|name| !name.is_empty());
+    let name =
+        new.file_name.as_deref().and_then(|name| name.strip_suffix(".zip")).filter(|name| !name.is_empty());
     match name {
         Some(name) => Version::parse(name),
         None => Err(Error::field("version", "the bundle has no version")
@@ -128,10 +122,7 @@ fn publish(
     let (project, version) = (bundle.project.clone(), bundle.version.clone());
     if replayed(tx, caller, once)?.is_some() {
         let bundle = found(tx, &project, &version)?;
-        return Ok(Uploaded {
-            bundle,
-            project_created: false,
-        });
+        return Ok(Uploaded { bundle, project_created: false });
     }
     let project_created = store::project::find(tx, &project, &Subject::system())?.is_none();
     if project_created {
@@ -156,33 +147,18 @@ fn publish(
     remember(tx, caller, once, version.as_str(), app.now())?;
     let detail = json!({ "version": version, "sha256": bundle.digest, "size": bundle.size,
         "services": bundle.manifest.workload.services.keys().collect::<Vec<_>>() });
-    app.journal(
-        tx,
-        caller,
-        "bundle.published",
-        ("project", project.as_str()),
-        Note::detail(detail),
-    )?;
+    app.journal(tx, caller, "bundle.published", ("project", project.as_str()), Note::detail(detail))?;
     tx.publish(Topic::Project(project));
-    Ok(Uploaded {
-        bundle,
-        project_created,
-    })
+    Ok(Uploaded { bundle, project_created })
 }
 
 fn same_again(there: Bundle, digest: &Digest) -> Result<Uploaded> {
     if there.digest == *digest {
-        return Ok(Uploaded {
-            bundle: there,
-            project_created: false,
-        });
+        return Ok(Uploaded { bundle: there, project_created: false });
     }
     Err(Error::conflict(
         "bundle_exists",
-        format!(
-            "{} {} is published already, with another content",
-            there.project, there.version
-        ),
+        format!("{} {} is published already, with another content", there.project, there.version),
     )
     .hint("A bundle never changes: publish this one under another version."))
 }
@@ -233,9 +209,7 @@ pub async fn list(
 }
 
 fn cursor(text: &str) -> Result<(i64, String)> {
-    let parts = text
-        .split_once('_')
-        .and_then(|(at, version)| Some((at.parse().ok()?, version.to_owned())));
+    let parts = text.split_once('_').and_then(|(at, version)| Some((at.parse().ok()?, version.to_owned())));
     parts.ok_or_else(|| {
         Error::field("after", "this is no cursor of this list").hint("Start from the first page.")
     })
@@ -261,13 +235,7 @@ pub async fn delete(app: &App, caller: &Caller, project: ProjectKey, version: Ve
             }
             store::bundle::delete(tx, &project, &version)?;
             let detail = json!({ "version": version });
-            app_.journal(
-                tx,
-                &caller,
-                "bundle.deleted",
-                ("project", project.as_str()),
-                Note::detail(detail),
-            )?;
+            app_.journal(tx, &caller, "bundle.deleted", ("project", project.as_str()), Note::detail(detail))?;
             tx.publish(Topic::Project(project));
             Ok(())
         })
@@ -305,17 +273,10 @@ pub async fn file(
     let entry = bundle.files.iter().find(|file| file.path == path);
     let entry = entry.ok_or_else(|| Error::not_found("file", &path))?.clone();
     if entry.size > MOST {
-        return Err(Error::new(
-            Kind::TooLarge,
-            "file_too_large",
-            format!("{path} is larger than 1 MiB"),
-        )
-        .hint("Download the bundle instead."));
+        return Err(Error::new(Kind::TooLarge, "file_too_large", format!("{path} is larger than 1 MiB"))
+            .hint("Download the bundle instead."));
     }
-    let content = app
-        .blobs
-        .read_file(&bundle.digest, &path, app.archive_limits)
-        .await?;
+    let content = app.blobs.read_file(&bundle.digest, &path, app.archive_limits).await?;
     Ok((entry, content))
 }
 
@@ -363,31 +324,18 @@ pub async fn diff(
 
 /// The text of a bundle's compose file.
 async fn compose_text(app: &App, bundle: &Bundle) -> Result<String> {
-    let names = [
-        "compose.yaml",
-        "compose.yml",
-        "docker-compose.yaml",
-        "docker-compose.yml",
-    ];
-    let name = names
-        .into_iter()
-        .find(|name| bundle.files.iter().any(|file| file.path == *name));
+    let names = ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+    let name = names.into_iter().find(|name| bundle.files.iter().any(|file| file.path == *name));
     let Some(name) = name else {
         return Ok(String::new());
     };
-    let bytes = app
-        .blobs
-        .read_file(&bundle.digest, name, app.archive_limits)
-        .await?;
+    let bytes = app.blobs.read_file(&bundle.digest, name, app.archive_limits).await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn file_changes(before: &[BundleFile], after: &[BundleFile]) -> Vec<Change> {
     let digests = |files: &[BundleFile]| -> BTreeMap<String, String> {
-        files
-            .iter()
-            .map(|file| (file.path.clone(), file.sha256.short().to_owned()))
-            .collect()
+        files.iter().map(|file| (file.path.clone(), file.sha256.short().to_owned())).collect()
     };
     crate::domain::diff::maps(&digests(before), &digests(after))
 }

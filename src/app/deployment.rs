@@ -68,19 +68,15 @@ pub async fn create(
 
 fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Result<DeploymentId> {
     load::project(tx, &new.project, &caller.subject, ProjectRight::Deploy)?;
-    let infrastructure = load::infrastructure(
-        tx,
-        &new.infrastructure,
-        &caller.subject,
-        InfrastructureRight::Deploy,
-    )?;
+    let infrastructure =
+        load::infrastructure(tx, &new.infrastructure, &caller.subject, InfrastructureRight::Deploy)?;
     let id = match &new.id {
         Some(id) => id.clone(),
         None => DeploymentId::parse(format!("{}-on-{}", new.project, new.infrastructure))?,
     };
     if store::deployment::find(tx, &id, &Subject::system())?.is_some() {
         return Err(
-            Error::conflict("deployment_exists", format!("the id {id} is taken")).hint("Choose another id."),
+            Error::conflict("deployment_exists", format!("the id {id} is taken")).hint("Choose another id.")
         );
     }
     let now = app.now();
@@ -105,11 +101,7 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
         .secrets
         .iter()
         .filter(|(_, change)| matches!(change, SecretChange::Set(_)))
-        .map(|(name, _)| SecretInfo {
-            name: name.clone(),
-            version: deployment.revision,
-            updated_at: now,
-        })
+        .map(|(name, _)| SecretInfo { name: name.clone(), version: deployment.revision, updated_at: now })
         .collect();
     let bundle = bundle_of(tx, &deployment)?;
     let plan = resolve(&deployment, &bundle, &infrastructure, &versions)?;
@@ -117,13 +109,7 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
     save_secrets(app, tx, &deployment, &new.secrets)?;
     let detail = json!({ "project": new.project, "version": new.version, "infrastructure": new.infrastructure,
         "settings": new.settings, "secrets": new.secrets.keys().collect::<Vec<_>>() });
-    app.journal(
-        tx,
-        caller,
-        "deployment.created",
-        ("deployment", id.as_str()),
-        Note::detail(detail),
-    )?;
+    app.journal(tx, caller, "deployment.created", ("deployment", id.as_str()), Note::detail(detail))?;
     tx.publish(Topic::Deployment(id.clone()));
     tx.publish(Topic::Project(new.project.clone()));
     Ok(id)
@@ -143,12 +129,7 @@ fn save_secrets(
         match change {
             SecretChange::Remove => store::secret::remove(tx, id, name)?,
             SecretChange::Set(value) => {
-                let context = Context {
-                    table: "secret",
-                    row: id.as_str(),
-                    name: name.as_str(),
-                    version,
-                };
+                let context = Context { table: "secret", row: id.as_str(), name: name.as_str(), version };
                 let sealed = app.keys.seal(&context, value.expose_secret().as_bytes());
                 store::secret::put(tx, id, name, version, &sealed, app.now())?;
             }
@@ -209,9 +190,7 @@ pub(super) fn plan_again(tx: &Tx<'_>, infrastructure: &Infrastructure) -> Result
         let deployment = load::deployment(tx, &id, &Subject::system(), DeploymentRight::View)?;
         let planned = wanted_plan(tx, &deployment).map(|plan| plan.digest());
         let refusal = planned.as_ref().map_err(ToString::to_string).err();
-        let wanted = planned
-            .as_ref()
-            .map_err(|_| refusal.as_deref().unwrap_or_default());
+        let wanted = planned.as_ref().map_err(|_| refusal.as_deref().unwrap_or_default());
         store::deployment::set_wanted(tx, &id, wanted)?;
         tx.publish(Topic::Deployment(id));
     }
@@ -281,17 +260,8 @@ pub(super) fn apply(
     let detail = json!({ "revision": after.revision, "version": [before.version, after.version],
         "enabled": [before.enabled, after.enabled], "settings": [before.settings, after.settings],
         "secrets": changes.secrets.keys().collect::<Vec<_>>() });
-    let note = Note {
-        reason: changes.reason.as_deref(),
-        detail,
-    };
-    app.journal(
-        tx,
-        caller,
-        "deployment.saved",
-        ("deployment", after.id.as_str()),
-        note,
-    )?;
+    let note = Note { reason: changes.reason.as_deref(), detail };
+    app.journal(tx, caller, "deployment.saved", ("deployment", after.id.as_str()), note)?;
     tx.publish(Topic::Deployment(after.id.clone()));
     Ok(after)
 }
@@ -352,31 +322,21 @@ pub async fn delete(app: &App, caller: &Caller, id: DeploymentId) -> Result<()> 
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
             refuse_running(tx, &held)?;
             store::deployment::delete(tx, &id)?;
-            app_.journal(
-                tx,
-                &caller,
-                "deployment.deleted",
-                ("deployment", id.as_str()),
-                Note::default(),
-            )?;
+            app_.journal(tx, &caller, "deployment.deleted", ("deployment", id.as_str()), Note::default())?;
             tx.publish(Topic::Project(held.project.clone()));
             tx.publish(Topic::Deployment(id));
             Ok(())
         })
         .await?;
-    app.store
-        .observe(move |tx| store::observation::remove_deployment(tx, &gone))
-        .await
+    app.store.observe(move |tx| store::observation::remove_deployment(tx, &gone)).await
 }
 
 fn refuse_running(tx: &Connection, deployment: &Deployment) -> Result<()> {
     let id = &deployment.id;
     let way_out = "Stop it (disable and update), then delete it.";
     if !store::update::open_of(tx, id)?.is_empty() {
-        return Err(
-            Error::conflict("deployment_updating", format!("deployment {id} is being updated"))
-                .hint("Wait for the update to end, or cancel it."),
-        );
+        return Err(Error::conflict("deployment_updating", format!("deployment {id} is being updated"))
+            .hint("Wait for the update to end, or cancel it."));
     }
     if deployment.last_update == 0 {
         return Ok(());
@@ -419,9 +379,7 @@ pub async fn id_of(app: &App, caller: &Caller, text: &str) -> Result<DeploymentI
 /// One deployment with the caller's right on it.
 pub async fn get(app: &App, caller: &Caller, id: DeploymentId) -> Result<Authorized<Deployment>> {
     let subject = caller.subject.clone();
-    app.store
-        .read(move |db| load::deployment(db, &id, &subject, DeploymentRight::View))
-        .await
+    app.store.read(move |db| load::deployment(db, &id, &subject, DeploymentRight::View)).await
 }
 
 /// One deployment with the caller's right on it, and what lists show of it.
@@ -435,10 +393,7 @@ pub async fn with_summary(
         .read(move |db| {
             let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
             let summary = store::deployment::summary(db, &id)?;
-            Ok((
-                deployment,
-                summary.ok_or_else(|| Error::not_found("deployment", &id))?,
-            ))
+            Ok((deployment, summary.ok_or_else(|| Error::not_found("deployment", &id))?))
         })
         .await
 }
@@ -474,14 +429,8 @@ pub async fn detail(app: &App, caller: &Caller, id: DeploymentId) -> Result<Deta
                 load::infrastructure(db, &deployment.infrastructure, &system, InfrastructureRight::View)?;
             let running = running_plan(db, &deployment)?;
             let wanted = wanted_plan(db, &deployment);
-            let changes = wanted
-                .as_ref()
-                .map(|plan| diff::plans(running.as_ref(), plan))
-                .unwrap_or_default();
-            let downtime = wanted
-                .as_ref()
-                .map(|plan| plan.downtime(running.as_ref()))
-                .unwrap_or_default();
+            let changes = wanted.as_ref().map(|plan| diff::plans(running.as_ref(), plan)).unwrap_or_default();
+            let downtime = wanted.as_ref().map(|plan| plan.downtime(running.as_ref())).unwrap_or_default();
             Ok(Detail {
                 summary,
                 infrastructure: infrastructure.into_inner(),
@@ -524,11 +473,7 @@ pub async fn list(app: &App, caller: &Caller, filter: Filter, page: PageRequest)
             let mut items = store::deployment::list(db, &subject, &filter, after.as_ref(), page.limit + 1)?;
             let more = items.len() > page.limit as usize;
             items.truncate(page.limit as usize);
-            let next = if more {
-                items.last().map(|last| encode_cursor(last, filter.sort))
-            } else {
-                None
-            };
+            let next = if more { items.last().map(|last| encode_cursor(last, filter.sort)) } else { None };
             Ok(Page { items, next })
         })
         .await
@@ -537,19 +482,14 @@ pub async fn list(app: &App, caller: &Caller, filter: Filter, page: PageRequest)
 pub(super) fn encode_cursor(last: &Summary, sort: Sort) -> String {
     use base64::Engine as _;
     let value = store::deployment::sort_value(last, sort);
-    let after = store::deployment::After {
-        value,
-        id: last.deployment.id.to_string(),
-    };
+    let after = store::deployment::After { value, id: last.deployment.id.to_string() };
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(store::row::json(&after))
 }
 
 pub(super) fn decode_cursor(cursor: &str) -> Result<store::deployment::After> {
     use base64::Engine as _;
     let wrong = || Error::field("after", "this is no cursor of this list").hint("Start from the first page.");
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(cursor)
-        .map_err(|_| wrong())?;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
     serde_json::from_slice(&bytes).map_err(|_| wrong())
 }
 
@@ -578,11 +518,7 @@ pub async fn promote(
     let reason = Some(format!("promoted from {}", from.id));
     match existing {
         Some(there) if there.project == from.project && there.infrastructure == to => {
-            let changes = Changes {
-                version: Some(from.version.clone()),
-                reason,
-                ..Changes::default()
-            };
+            let changes = Changes { version: Some(from.version.clone()), reason, ..Changes::default() };
             save(app, caller, target, changes).await
         }
         Some(_) => Err(Error::conflict(

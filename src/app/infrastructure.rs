@@ -52,10 +52,7 @@ pub async fn create(
 /// Makes an infrastructure inside somebody else's transaction: a fresh instance makes `local`.
 pub fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewInfrastructure) -> Result<()> {
     if store::infrastructure::find(tx, &new.id, &Subject::system())?.is_some() {
-        return Err(Error::conflict(
-            "infrastructure_exists",
-            format!("infrastructure {} exists", new.id),
-        ));
+        return Err(Error::conflict("infrastructure_exists", format!("infrastructure {} exists", new.id)));
     }
     let now = app.now();
     let infrastructure = Infrastructure {
@@ -85,14 +82,8 @@ fn known_stage(db: &rusqlite::Connection, wanted: &StageId) -> Result<StageId> {
     if let Some(stage) = store::stage::find(db, wanted)? {
         return Ok(stage.id);
     }
-    let known: Vec<String> = store::stage::list(db)?
-        .into_iter()
-        .map(|stage| stage.id.to_string())
-        .collect();
-    Err(Error::field(
-        "stage",
-        format!("there is no stage {wanted}; the stages are {}", known.join(", ")),
-    ))
+    let known: Vec<String> = store::stage::list(db)?.into_iter().map(|stage| stage.id.to_string()).collect();
+    Err(Error::field("stage", format!("there is no stage {wanted}; the stages are {}", known.join(", "))))
 }
 
 /// One infrastructure with the caller's right on it and what its engine last said.
@@ -127,11 +118,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>> {
             let found = store::infrastructure::list(db, &subject)?;
             let listed = found.into_iter().map(|(infrastructure, right)| {
                 let engine = store::observation::engine(db, &infrastructure.id)?;
-                Ok(Listed {
-                    infrastructure,
-                    right,
-                    engine,
-                })
+                Ok(Listed { infrastructure, right, engine })
             });
             listed.collect()
         })
@@ -184,11 +171,7 @@ fn apply(tx: &Tx<'_>, caller: &Caller, infrastructure: &mut Infrastructure, chan
     if let Some(stage) = &changes.stage {
         infrastructure.stage = known_stage(tx, stage)?;
     }
-    if let Some(engine) = changes
-        .engine
-        .as_ref()
-        .filter(|engine| **engine != infrastructure.engine)
-    {
+    if let Some(engine) = changes.engine.as_ref().filter(|engine| **engine != infrastructure.engine) {
         caller.subject.demand_admin("changing an engine's connection")?;
         infrastructure.engine = engine.clone();
     }
@@ -199,9 +182,7 @@ fn apply(tx: &Tx<'_>, caller: &Caller, infrastructure: &mut Infrastructure, chan
         if policy.exceptions != infrastructure.policy.exceptions
             || policy.profile != infrastructure.policy.profile
         {
-            caller
-                .subject
-                .demand_admin("changing the profile or granting exceptions")?;
+            caller.subject.demand_admin("changing the profile or granting exceptions")?;
         }
         infrastructure.policy = policy.clone();
     }
@@ -222,10 +203,7 @@ pub async fn delete(app: &App, caller: &Caller, id: InfrastructureId) -> Result<
             if !users.is_empty() {
                 return Err(Error::conflict(
                     "infrastructure_in_use",
-                    format!(
-                        "infrastructure {id} is used by the deployments {}",
-                        users.join(", ")
-                    ),
+                    format!("infrastructure {id} is used by the deployments {}", users.join(", ")),
                 )
                 .hint("Delete them first."));
             }
@@ -251,12 +229,8 @@ pub async fn test(app: &App, caller: &Caller, id: InfrastructureId) -> Result<En
     let (infrastructure, _) = get(app, caller, id).await?;
     let engine = app.engines.get(&infrastructure);
     engine.check().await.map_err(|error| {
-        Error::new(
-            crate::domain::Kind::Unavailable,
-            "engine_unreachable",
-            error.to_string(),
-        )
-        .hint("Check the connection in the infrastructure's settings, and that the engine runs.")
+        Error::new(crate::domain::Kind::Unavailable, "engine_unreachable", error.to_string())
+            .hint("Check the connection in the infrastructure's settings, and that the engine runs.")
     })
 }
 
@@ -296,13 +270,7 @@ pub async fn grant(
             store::infrastructure::grant(tx, &id, &group, right)?;
             let detail = json!({ "group": group, "right": right });
             let object = ("infrastructure", id.as_str());
-            app_.journal(
-                tx,
-                &caller,
-                "infrastructure.granted",
-                object,
-                Note::detail(detail),
-            )?;
+            app_.journal(tx, &caller, "infrastructure.granted", object, Note::detail(detail))?;
             tx.publish(Topic::Access);
             tx.publish(Topic::Infrastructure(id.clone()));
             store::infrastructure::grants(tx, &id)

@@ -35,19 +35,12 @@ pub struct Wanted {
 
 impl Wanted {
     fn takes(&self, slot: &SlotState) -> bool {
-        self.service
-            .as_ref()
-            .is_none_or(|service| *service == slot.slot.service)
+        self.service.as_ref().is_none_or(|service| *service == slot.slot.service)
             && self.replica.is_none_or(|replica| replica == slot.slot.index + 1)
     }
 
     fn options(&self, follow: bool) -> LogOptions {
-        LogOptions {
-            tail: self.tail,
-            since: self.since,
-            until: self.until,
-            follow,
-        }
+        LogOptions { tail: self.tail, since: self.since, until: self.until, follow }
     }
 }
 
@@ -61,10 +54,7 @@ pub struct Place {
 
 impl Place {
     fn of(slot: &SlotState) -> Arc<Self> {
-        Arc::new(Self {
-            service: slot.slot.service.clone(),
-            replica: slot.slot.index + 1,
-        })
+        Arc::new(Self { service: slot.slot.service.clone(), replica: slot.slot.index + 1 })
     }
 }
 
@@ -137,16 +127,10 @@ async fn open(
 }
 
 fn nothing_taken(wanted: &Wanted, slots: &[SlotState]) -> Error {
-    let names: std::collections::BTreeSet<String> = slots
-        .iter()
-        .map(|slot| format!("{}/{}", slot.slot.service, slot.slot.index + 1))
-        .collect();
+    let names: std::collections::BTreeSet<String> =
+        slots.iter().map(|slot| format!("{}/{}", slot.slot.service, slot.slot.index + 1)).collect();
     let names: Vec<String> = names.into_iter().collect();
-    let place = if wanted.service.is_some() {
-        "service"
-    } else {
-        "replica"
-    };
+    let place = if wanted.service.is_some() { "service" } else { "replica" };
     let problem = Problem::new(place, "no replica of that name runs")
         .hint(format!("Those that there are: {}.", names.join(", ")));
     Error::problems("no_such_replica", vec![problem])
@@ -180,10 +164,7 @@ fn batches_of(place: Arc<Place>, lines: RawLines) -> BoxStream<'static, Result<B
     lines
         .filter_map(move |lines| {
             let batch = match lines {
-                Ok(lines) => Some(Ok(Batch {
-                    place: Arc::clone(&place),
-                    lines,
-                })),
+                Ok(lines) => Some(Ok(Batch { place: Arc::clone(&place), lines })),
                 Err(EngineError::NoSuchSlot) => None,
                 Err(error) => Some(Err(engine_failed(&error))),
             };

@@ -107,12 +107,7 @@ fn replayed(tx: &Connection, caller: &Caller, idempotency: Option<&Idempotency>)
     let Some(idempotency) = idempotency else {
         return Ok(None);
     };
-    crate::store::idempotency::replay(
-        tx,
-        &subject_key(caller),
-        &idempotency.key,
-        &idempotency.fingerprint,
-    )
+    crate::store::idempotency::replay(tx, &subject_key(caller), &idempotency.key, &idempotency.fingerprint)
 }
 
 /// Remembers what this request made.
@@ -127,14 +122,7 @@ fn remember(
         return Ok(());
     };
     let subject = subject_key(caller);
-    crate::store::idempotency::remember(
-        tx,
-        &subject,
-        &idempotency.key,
-        &idempotency.fingerprint,
-        object,
-        now,
-    )
+    crate::store::idempotency::remember(tx, &subject, &idempotency.key, &idempotency.fingerprint, object, now)
 }
 
 fn subject_key(caller: &Caller) -> String {

@@ -47,11 +47,7 @@ pub async fn get(app: &App, caller: &Caller, text: Option<String>, page: PageReq
             let more = found.len() > page.limit as usize;
             found.truncate(page.limit as usize);
             let projects: Vec<ProjectKey> = found.into_iter().map(|(project, _)| project.key).collect();
-            let needy = Filter {
-                attention: true,
-                sort: Sort::Health,
-                ..Filter::default()
-            };
+            let needy = Filter { attention: true, sort: Sort::Health, ..Filter::default() };
             let (deployment_count, attention_count) = store::overview::counts(db, &subject)?;
             Ok(Overview {
                 stages: store::stage::list(db)?,
@@ -89,10 +85,7 @@ pub async fn deployments(app: &App, caller: &Caller, filter: Filter, page: PageR
             let mut items = store::deployment::list(db, &subject, &filter, after.as_ref(), page.limit + 1)?;
             let more = items.len() > page.limit as usize;
             items.truncate(page.limit as usize);
-            let next = items
-                .last()
-                .filter(|_| more)
-                .map(|last| encode_cursor(last, filter.sort));
+            let next = items.last().filter(|_| more).map(|last| encode_cursor(last, filter.sort));
             let ids: Vec<&str> = items.iter().map(|item| item.deployment.id.as_str()).collect();
             Ok(Listing {
                 open: store::overview::open_updates(db, &ids)?,
@@ -141,25 +134,15 @@ pub async fn projects(
             let mut last = store::overview::last_bundles(db, &keys)?;
             let next = keys.last().filter(|_| more).map(ToString::to_string);
             let items = found.into_iter().map(|(project, right)| {
-                let own = places
-                    .extract_if(.., |place| place.project == project.key)
-                    .map(|place| Spot {
-                        id: place.id,
-                        infrastructure: place.infrastructure,
-                        version: place.version,
-                        health: place.state.health,
-                    });
-                ProjectRow {
-                    places: own.collect(),
-                    last: last.remove(&project.key),
-                    project,
-                    right,
-                }
+                let own = places.extract_if(.., |place| place.project == project.key).map(|place| Spot {
+                    id: place.id,
+                    infrastructure: place.infrastructure,
+                    version: place.version,
+                    health: place.state.health,
+                });
+                ProjectRow { places: own.collect(), last: last.remove(&project.key), project, right }
             });
-            Ok(Page {
-                items: items.collect(),
-                next,
-            })
+            Ok(Page { items: items.collect(), next })
         })
         .await
 }
@@ -172,9 +155,7 @@ pub async fn places_of(
     version: Version,
 ) -> Result<Vec<Summary>> {
     let subject = caller.subject.clone();
-    app.store
-        .read(move |db| store::deployment::places(db, &project, Some(&version), &subject))
-        .await
+    app.store.read(move |db| store::deployment::places(db, &project, Some(&version), &subject)).await
 }
 
 /// Objects that something was heard of, before it is known whether the listener may see them.
@@ -200,9 +181,7 @@ impl Heard {
     }
 
     fn is_crowd(&self) -> bool {
-        [&self.deployments, &self.projects, &self.infrastructures]
-            .iter()
-            .any(|ids| ids.len() > Self::CLOSELY)
+        [&self.deployments, &self.projects, &self.infrastructures].iter().any(|ids| ids.len() > Self::CLOSELY)
     }
 }
 
@@ -214,11 +193,9 @@ pub async fn may_see_any(app: &App, caller: &Caller, heard: Heard) -> Result<boo
     }
     app.store
         .read(move |db| {
-            Ok(
-                store::overview::sees_deployment(db, &subject, &heard.deployments)?
-                    || store::overview::sees_project(db, &subject, &heard.projects)?
-                    || store::overview::sees_infrastructure(db, &subject, &heard.infrastructures)?,
-            )
+            Ok(store::overview::sees_deployment(db, &subject, &heard.deployments)?
+                || store::overview::sees_project(db, &subject, &heard.projects)?
+                || store::overview::sees_infrastructure(db, &subject, &heard.infrastructures)?)
         })
         .await
 }
@@ -231,7 +208,5 @@ pub async fn bundles_like(
     limit: u32,
 ) -> Result<Vec<(ProjectKey, Version)>> {
     let subject = caller.subject.clone();
-    app.store
-        .read(move |db| store::overview::bundles_like(db, &subject, &text, limit))
-        .await
+    app.store.read(move |db| store::overview::bundles_like(db, &subject, &text, limit)).await
 }

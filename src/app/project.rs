@@ -49,10 +49,8 @@ pub async fn create(
 pub(super) fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewProject) -> Result<()> {
     let group = maker_group(app, &caller.subject, new.group.as_ref())?;
     if store::project::find(tx, &new.key, &Subject::system())?.is_some() {
-        return Err(
-            Error::conflict("project_exists", format!("the key {} is taken", new.key))
-                .hint("Choose another key, or ask its administrators for a right on it."),
-        );
+        return Err(Error::conflict("project_exists", format!("the key {} is taken", new.key))
+            .hint("Choose another key, or ask its administrators for a right on it."));
     }
     let now = app.now();
     let project = Project {
@@ -69,13 +67,7 @@ pub(super) fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewProject) 
         store::project::grant(tx, &new.key, group, Some(ProjectRight::Admin))?;
     }
     let detail = json!({ "admin": group, "tags": new.tags });
-    app.journal(
-        tx,
-        caller,
-        "project.created",
-        ("project", new.key.as_str()),
-        Note::detail(detail),
-    )?;
+    app.journal(tx, caller, "project.created", ("project", new.key.as_str()), Note::detail(detail))?;
     tx.publish(Topic::Project(new.key.clone()));
     tx.publish(Topic::Access);
     Ok(())
@@ -96,10 +88,7 @@ fn maker_group(app: &App, subject: &Subject, wanted: Option<&GroupName>) -> Resu
         }
         return Err(Error::field("group", format!("{wanted} is none of your groups")));
     }
-    let own = subject
-        .groups
-        .iter()
-        .find(|group| !app.rules.admin_groups.contains(*group));
+    let own = subject.groups.iter().find(|group| !app.rules.admin_groups.contains(*group));
     match own {
         None if !subject.is_admin => Err(Error::forbidden(
             "a project belongs to a group, and you are in none",
@@ -112,9 +101,7 @@ fn maker_group(app: &App, subject: &Subject, wanted: Option<&GroupName>) -> Resu
 /// One project with the caller's right on it.
 pub async fn get(app: &App, caller: &Caller, key: ProjectKey) -> Result<Authorized<Project>> {
     let subject = caller.subject.clone();
-    app.store
-        .read(move |db| load::project(db, &key, &subject, ProjectRight::View))
-        .await
+    app.store.read(move |db| load::project(db, &key, &subject, ProjectRight::View)).await
 }
 
 /// The projects that the caller may see, by key, with its right on each.
@@ -131,11 +118,7 @@ pub async fn list(
                 store::project::list(db, &subject, &filter, page.after.as_deref(), page.limit + 1)?;
             let more = items.len() > page.limit as usize;
             items.truncate(page.limit as usize);
-            let next = if more {
-                items.last().map(|(project, _)| project.key.to_string())
-            } else {
-                None
-            };
+            let next = if more { items.last().map(|(project, _)| project.key.to_string()) } else { None };
             Ok(Page { items, next })
         })
         .await
@@ -174,13 +157,7 @@ pub async fn save(
             };
             store::project::update(tx, &project)?;
             let detail = json!({ "description": changes.description, "tags": changes.tags });
-            app_.journal(
-                tx,
-                &caller,
-                "project.saved",
-                ("project", key.as_str()),
-                Note::detail(detail),
-            )?;
+            app_.journal(tx, &caller, "project.saved", ("project", key.as_str()), Note::detail(detail))?;
             tx.publish(Topic::Project(key.clone()));
             load::project(tx, &key, &caller.subject, ProjectRight::View)
         })
@@ -205,13 +182,7 @@ pub async fn delete(app: &App, caller: &Caller, key: ProjectKey) -> Result<()> {
                 .hint("Delete them first."));
             }
             store::project::delete(tx, &key)?;
-            app_.journal(
-                tx,
-                &caller,
-                "project.deleted",
-                ("project", key.as_str()),
-                Note::default(),
-            )?;
+            app_.journal(tx, &caller, "project.deleted", ("project", key.as_str()), Note::default())?;
             tx.publish(Topic::Project(key));
             Ok(())
         })
@@ -249,13 +220,7 @@ pub async fn grant(
             load::project(tx, &key, &caller.subject, ProjectRight::Admin)?;
             store::project::grant(tx, &key, &group, right)?;
             let detail = json!({ "group": group, "right": right });
-            app_.journal(
-                tx,
-                &caller,
-                "project.granted",
-                ("project", key.as_str()),
-                Note::detail(detail),
-            )?;
+            app_.journal(tx, &caller, "project.granted", ("project", key.as_str()), Note::detail(detail))?;
             tx.publish(Topic::Access);
             tx.publish(Topic::Project(key.clone()));
             store::project::grants(tx, &key)

@@ -34,13 +34,7 @@ pub async fn replace(app: &App, caller: &Caller, stages: Vec<Stage>) -> Result<V
             for (position, stage) in stages.iter().enumerate() {
                 store::stage::put(tx, stage, position)?;
             }
-            app_.journal(
-                tx,
-                &caller,
-                "stages.replaced",
-                ("stage", ""),
-                Note::detail(json!(stages)),
-            )?;
+            app_.journal(tx, &caller, "stages.replaced", ("stage", ""), Note::detail(json!(stages)))?;
             tx.publish(Topic::Stages);
             store::stage::list(tx)
         })
@@ -55,10 +49,7 @@ pub fn same(one: &StageId, other: &StageId) -> bool {
 fn refuse_duplicates(stages: &[Stage]) -> Result<()> {
     for (at, stage) in stages.iter().enumerate() {
         if stages[..at].iter().any(|other| same(&other.id, &stage.id)) {
-            return Err(Error::field(
-                "stages",
-                format!("the stage {} stands there twice", stage.id),
-            ));
+            return Err(Error::field("stages", format!("the stage {} stands there twice", stage.id)));
         }
     }
     Ok(())
@@ -78,10 +69,7 @@ fn refuse_used(stage: &StageId, users: &[String]) -> Result<()> {
 /// Makes the initial stages of a fresh instance.
 pub fn initialise(tx: &rusqlite::Connection) -> Result<()> {
     for (position, (id, description)) in INITIAL.iter().enumerate() {
-        let stage = Stage {
-            id: StageId::parse(*id)?,
-            description: (*description).to_owned(),
-        };
+        let stage = Stage { id: StageId::parse(*id)?, description: (*description).to_owned() };
         store::stage::put(tx, &stage, position)?;
     }
     Ok(())

@@ -48,10 +48,7 @@ pub async fn of(app: &App, caller: &Caller, id: DeploymentId) -> Result<Vec<Slot
 }
 
 fn runs(phase: &Phase) -> bool {
-    matches!(
-        phase,
-        Phase::Starting | Phase::Running | Phase::Unhealthy | Phase::Paused
-    )
+    matches!(phase, Phase::Starting | Phase::Running | Phase::Unhealthy | Phase::Paused)
 }
 
 async fn one(engine: &dyn Engine, slot: &SlotState) -> SlotStats {
@@ -59,11 +56,7 @@ async fn one(engine: &dyn Engine, slot: &SlotState) -> SlotStats {
         Ok(stats) => stats.map_err(|error| engine_failed(&error)),
         Err(_) => Err(too_slow()),
     };
-    SlotStats {
-        service: slot.slot.service.clone(),
-        replica: slot.slot.index + 1,
-        stats,
-    }
+    SlotStats { service: slot.slot.service.clone(), replica: slot.slot.index + 1, stats }
 }
 
 fn too_slow() -> Error {

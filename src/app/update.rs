@@ -35,23 +35,9 @@ pub async fn start(
                 return one(tx, &id, number.parse().unwrap_or_default());
             }
             let plan = wanted_plan(tx, &held)?;
-            let kind = if held.enabled {
-                UpdateKind::Update
-            } else {
-                UpdateKind::Stop
-            };
-            let update = enqueue(
-                &app_,
-                tx,
-                &caller,
-                &held,
-                &plan,
-                Request {
-                    kind,
-                    reason,
-                    rolls_back_to: None,
-                },
-            )?;
+            let kind = if held.enabled { UpdateKind::Update } else { UpdateKind::Stop };
+            let update =
+                enqueue(&app_, tx, &caller, &held, &plan, Request { kind, reason, rolls_back_to: None })?;
             remember(tx, &caller, once.as_ref(), &update.number.to_string(), app_.now())?;
             Ok(update)
         })
@@ -93,23 +79,8 @@ async fn set_enabled(
             let deployment = super::deployment::apply(&app_, tx, &caller, held.into_inner(), &changes)?;
             let held = load::deployment(tx, &deployment.id, &caller.subject, DeploymentRight::Deploy)?;
             let plan = wanted_plan(tx, &held)?;
-            let kind = if enabled {
-                UpdateKind::Update
-            } else {
-                UpdateKind::Stop
-            };
-            enqueue(
-                &app_,
-                tx,
-                &caller,
-                &held,
-                &plan,
-                Request {
-                    kind,
-                    reason,
-                    rolls_back_to: None,
-                },
-            )
+            let kind = if enabled { UpdateKind::Update } else { UpdateKind::Stop };
+            enqueue(&app_, tx, &caller, &held, &plan, Request { kind, reason, rolls_back_to: None })
         })
         .await
 }
@@ -141,11 +112,7 @@ pub async fn roll_back(
             let deployment = super::deployment::apply(&app_, tx, &caller, held.into_inner(), &changes)?;
             let held = load::deployment(tx, &deployment.id, &caller.subject, DeploymentRight::Deploy)?;
             let plan = wanted_plan(tx, &held)?;
-            let request = Request {
-                kind: UpdateKind::RollBack,
-                reason,
-                rolls_back_to: Some(to),
-            };
+            let request = Request { kind: UpdateKind::RollBack, reason, rolls_back_to: Some(to) };
             enqueue(&app_, tx, &caller, &held, &plan, request)
         })
         .await
@@ -153,13 +120,8 @@ pub async fn roll_back(
 
 /// Whether an update can be rolled back to.
 pub fn rollable(update: &Update) -> bool {
-    matches!(
-        update.state,
-        UpdateState::Ended {
-            outcome: Outcome::Succeeded,
-            ..
-        }
-    ) && update.kind != UpdateKind::Stop
+    matches!(update.state, UpdateState::Ended { outcome: Outcome::Succeeded, .. })
+        && update.kind != UpdateKind::Stop
 }
 
 struct Request {
@@ -198,10 +160,7 @@ fn enqueue(
     store::update::set_settings(tx, id, number, &deployment.settings)?;
     let detail = json!({ "number": number, "kind": update.kind, "version": update.version,
         "plan": update.plan_digest, "changes": changes.len(), "rolls_back_to": update.rolls_back_to });
-    let note = Note {
-        reason: update.reason.as_deref(),
-        detail,
-    };
+    let note = Note { reason: update.reason.as_deref(), detail };
     app.journal(tx, caller, "update.requested", ("deployment", id.as_str()), note)?;
     tx.publish(Topic::Work);
     tx.publish(Topic::Deployment(id.clone()));
@@ -234,11 +193,7 @@ pub async fn preview(app: &App, caller: &Caller, id: DeploymentId) -> Result<Pre
             let (plan, running) = (wanted_plan(db, &deployment)?, running_plan(db, &deployment)?);
             let changes = diff::plans(running.as_ref(), &plan);
             let downtime = plan.downtime(running.as_ref());
-            Ok(Preview {
-                plan,
-                changes,
-                downtime,
-            })
+            Ok(Preview { plan, changes, downtime })
         })
         .await
 }
@@ -255,12 +210,7 @@ pub async fn preview_roll_back(app: &App, caller: &Caller, id: DeploymentId, to:
             let held = load::deployment(db, &id, &subject, DeploymentRight::View)?;
             let (version, settings) = target_of(db, &id, to)?;
             let running = running_plan(db, &held)?;
-            let then = Deployment {
-                version,
-                settings,
-                enabled: true,
-                ..held.into_inner()
-            };
+            let then = Deployment { version, settings, enabled: true, ..held.into_inner() };
             Ok(diff::plans(running.as_ref(), &wanted_plan(db, &then)?))
         })
         .await
@@ -271,11 +221,8 @@ fn target_of(db: &rusqlite::Connection, id: &DeploymentId, to: u32) -> Result<(V
     let earlier = one(db, id, to)?;
     match (rollable(&earlier), store::update::settings(db, id, to)?) {
         (true, Some(settings)) => Ok((earlier.version, settings)),
-        _ => Err(Error::conflict(
-            "not_rollable",
-            format!("update {to} of {id} never ran to a good end"),
-        )
-        .hint("Choose one that succeeded.")),
+        _ => Err(Error::conflict("not_rollable", format!("update {to} of {id} never ran to a good end"))
+            .hint("Choose one that succeeded.")),
     }
 }
 
@@ -295,13 +242,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeploymentId, number: u32) -
             }
             store::update::save(tx, &update)?;
             let detail = json!({ "number": number });
-            app_.journal(
-                tx,
-                &caller,
-                "update.cancelled",
-                ("deployment", id.as_str()),
-                Note::detail(detail),
-            )?;
+            app_.journal(tx, &caller, "update.cancelled", ("deployment", id.as_str()), Note::detail(detail))?;
             tx.publish(Topic::Work);
             tx.publish(Topic::Update(id.clone(), number));
             tx.publish(Topic::Deployment(id));
@@ -367,11 +308,7 @@ pub async fn list(app: &App, caller: &Caller, id: DeploymentId, page: PageReques
             let mut items = store::update::list(db, &id, before, page.limit + 1)?;
             let more = items.len() > page.limit as usize;
             items.truncate(page.limit as usize);
-            let next = if more {
-                items.last().map(|update| update.number.to_string())
-            } else {
-                None
-            };
+            let next = if more { items.last().map(|update| update.number.to_string()) } else { None };
             Ok(Page { items, next })
         })
         .await

@@ -18,9 +18,7 @@ use crate::store;
 /// Forbidden but for administrators.
 pub async fn list(app: &App, caller: &Caller, after: Option<String>, limit: u32) -> Result<Vec<User>> {
     caller.subject.demand_admin("listing users")?;
-    app.store
-        .read(move |db| store::user::list(db, after.as_deref(), limit))
-        .await
+    app.store.read(move |db| store::user::list(db, after.as_deref(), limit)).await
 }
 
 /// Every group that anything names: for choosing whom to grant.
@@ -41,10 +39,8 @@ pub async fn groups(app: &App, caller: &Caller) -> Result<Vec<GroupName>> {
 pub async fn set_disabled(app: &App, caller: &Caller, id: Uuid, disabled: bool) -> Result<User> {
     caller.subject.demand_admin("disabling users")?;
     if disabled && caller.subject.kind == SubjectKind::User(id) {
-        return Err(
-            Error::conflict("own_account", "you can't disable your own account")
-                .hint("Ask another administrator."),
-        );
+        return Err(Error::conflict("own_account", "you can't disable your own account")
+            .hint("Ask another administrator."));
     }
     let (app_, caller) = (app.clone(), caller.clone());
     app.store

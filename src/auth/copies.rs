@@ -35,19 +35,12 @@ pub struct Copies {
 
 impl Copies {
     pub fn new(bus: Bus, clock: SharedClock) -> Self {
-        Self {
-            bus,
-            clock,
-            kept: Mutex::default(),
-        }
+        Self { bus, clock, kept: Mutex::default() }
     }
 
     /// To be taken before the store is read.
     pub fn moment(&self) -> Moment {
-        Moment {
-            rights: self.bus.rights(),
-            at: self.clock.now(),
-        }
+        Moment { rights: self.bus.rights(), at: self.clock.now() }
     }
 
     /// What a credential means, where that is still known.

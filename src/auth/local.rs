@@ -123,9 +123,7 @@ impl Auth {
     /// Internal ones only.
     pub async fn setup_token_is_live(&self, token: &str) -> Result<bool> {
         let (hash, now) = (Digest::of(token.as_bytes()), self.clock.now());
-        self.store
-            .read(move |db| store::session::token_is_live(db, &hash, SETUP, now))
-            .await
+        self.store.read(move |db| store::session::token_is_live(db, &hash, SETUP, now)).await
     }
 
     /// Makes the first administrator; the link works once.
@@ -157,9 +155,7 @@ impl Auth {
     pub async fn create_local(&self, caller: &Caller, new: NewLocal) -> Result<User> {
         let (user, password) = prepare(new, self.clock.now()).await?;
         let (journal_key, caller) = (self.journal_key.clone(), caller.clone());
-        self.store
-            .write(move |tx| insert(tx, &journal_key, &caller, &user, &password))
-            .await
+        self.store.write(move |tx| insert(tx, &journal_key, &caller, &user, &password)).await
     }
 
     /// Sets a local user's password anew and ends its sessions.
@@ -213,29 +209,20 @@ impl Auth {
         let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
         let right = password::verify(password, hash).await?;
         match user.filter(|user| right && !user.disabled) {
-            None => Err(Error::new(
-                Kind::Unauthenticated,
-                "wrong_password",
-                "the name or the password is wrong",
-            )
-            .hint("An administrator can set a new one with `slipway admin reset-password`.")),
+            None => {
+                Err(Error::new(Kind::Unauthenticated, "wrong_password", "the name or the password is wrong")
+                    .hint("An administrator can set a new one with `slipway admin reset-password`."))
+            }
             Some(user) => {
-                let user = User {
-                    last_login_at: Some(now),
-                    ..user
-                };
+                let user = User { last_login_at: Some(now), ..user };
                 let kept = user.clone();
                 let journal_key = self.journal_key.clone();
                 let subject = self.subject_of(&user);
                 self.store
                     .write(move |tx| {
                         store::user::put(tx, &kept)?;
-                        let caller = Caller {
-                            subject,
-                            origin: Origin::Console,
-                            request_id: String::new(),
-                            address,
-                        };
+                        let caller =
+                            Caller { subject, origin: Origin::Console, request_id: String::new(), address };
                         note(tx, &journal_key, &caller, "user.signed_in", &kept, now)
                     })
                     .await?;
@@ -251,12 +238,8 @@ fn too_many() -> Error {
 }
 
 fn dead_link() -> Error {
-    Error::new(
-        Kind::Forbidden,
-        "setup_link_dead",
-        "this setup link was used already, or is too old",
-    )
-    .hint("Restart Slipway: it prints a fresh link as long as no local administrator exists.")
+    Error::new(Kind::Forbidden, "setup_link_dead", "this setup link was used already, or is too old")
+        .hint("Restart Slipway: it prints a fresh link as long as no local administrator exists.")
 }
 
 async fn prepare(new: NewLocal, now: crate::domain::clock::Timestamp) -> Result<(User, String)> {
@@ -269,11 +252,7 @@ async fn prepare(new: NewLocal, now: crate::domain::clock::Timestamp) -> Result<
     }
     password::demand_strength(&new.password)?;
     let hash = password::hash(new.password).await?;
-    let name = if new.name.trim().is_empty() {
-        new.username.clone()
-    } else {
-        new.name.trim().to_owned()
-    };
+    let name = if new.name.trim().is_empty() { new.username.clone() } else { new.name.trim().to_owned() };
     let user = User {
         id: random::uuid(),
         issuer: LOCAL_ISSUER.to_owned(),
@@ -297,10 +276,7 @@ fn insert(
     hash: &str,
 ) -> Result<User> {
     if store::user::find_subject(tx, LOCAL_ISSUER, &user.subject)?.is_some() {
-        return Err(Error::conflict(
-            "user_exists",
-            format!("the user name {} is taken", user.subject),
-        ));
+        return Err(Error::conflict("user_exists", format!("the user name {} is taken", user.subject)));
     }
     store::user::put(tx, user)?;
     store::user::set_password_hash(tx, user.id, Some(hash))?;
@@ -319,13 +295,6 @@ fn note(
 ) -> Result<()> {
     let id = user.id.to_string();
     let detail = json!({ "issuer": user.issuer, "subject": user.subject, "groups": user.groups });
-    let entry = Entry {
-        caller,
-        action,
-        noun: "user",
-        object: &id,
-        reason: None,
-        detail,
-    };
+    let entry = Entry { caller, action, noun: "user", object: &id, reason: None, detail };
     store::audit::append(tx, key, &entry, now)
 }

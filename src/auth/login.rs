@@ -60,26 +60,18 @@ impl Auth {
     /// Settings that no provider can have; a second provider.
     pub fn use_provider(&self, settings: Settings) -> Result<()> {
         let provider = Provider::new(settings, self.clock.clone())?;
-        self.provider
-            .set(provider)
-            .map_err(|_| Error::internal("a second identity provider was configured"))
+        self.provider.set(provider).map_err(|_| Error::internal("a second identity provider was configured"))
     }
 
     /// What the button says that leads to the provider; `None` where there is none.
     pub fn provider_label(&self) -> Option<&str> {
-        self.provider
-            .get()
-            .map(|provider| provider.settings.label.as_str())
+        self.provider.get().map(|provider| provider.settings.label.as_str())
     }
 
     fn provider(&self) -> Result<&Provider> {
         self.provider.get().ok_or_else(|| {
-            Error::new(
-                Kind::NotFound,
-                "no_provider",
-                "no identity provider is configured here",
-            )
-            .hint("Sign in by password, or have an administrator set the options of [oidc].")
+            Error::new(Kind::NotFound, "no_provider", "no identity provider is configured here")
+                .hint("Sign in by password, or have an administrator set the options of [oidc].")
         })
     }
 
@@ -97,13 +89,9 @@ impl Auth {
         let provider = self.provider()?;
         self.attempts.count_departure(address)?;
         let started = provider.begin().await?;
-        let browser = browser
-            .filter(|value| looks_like_token(value))
-            .map_or_else(random::token, str::to_owned);
-        let kept = Kept {
-            pending: started.pending,
-            browser: Digest::of(browser.as_bytes()),
-        };
+        let browser =
+            browser.filter(|value| looks_like_token(value)).map_or_else(random::token, str::to_owned);
+        let kept = Kept { pending: started.pending, browser: Digest::of(browser.as_bytes()) };
         let state = Digest::of(started.state.as_bytes());
         let clear = serde_json::to_vec(&kept).map_err(Error::internal)?;
         let flow = LoginFlow {
@@ -111,13 +99,8 @@ impl Auth {
             return_to,
             expires_at: self.clock.now() + FLOW_LIFE,
         };
-        self.store
-            .write(move |tx| store::session::put_flow(tx, &state, &flow))
-            .await?;
-        Ok(Departure {
-            url: started.url,
-            browser: browser.into(),
-        })
+        self.store.write(move |tx| store::session::put_flow(tx, &state, &flow)).await?;
+        Ok(Departure { url: started.url, browser: browser.into() })
     }
 
     /// Takes a browser back, with what it carries.
@@ -139,26 +122,16 @@ impl Auth {
         let signed_in = provider.finish(callback, kept.pending).await?;
         let (issuer, now) = (provider.issuer().to_owned(), self.clock.now());
         let user = self.welcome(issuer, signed_in.person, now, address).await?;
-        Ok(Arrival {
-            user,
-            provider: (signed_in.sid, signed_in.id_token),
-            return_to,
-        })
+        Ok(Arrival { user, provider: (signed_in.sid, signed_in.id_token), return_to })
     }
 
     async fn take_flow(&self, state: &str) -> Result<(Kept, String)> {
         let (state, now) = (Digest::of(state.as_bytes()), self.clock.now());
         let key = state.clone();
-        let flow = self
-            .store
-            .write(move |tx| store::session::take_flow(tx, &key))
-            .await?;
+        let flow = self.store.write(move |tx| store::session::take_flow(tx, &key)).await?;
         let flow = flow.filter(|flow| flow.expires_at > now).ok_or_else(lost)?;
         let clear = self.keys.open(&flow_context(&state), &flow.sealed)?;
-        Ok((
-            serde_json::from_slice(&clear).map_err(Error::internal)?,
-            flow.return_to,
-        ))
+        Ok((serde_json::from_slice(&clear).map_err(Error::internal)?, flow.return_to))
     }
 
     /// Keeps who signed in, and writes it down.
@@ -240,22 +213,9 @@ impl Auth {
     pub(super) async fn by_token(&self, provider: &Provider, token: &str) -> Result<Identity> {
         let bearer = provider.bearer(token).await?;
         let (issuer, now) = (provider.issuer().to_owned(), self.clock.now());
-        let (user, groups) = self
-            .store
-            .write(move |tx| speaker(tx, issuer, bearer, now))
-            .await?;
-        let subject = crate::auth::subject_of(
-            &User {
-                groups,
-                ..user.clone()
-            },
-            &self.admin_groups,
-        );
-        Ok(Identity {
-            subject,
-            credential: Credential::Token,
-            preferences: user.preferences,
-        })
+        let (user, groups) = self.store.write(move |tx| speaker(tx, issuer, bearer, now)).await?;
+        let subject = crate::auth::subject_of(&User { groups, ..user.clone() }, &self.admin_groups);
+        Ok(Identity { subject, credential: Credential::Token, preferences: user.preferences })
     }
 }
 
@@ -272,19 +232,13 @@ fn speaker(tx: &Tx<'_>, issuer: String, bearer: Bearer, now: Timestamp) -> Resul
     if user.disabled {
         return Err(disabled());
     }
-    let newer = bearer
-        .issued_at
-        .is_some_and(|issued| user.last_login_at.is_none_or(|login| issued > login));
+    let newer = bearer.issued_at.is_some_and(|issued| user.last_login_at.is_none_or(|login| issued > login));
     if !newer {
         let groups = told.intersection(&user.groups).cloned().collect();
         return Ok((user, groups));
     }
     if bearer.states_groups && told != user.groups {
-        let user = User {
-            groups: told.clone(),
-            last_login_at: bearer.issued_at,
-            ..user
-        };
+        let user = User { groups: told.clone(), last_login_at: bearer.issued_at, ..user };
         store::user::put(tx, &user)?;
         tx.publish(Topic::Access);
         return Ok((user, told));
@@ -323,31 +277,16 @@ fn note(
     detail: serde_json::Value,
     now: Timestamp,
 ) -> Result<()> {
-    let entry = Entry {
-        caller,
-        action,
-        noun: "user",
-        object: &user.id.to_string(),
-        reason: None,
-        detail,
-    };
+    let entry = Entry { caller, action, noun: "user", object: &user.id.to_string(), reason: None, detail };
     store::audit::append(tx, key, &entry, now)
 }
 
 fn looks_like_token(value: &str) -> bool {
-    value.len() == 43
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 fn flow_context(state: &Digest) -> Context<'_> {
-    Context {
-        table: "login_flow",
-        row: state.as_str(),
-        name: "sealed",
-        version: 1,
-    }
+    Context { table: "login_flow", row: state.as_str(), name: "sealed", version: 1 }
 }
 
 fn lost() -> Error {
@@ -360,10 +299,6 @@ fn lost() -> Error {
 }
 
 fn disabled() -> Error {
-    Error::new(
-        Kind::Unauthenticated,
-        "account_disabled",
-        "this account is disabled",
-    )
-    .hint("An administrator of this Slipway can enable it again.")
+    Error::new(Kind::Unauthenticated, "account_disabled", "this account is disabled")
+        .hint("An administrator of this Slipway can enable it again.")
 }

@@ -56,10 +56,7 @@ pub struct Lifetimes {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self {
-            idle: TimeDelta::hours(8),
-            absolute: TimeDelta::days(7),
-        }
+        Self { idle: TimeDelta::hours(8), absolute: TimeDelta::days(7) }
     }
 }
 
@@ -137,16 +134,10 @@ impl Auth {
         }
         if session.last_seen_at + TOUCH_EVERY <= now {
             let id = id.clone();
-            self.store
-                .write(move |tx| store::session::touch(tx, &id, now))
-                .await?;
+            self.store.write(move |tx| store::session::touch(tx, &id, now)).await?;
         }
         let subject = self.subject_of(&user);
-        Ok(Some(Identity {
-            subject,
-            credential: Credential::Session(id),
-            preferences: user.preferences,
-        }))
+        Ok(Some(Identity { subject, credential: Credential::Session(id), preferences: user.preferences }))
     }
 
     /// Who a user is now.
@@ -198,11 +189,7 @@ impl Auth {
                 let Some(key) = store::api_key::find_hash(db, &hash)? else {
                     return Ok(None);
                 };
-                let owner = key
-                    .owner
-                    .map(|id| store::user::find(db, id))
-                    .transpose()?
-                    .flatten();
+                let owner = key.owner.map(|id| store::user::find(db, id)).transpose()?.flatten();
                 Ok(Some((key, owner)))
             })
             .await?;
@@ -216,22 +203,11 @@ impl Auth {
         };
         if key.last_used_at.is_none_or(|used| used + TOUCH_EVERY <= now) {
             let id = key.id;
-            self.store
-                .write(move |tx| store::api_key::touch(tx, id, now))
-                .await?;
+            self.store.write(move |tx| store::api_key::touch(tx, id, now)).await?;
         }
-        let subject = subject(
-            SubjectKind::ApiKey(key.id),
-            key.name.to_string(),
-            groups,
-            &self.admin_groups,
-        );
+        let subject = subject(SubjectKind::ApiKey(key.id), key.name.to_string(), groups, &self.admin_groups);
         let preferences = Preferences::default();
-        Ok(Some(Identity {
-            subject,
-            credential: Credential::ApiKey(key.id),
-            preferences,
-        }))
+        Ok(Some(Identity { subject, credential: Credential::ApiKey(key.id), preferences }))
     }
 
     fn within(&self, groups: &Groups, owner: &User) -> Groups {
@@ -245,20 +221,10 @@ impl Auth {
 
 /// Who a user is now, when members of `admins` may do all.
 fn subject_of(user: &User, admins: &Groups) -> Subject {
-    subject(
-        SubjectKind::User(user.id),
-        user.name.clone(),
-        user.groups.clone(),
-        admins,
-    )
+    subject(SubjectKind::User(user.id), user.name.clone(), user.groups.clone(), admins)
 }
 
 fn subject(kind: SubjectKind, name: String, groups: Groups, admins: &Groups) -> Subject {
     let is_admin = !groups.is_disjoint(admins);
-    Subject {
-        kind,
-        name,
-        groups,
-        is_admin,
-    }
+    Subject { kind, name, groups, is_admin }
 }

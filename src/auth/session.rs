@@ -34,13 +34,9 @@ impl Auth {
         let id = Digest::of(cookie.as_bytes());
         let (sid, id_token) = match begin.provider {
             None => (None, None),
-            Some((sid, token)) => (
-                sid,
-                Some(
-                    self.keys
-                        .seal(&token_context(&id), token.expose_secret().as_bytes()),
-                ),
-            ),
+            Some((sid, token)) => {
+                (sid, Some(self.keys.seal(&token_context(&id), token.expose_secret().as_bytes())))
+            }
         };
         let session = Session {
             id,
@@ -81,17 +77,10 @@ impl Auth {
             .await?;
         let Some(sealed) = sealed else { return Ok(None) };
         let clear = self.keys.open(&token_context(&id), &sealed)?;
-        Ok(Some(SecretString::from(
-            String::from_utf8_lossy(&clear).into_owned(),
-        )))
+        Ok(Some(SecretString::from(String::from_utf8_lossy(&clear).into_owned())))
     }
 }
 
 fn token_context(id: &Digest) -> Context<'_> {
-    Context {
-        table: "session",
-        row: id.as_str(),
-        name: "id_token",
-        version: 1,
-    }
+    Context { table: "session", row: id.as_str(), name: "id_token", version: 1 }
 }

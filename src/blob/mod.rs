@@ -26,17 +26,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 /// What a failed disk operation means to the caller: a full disk is said plainly, everything else is ours.
 fn disk_error(error: io::Error) -> Error {
-    if matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    ) {
-        return Error::new(
-            Kind::Unavailable,
-            "disk_full",
-            "the server's disk is full, so nothing was kept",
-        )
-        .hint("Free space in the data directory, or have an administrator do so, then send it again.")
-        .because(error);
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return Error::new(Kind::Unavailable, "disk_full", "the server's disk is full, so nothing was kept")
+            .hint("Free space in the data directory, or have an administrator do so, then send it again.")
+            .because(error);
     }
     Error::internal(error)
 }

@@ -43,9 +43,7 @@ impl Store {
             unpacked: data_dir.join("unpacked"),
             unpacking: Mutex::default(),
         };
-        let store = Self {
-            folders: Arc::new(folders),
-        };
+        let store = Self { folders: Arc::new(folders) };
         let folders = store.folders.clone();
         blocking(move || folders.create().map_err(disk_error)).await?;
         Ok(store)
@@ -68,9 +66,7 @@ impl Store {
     pub async fn begin(&self, limit: u64) -> Result<Upload> {
         let tmp = self.folders.blobs_tmp();
         blocking(move || {
-            let (file, path) = tempfile::NamedTempFile::new_in(tmp)
-                .map_err(disk_error)?
-                .into_parts();
+            let (file, path) = tempfile::NamedTempFile::new_in(tmp).map_err(disk_error)?.into_parts();
             Ok(Upload::new(file, path, limit))
         })
         .await
@@ -79,18 +75,12 @@ impl Store {
     /// Keeps a staged file under its digest and returns it; the same content twice is kept once. When this returns,
     /// the file survives a power cut.
     pub async fn commit(&self, staged: Staged) -> Result<Blob> {
-        let blob = Blob {
-            digest: staged.digest().clone(),
-            size: staged.size(),
-        };
+        let blob = Blob { digest: staged.digest().clone(), size: staged.size() };
         let folders = self.folders.clone();
         blocking(move || {
             let path = folders.blob(&blob.digest);
             if !path.try_exists().map_err(disk_error)? {
-                staged
-                    .path
-                    .persist(&path)
-                    .map_err(|failed| disk_error(failed.error))?;
+                staged.path.persist(&path).map_err(|failed| disk_error(failed.error))?;
             }
             sync_folder(&folders.blobs).map_err(disk_error)?;
             Ok(blob)
@@ -179,10 +169,7 @@ impl Folders {
         for entry in fs::read_dir(&self.blobs)? {
             let entry = entry?;
             if let Some(digest) = entry.file_name().to_str().and_then(Digest::parse) {
-                blobs.push(Blob {
-                    digest,
-                    size: entry.metadata()?.len(),
-                });
+                blobs.push(Blob { digest, size: entry.metadata()?.len() });
             }
         }
         blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
@@ -207,9 +194,7 @@ impl Folders {
         }
         let file = File::open(self.blob(digest)).map_err(|error| absent(error, digest))?;
         let archive = Archive::open(file, limits)?;
-        let folder = tempfile::Builder::new()
-            .tempdir_in(self.unpacked_tmp())
-            .map_err(disk_error)?;
+        let folder = tempfile::Builder::new().tempdir_in(self.unpacked_tmp()).map_err(disk_error)?;
         archive.extract(folder.path())?;
         sync_all_below(folder.path()).map_err(disk_error)?;
         match fs::rename(folder.path(), &target) {

@@ -34,17 +34,8 @@ struct Writer {
 
 impl Upload {
     pub(super) fn new(file: File, path: TempPath, limit: u64) -> Self {
-        let writer = Some(Writer {
-            file,
-            hash: Sha256::new(),
-        });
-        Self {
-            path,
-            writer,
-            buffer: Vec::with_capacity(BUFFER),
-            size: 0,
-            limit,
-        }
+        let writer = Some(Writer { file, hash: Sha256::new() });
+        Self { path, writer, buffer: Vec::with_capacity(BUFFER), size: 0, limit }
     }
 
     /// Takes the next bytes. [`Kind::TooLarge`] as soon as the limit is passed.
@@ -70,10 +61,8 @@ impl Upload {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        let mut writer = self
-            .writer
-            .take()
-            .ok_or_else(|| Error::internal("an upload went on after it had failed"))?;
+        let mut writer =
+            self.writer.take().ok_or_else(|| Error::internal("an upload went on after it had failed"))?;
         let mut buffer = std::mem::take(&mut self.buffer);
         let (writer, buffer) = blocking(move || {
             writer.file.write_all(&buffer).map_err(disk_error)?;
@@ -90,10 +79,8 @@ impl Upload {
     /// Ends the upload: everything is on disk, its digest known, nothing kept yet.
     pub async fn finish(mut self) -> Result<Staged> {
         self.flush().await?;
-        let writer = self
-            .writer
-            .take()
-            .ok_or_else(|| Error::internal("an upload ended after it had failed"))?;
+        let writer =
+            self.writer.take().ok_or_else(|| Error::internal("an upload ended after it had failed"))?;
         let (path, size) = (self.path, self.size);
         blocking(move || {
             writer.file.sync_all().map_err(disk_error)?;
@@ -149,10 +136,7 @@ impl Staged {
         blocking(move || {
             let archive = Archive::open(File::open(path).map_err(disk_error)?, limits)?;
             let contents = archive.contents()?;
-            Ok(Inspected {
-                contents,
-                archive: Arc::new(archive),
-            })
+            Ok(Inspected { contents, archive: Arc::new(archive) })
         })
         .await
     }

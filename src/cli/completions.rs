@@ -13,11 +13,6 @@ pub struct Arguments {
 /// Writes the completions of a shell.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let mut text = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut super::Arguments::command(),
-        "slipway",
-        &mut text,
-    );
+    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), "slipway", &mut text);
     super::print(&String::from_utf8_lossy(&text))
 }

@@ -15,10 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub async fn run(config: Config) -> Result<()> {
     let base = config.server.base_url.as_ref().map_or("", |url| url.path());
     let url = format!("http://{}{base}/readyz", reachable(config.server.listen));
-    let client = reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none());
+    let client =
+        reqwest::Client::builder().timeout(PATIENCE).no_proxy().redirect(reqwest::redirect::Policy::none());
     // Its address is our own: no certificate is ever looked at.
     crate::tls::install();
     let client = client.build().map_err(Error::internal)?;

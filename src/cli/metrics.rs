@@ -34,11 +34,7 @@ impl Collector for Reconcilers {
         type Counter = (&'static str, &'static str, fn(&Figure) -> u64);
         let counters: [Counter; 2] = [
             ("reconciler_runs", "Runs of a reconciler", |figure| figure.runs),
-            (
-                "reconciler_errors",
-                "Runs of a reconciler that failed",
-                |figure| figure.errors,
-            ),
+            ("reconciler_errors", "Runs of a reconciler that failed", |figure| figure.errors),
         ];
         for (name, help, value) in counters {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

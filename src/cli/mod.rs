@@ -23,12 +23,7 @@ use crate::domain::{Error, Result};
 
 /// Slipway deploys data projects: it takes bundles, and runs them on Docker engines for those who may.
 #[derive(Debug, Parser)]
-#[command(
-    name = "slipway",
-    version,
-    propagate_version = true,
-    arg_required_else_help = true
-)]
+#[command(name = "slipway", version, propagate_version = true, arg_required_else_help = true)]
 struct Arguments {
     #[command(flatten)]
     places: Places,
@@ -70,11 +65,7 @@ enum Command {
 
 impl Places {
     fn load(self) -> Result<Loaded> {
-        let flags = Flags {
-            config: self.config,
-            data_dir: self.data_dir,
-            listen: self.listen,
-        };
+        let flags = Flags { config: self.config, data_dir: self.data_dir, listen: self.listen };
         Config::load(&flags, &crate::config::environment())
     }
 }

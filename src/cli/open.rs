@@ -63,10 +63,7 @@ fn rules(config: &Config) -> Rules {
 
 fn lifetimes(config: &Config) -> Result<Lifetimes> {
     let delta = |time| TimeDelta::from_std(time).map_err(Error::internal);
-    Ok(Lifetimes {
-        idle: delta(config.session.idle)?,
-        absolute: delta(config.session.absolute)?,
-    })
+    Ok(Lifetimes { idle: delta(config.session.idle)?, absolute: delta(config.session.absolute)? })
 }
 
 fn archive_limits(config: &Config) -> blob::Limits {
@@ -92,10 +89,7 @@ pub fn provider(config: &Config, base: &BaseUrl) -> Result<Option<oidc::Settings
             Error::problems("config_invalid", vec![Problem::new("oidc.ca_file", why)])
         })
     });
-    let after_logout = oidc
-        .post_logout_redirect
-        .as_ref()
-        .map(|url| url.as_str().to_owned());
+    let after_logout = oidc.post_logout_redirect.as_ref().map(|url| url.as_str().to_owned());
     Ok(Some(oidc::Settings {
         issuer: issuer.as_str().to_owned(),
         client_id: client_id.clone(),

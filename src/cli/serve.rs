@@ -73,11 +73,8 @@ async fn serve(config: Config) -> Result<()> {
 fn bind(config: &Config) -> Result<TcpListener> {
     let address = config.server.listen;
     TcpListener::bind(address).map_err(|error| {
-        Error::conflict(
-            "address_in_use",
-            format!("Slipway can't listen on {address}: {error}"),
-        )
-        .hint("Stop what listens there, or choose another address with --listen.")
+        Error::conflict("address_in_use", format!("Slipway can't listen on {address}: {error}"))
+            .hint("Stop what listens there, or choose another address with --listen.")
     })
 }
 
@@ -91,12 +88,7 @@ fn state(config: &Config, instance: &Instance, address: std::net::SocketAddr) ->
         auth: Arc::clone(&instance.auth),
         settings: Settings {
             base_url: config.base_url(address).url().clone(),
-            trusted_proxies: config
-                .server
-                .trusted_proxies
-                .iter()
-                .map(|cidr| cidr.net())
-                .collect(),
+            trusted_proxies: config.server.trusted_proxies.iter().map(|cidr| cidr.net()).collect(),
             ops_allowed: config.metrics.allow.iter().map(|cidr| cidr.net()).collect(),
             body_limit: usize::try_from(config.server.max_body.0).unwrap_or(usize::MAX),
             upload_limit: config.bundles.max_upload.0,
@@ -114,10 +106,7 @@ fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Depen
         let (username, password) = (registry.username.clone()?, registry.password.clone()?);
         Some(RegistryCredentials { username, password })
     };
-    let registries = config
-        .registry
-        .iter()
-        .filter_map(|(host, one)| Some((host.clone(), credentials(one)?)));
+    let registries = config.registry.iter().filter_map(|(host, one)| Some((host.clone(), credentials(one)?)));
     let (_, most) = reconcile::Settings::default().ready_within;
     Ok(reconcile::Dependencies {
         store: app.store.clone(),
@@ -128,10 +117,7 @@ fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Depen
         settings: reconcile::Settings {
             parallel: config.updates.parallel as usize,
             // A service whose own health check says that it needs longer gets longer.
-            ready_within: (
-                config.updates.verify_timeout,
-                most.max(config.updates.verify_timeout),
-            ),
+            ready_within: (config.updates.verify_timeout, most.max(config.updates.verify_timeout)),
             archive_limits: app.archive_limits,
             retained: config.updates.keep,
             registries: registries.collect(),

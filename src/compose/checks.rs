@@ -62,28 +62,13 @@ fn kinds(drafts: &mut Drafts, report: &mut Report) {
         .map(|(on, _)| on.clone())
         .collect();
     for (name, draft) in drafts.iter_mut() {
-        let inferred = if awaited.contains(name) {
-            ServiceKind::Task
-        } else {
-            ServiceKind::Replicated
-        };
+        let inferred = if awaited.contains(name) { ServiceKind::Task } else { ServiceKind::Replicated };
         draft.service.kind = draft.kind.unwrap_or(inferred);
         let task = draft.service.kind == ServiceKind::Task;
         if task && draft.service.replicas != 1 {
-            let key = if draft.place("scale") == draft.at {
-                "deploy"
-            } else {
-                "scale"
-            };
-            let what = format!(
-                "services.{name}: a task runs once, not {} times",
-                draft.service.replicas
-            );
-            report.at(
-                draft.place(key),
-                what,
-                "Remove the replicas, or `x-slipway.kind: task`.",
-            );
+            let key = if draft.place("scale") == draft.at { "deploy" } else { "scale" };
+            let what = format!("services.{name}: a task runs once, not {} times", draft.service.replicas);
+            report.at(draft.place(key), what, "Remove the replicas, or `x-slipway.kind: task`.");
         }
     }
 }
@@ -94,11 +79,8 @@ fn conditions(drafts: &Drafts, report: &mut Report) {
             let Some(on) = drafts.get(written.on.as_str()) else {
                 continue;
             };
-            let checked = on
-                .service
-                .healthcheck
-                .as_ref()
-                .is_some_and(|check| check.test != HealthTest::Disabled);
+            let checked =
+                on.service.healthcheck.as_ref().is_some_and(|check| check.test != HealthTest::Disabled);
             match written.dependency.condition {
                 Condition::Healthy if !checked => {
                     let hint = format!(
@@ -215,27 +197,13 @@ fn ports_fit(name: &ServiceName, draft: &Draft, report: &mut Report) {
     if service.exposed && service.ports.is_empty() && service.expose.is_empty() {
         let what =
             format!("services.{name}.x-slipway.expose: the service names no port that could be reached");
-        report.at(
-            draft.place("x-slipway"),
-            what,
-            "Name it: `expose: [\"8000\"]`, or under `ports`.",
-        );
+        report.at(draft.place("x-slipway"), what, "Name it: `expose: [\"8000\"]`, or under `ports`.");
     }
 }
 
 fn targets_differ(name: &ServiceName, draft: &Draft, report: &mut Report) {
-    let Service {
-        files,
-        volumes,
-        host_mounts,
-        secrets,
-        configs,
-        ..
-    } = &draft.service;
-    let mounts = files
-        .iter()
-        .map(|mount| &mount.target)
-        .chain(volumes.iter().map(|mount| &mount.target));
+    let Service { files, volumes, host_mounts, secrets, configs, .. } = &draft.service;
+    let mounts = files.iter().map(|mount| &mount.target).chain(volumes.iter().map(|mount| &mount.target));
     let mounts = mounts.chain(host_mounts.iter().map(|mount| &mount.target));
     let mounts = mounts.chain(secrets.iter().chain(configs).map(|mount| &mount.target));
     let mut targets: Vec<&String> = mounts.collect();

@@ -22,10 +22,7 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Vec<Written> {
     };
     if field.is_map() {
         let named = field.named("", &mut cx.report).unwrap_or_default();
-        return named
-            .into_iter()
-            .filter_map(|(on, at, field)| long(on, at, &field, cx))
-            .collect();
+        return named.into_iter().filter_map(|(on, at, field)| long(on, at, &field, cx)).collect();
     }
     let mut written: Vec<Written> = Vec::new();
     for item in field.items("`- redis`", &mut cx.report).unwrap_or_default() {
@@ -33,32 +30,17 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Vec<Written> {
             continue;
         };
         if written.iter().any(|known| known.on == on) {
-            item.refuse(
-                &mut cx.report,
-                format!("{on} is named twice"),
-                "Keep one of the two.",
-            );
+            item.refuse(&mut cx.report, format!("{on} is named twice"), "Keep one of the two.");
             continue;
         }
-        let dependency = Dependency {
-            condition: Condition::Started,
-            required: true,
-        };
-        written.push(Written {
-            on: on.to_owned(),
-            at: item.at(),
-            path: item.path,
-            dependency,
-        });
+        let dependency = Dependency { condition: Condition::Started, required: true };
+        written.push(Written { on: on.to_owned(), at: item.at(), path: item.path, dependency });
     }
     written
 }
 
 fn long(on: &str, at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Written> {
-    let mut dependency = Dependency {
-        condition: Condition::Started,
-        required: true,
-    };
+    let mut dependency = Dependency { condition: Condition::Started, required: true };
     if !field.is_null() {
         let table = field.table(&DEPENDENCY, &mut cx.report)?;
         if let Some(field) = table.get("condition") {
@@ -74,12 +56,7 @@ fn long(on: &str, at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<
             field.refuse(&mut cx.report, "only `false` is supported", hint);
         }
     }
-    Some(Written {
-        on: on.to_owned(),
-        at,
-        path: field.path.clone(),
-        dependency,
-    })
+    Some(Written { on: on.to_owned(), at, path: field.path.clone(), dependency })
 }
 
 fn condition(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Condition> {

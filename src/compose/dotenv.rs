@@ -12,14 +12,7 @@ pub type Assignment = (String, Option<String>);
 /// Reads `text` of the bundle's file `path`. A later assignment of a name wins, as in a shell.
 pub fn read(path: &str, text: &str, known: &Variables, report: &mut Report) -> Vec<Assignment> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut file = File {
-        path,
-        rest: text,
-        line: 1,
-        seen: known.clone(),
-        left: interpolate::BUDGET,
-        report,
-    };
+    let mut file = File { path, rest: text, line: 1, seen: known.clone(), left: interpolate::BUDGET, report };
     let mut found = Vec::new();
     while !file.rest.is_empty() {
         if let Some((name, value)) = file.assignment() {
@@ -115,11 +108,7 @@ impl<'a> File<'a, '_> {
             _ => {
                 let line = self.rest.lines().next().unwrap_or_default();
                 let end = line.find(" #").or_else(|| line.find("\t#")).unwrap_or(line.len());
-                let plain = if line.starts_with('#') {
-                    ""
-                } else {
-                    line[..end].trim_end()
-                };
+                let plain = if line.starts_with('#') { "" } else { line[..end].trim_end() };
                 self.filled(plain, self.line)
             }
         }
@@ -136,12 +125,7 @@ impl<'a> File<'a, '_> {
         });
         let Some((end, _)) = end else {
             let hint = "Close the quote, or write the value without quotes.";
-            self.report.in_file(
-                self.path,
-                self.line,
-                format!("the quote {quote} is not closed"),
-                hint,
-            );
+            self.report.in_file(self.path, self.line, format!("the quote {quote} is not closed"), hint);
             self.rest = "";
             return None;
         };
@@ -151,8 +135,7 @@ impl<'a> File<'a, '_> {
         if !after.is_empty() && !after.starts_with('#') {
             let hint = "Put the whole value between the quotes.";
             let line = self.line + value.matches('\n').count();
-            self.report
-                .in_file(self.path, line, "something follows the closing quote", hint);
+            self.report.in_file(self.path, line, "something follows the closing quote", hint);
         }
         self.line += value.matches('\n').count();
         Some(value)
@@ -166,12 +149,7 @@ impl<'a> File<'a, '_> {
                     "Assign {variable} above this line or in .env, give it a default, `${{{variable}:-…}}`, or put \
                      the value into single quotes if the dollar sign is meant as it stands."
                 );
-                self.report.in_file(
-                    self.path,
-                    line,
-                    format!("the variable {variable} has no value"),
-                    hint,
-                );
+                self.report.in_file(self.path, line, format!("the variable {variable} has no value"), hint);
                 None
             }
             Err(fault) => {
@@ -222,11 +200,7 @@ mod tests {
         let known = [("BASE".to_owned(), "b".to_owned())].into();
         let found = read("x.env", text, &known, &mut report);
         let problems = |error: crate::domain::Error| {
-            error
-                .problems
-                .iter()
-                .map(|problem| format!("{} {}", problem.place, problem.message))
-                .collect()
+            error.problems.iter().map(|problem| format!("{} {}", problem.place, problem.message)).collect()
         };
         report.into_result(Some(found)).map_err(problems)
     }
@@ -272,13 +246,7 @@ mod tests {
     fn raw_takes_values_as_they_stand() {
         let mut report = Report::new("compose.yaml");
         let found = read_raw("x.env", "# c\nA='$x' # y\n\nB\n1=2\n", &mut report);
-        assert_eq!(
-            found,
-            [
-                ("A".to_owned(), Some("'$x' # y".to_owned())),
-                ("B".to_owned(), None)
-            ]
-        );
+        assert_eq!(found, [("A".to_owned(), Some("'$x' # y".to_owned())), ("B".to_owned(), None)]);
         assert!(!report.is_empty());
     }
 }

@@ -32,11 +32,7 @@ pub fn read(table: &Table<'_>, cx: &mut Context<'_>) -> BTreeMap<String, EnvValu
 fn value(pair: &Pair<'_>, cx: &mut Context<'_>) -> Option<EnvValue> {
     if !dotenv::is_name(&pair.name) {
         let hint = "Use letters, digits, `_`, `.` and `-`, not starting with a digit.";
-        cx.report.at(
-            pair.at,
-            format!("{}: {:?} is no name of a variable", pair.path, pair.name),
-            hint,
-        );
+        cx.report.at(pair.at, format!("{}: {:?} is no name of a variable", pair.path, pair.name), hint);
         return None;
     }
     match &pair.value {
@@ -53,17 +49,12 @@ fn value(pair: &Pair<'_>, cx: &mut Context<'_>) -> Option<EnvValue> {
 
 /// A name without a value takes it from where Compose would: the shell, which here is `.env`, else the settings.
 fn passed_through(name: &str, cx: &Context<'_>) -> EnvValue {
-    cx.variables
-        .get(name)
-        .map_or(EnvValue::Required, |value| EnvValue::Plain(value.clone()))
+    cx.variables.get(name).map_or(EnvValue::Required, |value| EnvValue::Plain(value.clone()))
 }
 
 fn files(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<dotenv::Assignment>> {
-    let items = if field.is_map() {
-        vec![field.clone()]
-    } else {
-        field.texts("`- ./api.env`", &mut cx.report)?
-    };
+    let items =
+        if field.is_map() { vec![field.clone()] } else { field.texts("`- ./api.env`", &mut cx.report)? };
     let mut found = Vec::new();
     for item in items {
         found.extend(file(&item, cx).unwrap_or_default());
@@ -75,10 +66,7 @@ fn file(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<dotenv::Assignment
     let (field, required, raw) = if item.is_map() {
         let table = item.table(&ENV_FILE, &mut cx.report)?;
         let path = table.need("path", "Name a file of the bundle.", &mut cx.report)?;
-        let required = table
-            .get("required")
-            .and_then(|field| field.boolean(&mut cx.report))
-            .unwrap_or(true);
+        let required = table.get("required").and_then(|field| field.boolean(&mut cx.report)).unwrap_or(true);
         let raw = table.get("format").is_some_and(|field| is_raw(&field, cx));
         (path, required, raw)
     } else {
@@ -92,9 +80,7 @@ fn file(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<dotenv::Assignment
     let content = match (cx.read)(&path) {
         Ok(content) => content,
         Err(error) => {
-            let hint = error
-                .hint
-                .unwrap_or_else(|| "Publish the bundle again.".to_owned());
+            let hint = error.hint.unwrap_or_else(|| "Publish the bundle again.".to_owned());
             field.refuse(&mut cx.report, error.message, hint);
             return None;
         }
@@ -111,11 +97,7 @@ fn is_raw(field: &Field<'_>, cx: &mut Context<'_>) -> bool {
         Some("raw") => true,
         Some(other) => {
             let hint = "Write `raw` for values as they stand, or remove the key.";
-            field.refuse(
-                &mut cx.report,
-                format!("{other:?} is no format of an env_file"),
-                hint,
-            );
+            field.refuse(&mut cx.report, format!("{other:?} is no format of an env_file"), hint);
             false
         }
         None => false,

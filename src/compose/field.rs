@@ -64,11 +64,7 @@ impl<'a> Field<'a> {
         } else {
             format!("Write {wanted}: {example}.")
         };
-        self.refuse(
-            report,
-            format!("this is {}, and {wanted} is due", self.node.value.kind()),
-            hint,
-        );
+        self.refuse(report, format!("this is {}, and {wanted} is due", self.node.value.kind()), hint);
     }
 
     /// Text, a number or a boolean, as it is spelled.
@@ -83,11 +79,7 @@ impl<'a> Field<'a> {
             return None;
         }
         if scalar.text.contains('\0') {
-            self.refuse(
-                report,
-                "the text holds a NUL character",
-                "Remove it: no engine takes it.",
-            );
+            self.refuse(report, "the text holds a NUL character", "Remove it: no engine takes it.");
             return None;
         }
         Some(&scalar.text)
@@ -121,11 +113,7 @@ impl<'a> Field<'a> {
             Ok(number) if digits && range.contains(&number) => Some(number),
             _ => {
                 let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-                self.refuse(
-                    report,
-                    format!("{text:?} is not {wanted}"),
-                    format!("Write {wanted}."),
-                );
+                self.refuse(report, format!("{text:?} is not {wanted}"), format!("Write {wanted}."));
                 None
             }
         }
@@ -137,10 +125,7 @@ impl<'a> Field<'a> {
             self.refuse_kind(report, "a list", example);
             return None;
         };
-        let item = |(at, node)| Field {
-            path: format!("{}[{at}]", self.path),
-            node,
-        };
+        let item = |(at, node)| Field { path: format!("{}[{at}]", self.path), node };
         Some(items.iter().enumerate().map(item).collect())
     }
 
@@ -159,11 +144,7 @@ impl<'a> Field<'a> {
             return None;
         };
         keys.check(map, &self.path, report);
-        Some(Table {
-            path: self.path.clone(),
-            at: self.at(),
-            map,
-        })
+        Some(Table { path: self.path.clone(), at: self.at(), map })
     }
 
     /// A mapping whose keys are names that the file chooses: each with its own place.
@@ -172,16 +153,8 @@ impl<'a> Field<'a> {
             self.refuse_kind(report, "a mapping", example);
             return None;
         };
-        let field = |key: &str, node| Field {
-            path: below(&self.path, key),
-            node,
-        };
-        Some(
-            map.entries
-                .iter()
-                .map(|e| (e.key.as_str(), e.at, field(&e.key, &e.value)))
-                .collect(),
-        )
+        let field = |key: &str, node| Field { path: below(&self.path, key), node };
+        Some(map.entries.iter().map(|e| (e.key.as_str(), e.at, field(&e.key, &e.value))).collect())
     }
 
     /// `KEY: value` or `- KEY=value`, no name twice.
@@ -199,12 +172,7 @@ impl<'a> Field<'a> {
                 };
                 let value = value.map(|value| filled(scalar, value));
                 let path = format!("{}.{name}", self.path);
-                pairs.push(Pair {
-                    name: name.to_owned(),
-                    value,
-                    at: item.at(),
-                    path,
-                });
+                pairs.push(Pair { name: name.to_owned(), value, at: item.at(), path });
             }
         } else {
             for (name, at, field) in self.named("`NAME: value`", report)? {
@@ -216,23 +184,14 @@ impl<'a> Field<'a> {
                         continue;
                     }
                 };
-                pairs.push(Pair {
-                    name: name.to_owned(),
-                    value,
-                    at,
-                    path: field.path,
-                });
+                pairs.push(Pair { name: name.to_owned(), value, at, path: field.path });
             }
         }
         let mut seen = std::collections::HashSet::new();
         pairs.retain(|pair| {
             let first = seen.insert(pair.name.clone());
             if !first {
-                report.at(
-                    pair.at,
-                    format!("{}: it is given twice", pair.path),
-                    "Keep one of the two.",
-                );
+                report.at(pair.at, format!("{}: it is given twice", pair.path), "Keep one of the two.");
             }
             first
         });
@@ -251,11 +210,7 @@ impl Pair<'_> {
         match self.value.as_ref()? {
             Ok(text) if !text.contains('\0') => Some((*text).to_owned()),
             Ok(_) => {
-                report.at(
-                    self.at,
-                    format!("{}: the text holds a NUL character", self.path),
-                    "Remove it.",
-                );
+                report.at(self.at, format!("{}: the text holds a NUL character", self.path), "Remove it.");
                 None
             }
             Err((fault, _)) => {
@@ -269,30 +224,19 @@ impl Pair<'_> {
 
 /// The path of `key` under `path`.
 pub fn below(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// `what` is wrong at `path`, in one line.
 fn said(path: &str, what: &str) -> String {
-    if path.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{path}: {what}")
-    }
+    if path.is_empty() { what.to_owned() } else { format!("{path}: {what}") }
 }
 
 impl<'a> Table<'a> {
     /// The value of `key`; a key without a value is as good as absent.
     pub fn get(&self, key: &str) -> Option<Field<'a>> {
         let entry = self.map.entry(key)?;
-        let field = Field {
-            path: below(&self.path, key),
-            node: &entry.value,
-        };
+        let field = Field { path: below(&self.path, key), node: &entry.value };
         (!field.is_null()).then_some(field)
     }
 

@@ -15,10 +15,7 @@ const DEFAULT_RETRIES: u32 = 3;
 pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Option<Healthcheck> {
     let field = service.get("healthcheck")?;
     let table = field.table(&HEALTHCHECK, &mut cx.report)?;
-    let disable = table
-        .get("disable")
-        .and_then(|field| field.boolean(&mut cx.report))
-        .unwrap_or(false);
+    let disable = table.get("disable").and_then(|field| field.boolean(&mut cx.report)).unwrap_or(false);
     // What is refused here is still there for those who wait for it to be healthy.
     let refused = || HealthTest::Shell(String::new());
     let test = match table.get("test") {
@@ -35,21 +32,10 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Option<Healthcheck> {
     let timeout_ms = time(&table, "timeout", cx).unwrap_or(DEFAULT_MS);
     let start_period_ms = time(&table, "start_period", cx).unwrap_or(0);
     let start_interval_ms = time(&table, "start_interval", cx);
-    let retries = table
-        .get("retries")
-        .and_then(|field| field.whole(0..=1_000, &mut cx.report));
-    let retries = retries
-        .and_then(|retries| u32::try_from(retries).ok())
-        .filter(|retries| *retries > 0);
+    let retries = table.get("retries").and_then(|field| field.whole(0..=1_000, &mut cx.report));
+    let retries = retries.and_then(|retries| u32::try_from(retries).ok()).filter(|retries| *retries > 0);
     let retries = retries.unwrap_or(DEFAULT_RETRIES);
-    Some(Healthcheck {
-        test,
-        interval_ms,
-        timeout_ms,
-        retries,
-        start_period_ms,
-        start_interval_ms,
-    })
+    Some(Healthcheck { test, interval_ms, timeout_ms, retries, start_period_ms, start_interval_ms })
 }
 
 fn test(field: &Field<'_>, cx: &mut Context<'_>) -> Option<HealthTest> {
@@ -58,34 +44,23 @@ fn test(field: &Field<'_>, cx: &mut Context<'_>) -> Option<HealthTest> {
         return Some(HealthTest::Shell(line.to_owned()));
     }
     let items = field.items("", &mut cx.report)?;
-    let words: Vec<&str> = items
-        .iter()
-        .map(|item| item.text(&mut cx.report))
-        .collect::<Option<_>>()?;
+    let words: Vec<&str> = items.iter().map(|item| item.text(&mut cx.report)).collect::<Option<_>>()?;
     match words.as_slice() {
         ["NONE"] => Some(HealthTest::Disabled),
         ["CMD-SHELL", line] if !line.trim().is_empty() => Some(HealthTest::Shell((*line).to_owned())),
-        ["CMD", program, ..] if !program.is_empty() => Some(HealthTest::Exec(
-            words[1..].iter().map(|word| (*word).to_owned()).collect(),
-        )),
+        ["CMD", program, ..] if !program.is_empty() => {
+            Some(HealthTest::Exec(words[1..].iter().map(|word| (*word).to_owned()).collect()))
+        }
         [] | ["CMD" | "CMD-SHELL"] => {
             field.refuse(&mut cx.report, "the test is empty", TEST);
             None
         }
         ["CMD-SHELL", ..] => {
-            field.refuse(
-                &mut cx.report,
-                "CMD-SHELL takes one line",
-                "Write the line as one item.",
-            );
+            field.refuse(&mut cx.report, "CMD-SHELL takes one line", "Write the line as one item.");
             None
         }
         _ => {
-            field.refuse(
-                &mut cx.report,
-                "the list must begin with CMD, CMD-SHELL or NONE",
-                TEST,
-            );
+            field.refuse(&mut cx.report, "the list must begin with CMD, CMD-SHELL or NONE", TEST);
             None
         }
     }

@@ -66,10 +66,7 @@ fn fault(text: &str) -> Option<&'static str> {
     let mut parts: Vec<&str> = name.split('/').collect();
     if parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost") {
         let host = parts.remove(0);
-        if !host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':'))
-        {
+        if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':')) {
             return Some("its host is none");
         }
     }
@@ -89,18 +86,10 @@ fn build(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Build> {
         let text = field.filled(&mut cx.report)?;
         let context = context(text, field, cx)?;
         let dockerfile = dockerfile("Dockerfile", &context, field, cx)?;
-        return Some(Build {
-            context,
-            dockerfile,
-            target: None,
-            args: BTreeMap::new(),
-        });
+        return Some(Build { context, dockerfile, target: None, args: BTreeMap::new() });
     }
     let table = field.table(&BUILD, &mut cx.report)?;
-    let args = table
-        .get("args")
-        .map(|field| args(&field, cx))
-        .unwrap_or_default();
+    let args = table.get("args").map(|field| args(&field, cx)).unwrap_or_default();
     let target = match table.get("target") {
         Some(field) => Some(field.filled(&mut cx.report)?.to_owned()),
         None => None,
@@ -113,12 +102,7 @@ fn build(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Build> {
         Some(field) => dockerfile(field.filled(&mut cx.report)?, &context, &field, cx)?,
         None => dockerfile("Dockerfile", &context, field, cx)?,
     };
-    Some(Build {
-        context,
-        dockerfile,
-        target,
-        args,
-    })
+    Some(Build { context, dockerfile, target, args })
 }
 
 fn context(text: &str, field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
@@ -127,9 +111,7 @@ fn context(text: &str, field: &Field<'_>, cx: &mut Context<'_>) -> Option<String
 
 /// The Dockerfile's path inside the context.
 fn dockerfile(text: &str, context: &str, field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
-    let path = cx
-        .files
-        .resolve(text, context, Wanted::File, field, &mut cx.report)?;
+    let path = cx.files.resolve(text, context, Wanted::File, field, &mut cx.report)?;
     let inside = match context {
         "" => Some(path.as_str()),
         _ => path.strip_prefix(context).and_then(|rest| rest.strip_prefix('/')),
@@ -155,11 +137,7 @@ fn args(field: &Field<'_>, cx: &mut Context<'_>) -> BTreeMap<String, String> {
                                     deployments, so settings can't give it.",
                     pair.name
                 );
-                cx.report.at(
-                    pair.at,
-                    format!("{}: the build argument has no value", pair.path),
-                    hint,
-                );
+                cx.report.at(pair.at, format!("{}: the build argument has no value", pair.path), hint);
                 None
             }
             (Some(_), _) => pair.text(&mut cx.report),

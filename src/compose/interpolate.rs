@@ -62,10 +62,7 @@ pub fn tree(node: &mut Node, variables: &Variables, left: &mut usize) {
     match &mut node.value {
         Value::Null => {}
         Value::List(items) => items.iter_mut().for_each(|item| tree(item, variables, left)),
-        Value::Map(map) => map
-            .entries
-            .iter_mut()
-            .for_each(|entry| tree(&mut entry.value, variables, left)),
+        Value::Map(map) => map.entries.iter_mut().for_each(|entry| tree(&mut entry.value, variables, left)),
         Value::Scalar(scalar) if scalar.text.contains('$') => match text(&scalar.text, variables, left) {
             Ok(text) => scalar.text = text,
             Err(fault) => scalar.fault = Some(fault),
@@ -76,11 +73,7 @@ pub fn tree(node: &mut Node, variables: &Variables, left: &mut usize) {
 
 /// `template` with its variables put in.
 pub fn text(template: &str, variables: &Variables, left: &mut usize) -> Result<String, Fault> {
-    let mut template = Template {
-        rest: template,
-        variables,
-        left,
-    };
+    let mut template = Template { rest: template, variables, left };
     template.until_end(0)
 }
 
@@ -101,10 +94,7 @@ struct Expression<'a> {
 impl<'a> Template<'a, '_> {
     fn until_end(&mut self, depth: usize) -> Result<String, Fault> {
         let mut out = String::new();
-        while let Some(at) = self
-            .rest
-            .find(if depth == 0 { &['$'][..] } else { &['$', '}'][..] })
-        {
+        while let Some(at) = self.rest.find(if depth == 0 { &['$'][..] } else { &['$', '}'][..] }) {
             self.push(&mut out, &self.rest[..at])?;
             self.rest = &self.rest[at..];
             if self.rest.starts_with('}') {
@@ -173,15 +163,7 @@ impl<'a> Template<'a, '_> {
             return Ok(None);
         };
         self.rest = rest;
-        self.choose(
-            &Expression {
-                name,
-                empty_is_unset,
-                operator,
-            },
-            operand,
-        )
-        .map(Some)
+        self.choose(&Expression { name, empty_is_unset, operator }, operand).map(Some)
     }
 
     fn choose(&self, expression: &Expression<'_>, operand: Result<String, Fault>) -> Result<String, Fault> {
@@ -192,18 +174,12 @@ impl<'a> Template<'a, '_> {
             (Some('+'), None) => Ok(String::new()),
             (_, Some(value)) => Ok(value.clone()),
             (Some('-'), None) => operand,
-            (_, None) => Err(Fault::Unset {
-                variable: expression.name.to_owned(),
-                said: operand.ok(),
-            }),
+            (_, None) => Err(Fault::Unset { variable: expression.name.to_owned(), said: operand.ok() }),
         }
     }
 
     fn plain(&self, name: &str) -> Result<String, Fault> {
-        let unset = || Fault::Unset {
-            variable: name.to_owned(),
-            said: None,
-        };
+        let unset = || Fault::Unset { variable: name.to_owned(), said: None };
         self.variables.get(name).cloned().ok_or_else(unset)
     }
 
@@ -285,10 +261,7 @@ mod tests {
     #[test]
     fn what_has_no_value_is_named() {
         let check = |template: &str, variable: &str, alone: bool, said: Option<&str>| {
-            let fault = Fault::Unset {
-                variable: variable.to_owned(),
-                said: said.map(str::to_owned),
-            };
+            let fault = Fault::Unset { variable: variable.to_owned(), said: said.map(str::to_owned) };
             assert_eq!(put(template), Err(fault), "{template}");
             assert_eq!(stands_alone(template, variable), alone, "{template}");
         };
@@ -306,24 +279,10 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_refused() {
-        for bad in [
-            "$",
-            "$5",
-            "${}",
-            "${A",
-            "${A:}",
-            "${A:-x",
-            "${A!}",
-            "${1}",
-            "$(pwd)",
-            "${A:",
-            "${NO:-${}}",
-        ] {
-            assert!(
-                matches!(put(bad), Err(Fault::Malformed(_))),
-                "{bad}: {:?}",
-                put(bad)
-            );
+        for bad in
+            ["$", "$5", "${}", "${A", "${A:}", "${A:-x", "${A!}", "${1}", "$(pwd)", "${A:", "${NO:-${}}"]
+        {
+            assert!(matches!(put(bad), Err(Fault::Malformed(_))), "{bad}: {:?}", put(bad));
         }
         let deep = "${A:-".repeat(40) + &"}".repeat(40);
         assert!(matches!(put(&deep), Err(Fault::Malformed(_))));

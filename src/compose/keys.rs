@@ -36,11 +36,7 @@ impl Keys {
         let advice =
             |list: &[(&str, &'static str)]| list.iter().find(|(name, _)| *name == key).map(|(_, say)| *say);
         if let Some(say) = advice(self.refused) {
-            report.at(
-                at,
-                format!("{path}: Slipway does not support this key of Compose"),
-                say,
-            );
+            report.at(at, format!("{path}: Slipway does not support this key of Compose"), say);
         } else if key.starts_with("x-") {
             // Extensions mean nothing to anybody but who wrote them: the specification asks to pass them over.
         } else if let Some(say) = advice(self.mistaken) {
@@ -56,10 +52,7 @@ impl Keys {
     }
 
     fn known(&self) -> impl Iterator<Item = &'static str> {
-        self.supported
-            .iter()
-            .copied()
-            .chain(self.refused.iter().map(|(name, _)| *name))
+        self.supported.iter().copied().chain(self.refused.iter().map(|(name, _)| *name))
     }
 }
 

@@ -98,16 +98,8 @@ pub fn parse(input: &Input<'_>) -> Result<Manifest> {
 }
 
 fn read(input: &Input<'_>, cx: &mut Context<'_>) -> Option<Manifest> {
-    let assignments = dotenv::read(
-        ".env",
-        input.env.unwrap_or_default(),
-        &Variables::new(),
-        &mut cx.report,
-    );
-    cx.variables = assignments
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect();
+    let assignments = dotenv::read(".env", input.env.unwrap_or_default(), &Variables::new(), &mut cx.report);
+    cx.variables = assignments.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let root = yaml::load(input.text, &mut cx.report);
     let Some(mut root) = root else {
         empty(cx);
@@ -115,10 +107,7 @@ fn read(input: &Input<'_>, cx: &mut Context<'_>) -> Option<Manifest> {
     };
     let mut left = interpolate::BUDGET.max(input.text.len());
     interpolate::tree(&mut root, &cx.variables, &mut left);
-    let field = Field {
-        path: String::new(),
-        node: &root,
-    };
+    let field = Field { path: String::new(), node: &root };
     if field.is_null() {
         empty(cx);
         return None;
@@ -127,21 +116,14 @@ fn read(input: &Input<'_>, cx: &mut Context<'_>) -> Option<Manifest> {
     declarations(&table, cx);
     let services = services(&table, cx)?;
     let name = table.get("name").and_then(|field| name(&field, cx));
-    let version = table
-        .get("x-slipway")
-        .and_then(|field| slipway::version(&field, cx));
-    Some(Manifest {
-        name,
-        version,
-        workload: workload(services, cx),
-    })
+    let version = table.get("x-slipway").and_then(|field| slipway::version(&field, cx));
+    Some(Manifest { name, version, workload: workload(services, cx) })
 }
 
 fn empty(cx: &mut Context<'_>) {
     if cx.report.is_empty() {
         let hint = "Write at least `services: {name: {image: …}}`.";
-        cx.report
-            .at(Place { line: 1, column: 1 }, "the file is empty", hint);
+        cx.report.at(Place { line: 1, column: 1 }, "the file is empty", hint);
     }
 }
 
@@ -201,11 +183,7 @@ fn service_name(name: &str, at: Place, cx: &mut Context<'_>) -> Option<ServiceNa
     if good && let Ok(name) = ServiceName::parse(name) {
         return Some(name);
     }
-    let better: String = name
-        .to_lowercase()
-        .chars()
-        .map(|c| if inner(c) { c } else { '-' })
-        .collect();
+    let better: String = name.to_lowercase().chars().map(|c| if inner(c) { c } else { '-' }).collect();
     let better = better.trim_matches('-');
     let hint = if better.is_empty() || better.len() > 63 {
         "Write up to 63 lower-case letters, digits and `-`.".to_owned()
@@ -225,25 +203,13 @@ fn service_name(name: &str, at: Place, cx: &mut Context<'_>) -> Option<ServiceNa
 
 /// The workload of all services, with the volumes, secrets and configs that they use.
 fn workload(drafts: BTreeMap<ServiceName, Draft>, cx: &mut Context<'_>) -> Workload {
-    let services: BTreeMap<_, _> = drafts
-        .into_iter()
-        .map(|(name, draft)| (name, draft.service))
-        .collect();
-    let volumes = services
-        .values()
-        .flat_map(|service| &service.volumes)
-        .map(|mount| mount.volume.clone())
-        .collect();
-    let used: BTreeSet<&SecretName> = services
-        .values()
-        .flat_map(|service| service.secrets.iter())
-        .map(|mount| &mount.source)
-        .collect();
-    let used_configs: BTreeSet<&SecretName> = services
-        .values()
-        .flat_map(|service| service.configs.iter())
-        .map(|mount| &mount.source)
-        .collect();
+    let services: BTreeMap<_, _> = drafts.into_iter().map(|(name, draft)| (name, draft.service)).collect();
+    let volumes =
+        services.values().flat_map(|service| &service.volumes).map(|mount| mount.volume.clone()).collect();
+    let used: BTreeSet<&SecretName> =
+        services.values().flat_map(|service| service.secrets.iter()).map(|mount| &mount.source).collect();
+    let used_configs: BTreeSet<&SecretName> =
+        services.values().flat_map(|service| service.configs.iter()).map(|mount| &mount.source).collect();
     cx.secrets.retain(|name, _| used.contains(name));
     cx.configs.retain(|name, _| used_configs.contains(name));
     Workload {
@@ -256,8 +222,5 @@ fn workload(drafts: BTreeMap<ServiceName, Draft>, cx: &mut Context<'_>) -> Workl
 
 /// What is wrong with a name, without the noun that its grammar puts before.
 fn words(error: &Error) -> &str {
-    error
-        .problems
-        .first()
-        .map_or(&error.message, |problem| &problem.message)
+    error.problems.first().map_or(&error.message, |problem| &problem.message)
 }

@@ -27,10 +27,7 @@ impl<'a> Files<'a> {
         let above = |path: &'a str| path.match_indices('/').map(move |(at, _)| &path[..at]);
         let mut folders: BTreeSet<&str> = paths.clone().flat_map(above).collect();
         folders.insert("");
-        Self {
-            files: paths.collect(),
-            folders,
-        }
+        Self { files: paths.collect(), folders }
     }
 
     /// Whether `text` names a file of the bundle.
@@ -58,47 +55,26 @@ impl<'a> Files<'a> {
                 return None;
             }
         };
-        let (file, folder) = (
-            self.files.contains(path.as_str()),
-            self.folders.contains(path.as_str()),
-        );
+        let (file, folder) = (self.files.contains(path.as_str()), self.folders.contains(path.as_str()));
         match wanted {
             Wanted::File if folder => {
-                field.refuse(
-                    report,
-                    format!("{text:?} is a folder"),
-                    "Name a file of the bundle.",
-                );
+                field.refuse(report, format!("{text:?} is a folder"), "Name a file of the bundle.");
                 None
             }
             Wanted::Folder if file => {
-                field.refuse(
-                    report,
-                    format!("{text:?} is a file"),
-                    "Name a folder of the bundle.",
-                );
+                field.refuse(report, format!("{text:?} is a file"), "Name a folder of the bundle.");
                 None
             }
             _ if file || folder => Some(path),
             _ => {
-                field.refuse(
-                    report,
-                    format!("the bundle has no {path:?}"),
-                    self.hint(&path, report),
-                );
+                field.refuse(report, format!("the bundle has no {path:?}"), self.hint(&path, report));
                 None
             }
         }
     }
 
     fn hint(&self, path: &str, report: &Report) -> String {
-        let all = || {
-            self.files
-                .iter()
-                .chain(&self.folders)
-                .copied()
-                .filter(|path| !path.is_empty())
-        };
+        let all = || self.files.iter().chain(&self.folders).copied().filter(|path| !path.is_empty());
         let last = |path: &'_ str| path.rfind('/').map_or(0, |at| at + 1);
         let same_name = |other: &&str| other[last(other)..] == path[last(path)..];
         let near = report.nearest(path, all());
@@ -155,11 +131,7 @@ pub fn container(text: &str, field: &Field<'_>, report: &mut Report) -> Option<S
         }
         None => {
             let hint = "Write an absolute path of the container without `..`, such as `/data`.";
-            field.refuse(
-                report,
-                format!("{text:?} is no absolute path of the container"),
-                hint,
-            );
+            field.refuse(report, format!("{text:?} is no absolute path of the container"), hint);
             None
         }
     }
@@ -177,11 +149,8 @@ pub fn host(text: &str, field: &Field<'_>, report: &mut Report) -> Option<String
 
 /// `text` without empty and `.` parts; `None` unless it is absolute, without `..` and printable.
 fn absolute(text: &str) -> Option<String> {
-    let parts: Vec<&str> = text
-        .strip_prefix('/')?
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
+    let parts: Vec<&str> =
+        text.strip_prefix('/')?.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     let plain = !parts.contains(&"..") && text.len() <= 4_096 && !text.chars().any(char::is_control);
     plain.then(|| format!("/{}", parts.join("/")))
 }
@@ -207,21 +176,13 @@ mod tests {
             ("a\\b", "", Err("holds a backslash")),
             ("https://host/repo.git", "", Err("is an address, not a path")),
         ] {
-            assert_eq!(
-                inside(text, base).as_deref(),
-                expected.as_ref().map(|ok| *ok),
-                "{text}"
-            );
+            assert_eq!(inside(text, base).as_deref(), expected.as_ref().map(|ok| *ok), "{text}");
         }
     }
 
     #[test]
     fn sources_are_told_apart_as_compose_does() {
-        assert!(
-            ["./a", "../a", "/a", "~/a", "a/b", ".", "a\\b"]
-                .iter()
-                .all(|text| is_path(text))
-        );
+        assert!(["./a", "../a", "/a", "~/a", "a/b", ".", "a\\b"].iter().all(|text| is_path(text)));
         assert!(["data", "pg-data", "a.b"].iter().all(|text| !is_path(text)));
     }
 

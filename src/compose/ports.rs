@@ -20,15 +20,8 @@ pub fn published(table: &Table<'_>, cx: &mut Context<'_>) -> Vec<Port> {
     };
     let mut ports: Vec<Port> = Vec::new();
     let mut seen = HashSet::new();
-    for item in field
-        .items("`- \"8080:8000\"`", &mut cx.report)
-        .unwrap_or_default()
-    {
-        let found = if item.is_map() {
-            long(&item, cx)
-        } else {
-            short(&item, cx)
-        };
+    for item in field.items("`- \"8080:8000\"`", &mut cx.report).unwrap_or_default() {
+        let found = if item.is_map() { long(&item, cx) } else { short(&item, cx) };
         for port in found.unwrap_or_default() {
             if ports.len() >= MOST {
                 field.refuse(
@@ -91,11 +84,7 @@ fn expand(
     if let Some(host) = host
         && count(host) != count(container)
     {
-        let what = format!(
-            "has {} ports of the host for {} of the container",
-            count(host),
-            count(container)
-        );
+        let what = format!("has {} ports of the host for {} of the container", count(host), count(container));
         return Err((
             what,
             "Write two ranges of one length, or leave the host's port out: the engine chooses one then.",
@@ -125,10 +114,7 @@ fn range(text: &str) -> Result<(u16, u16), Refusal> {
     };
     match (number(from)?, number(to)?) {
         (from, to) if from <= to => Ok((from, to)),
-        (from, to) => Err((
-            format!("has a range from {from} down to {to}"),
-            "Write the lower port first.",
-        )),
+        (from, to) => Err((format!("has a range from {from} down to {to}"), "Write the lower port first.")),
     }
 }
 
@@ -141,21 +127,13 @@ fn protocol(word: &str) -> Result<Protocol, Refusal> {
 }
 
 fn address(text: &str) -> Result<IpAddr, Refusal> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text);
-    bare.parse()
-        .map_err(|_| (format!("has {text:?} where an IP address is due"), SHORT))
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map_err(|_| (format!("has {text:?} where an IP address is due"), SHORT))
 }
 
 fn long(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<Port>> {
     let table = item.table(&PORT, &mut cx.report)?;
-    let target = table.need(
-        "target",
-        "Write the container's port: `target: 8000`.",
-        &mut cx.report,
-    )?;
+    let target = table.need("target", "Write the container's port: `target: 8000`.", &mut cx.report)?;
     let target = checked(&target, cx, number)?;
     let published = match table.get("published") {
         Some(field) => Some(checked(&field, cx, range)?),
@@ -170,9 +148,7 @@ fn long(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<Port>> {
         None => Protocol::Tcp,
     };
     if let Some(field) = table.get("mode")
-        && field
-            .text(&mut cx.report)
-            .is_some_and(|mode| !matches!(mode, "ingress" | "host"))
+        && field.text(&mut cx.report).is_some_and(|mode| !matches!(mode, "ingress" | "host"))
     {
         field.refuse(
             &mut cx.report,
@@ -236,9 +212,7 @@ mod tests {
             let ip = port.host_ip.map_or(String::new(), |ip| format!("{ip} "));
             format!("{ip}{host} -> {} {:?}", port.container_port, port.protocol)
         };
-        parse(text)
-            .map(|ports| ports.into_iter().map(one).collect())
-            .map_err(|(what, _)| what)
+        parse(text).map(|ports| ports.into_iter().map(one).collect()).map_err(|(what, _)| what)
     }
 
     #[test]
@@ -251,16 +225,9 @@ mod tests {
             ("127.0.0.1::80", vec!["127.0.0.1 auto -> 80 Tcp"]),
             ("[::1]:8080:80", vec!["::1 8080 -> 80 Tcp"]),
             ("3000-3001", vec!["auto -> 3000 Tcp", "auto -> 3001 Tcp"]),
-            (
-                "9000-9001:8000-8001",
-                vec!["9000 -> 8000 Tcp", "9001 -> 8001 Tcp"],
-            ),
+            ("9000-9001:8000-8001", vec!["9000 -> 8000 Tcp", "9001 -> 8001 Tcp"]),
         ] {
-            assert_eq!(
-                show(text),
-                Ok(expected.into_iter().map(str::to_owned).collect()),
-                "{text}"
-            );
+            assert_eq!(show(text), Ok(expected.into_iter().map(str::to_owned).collect()), "{text}");
         }
     }
 

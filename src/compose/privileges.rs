@@ -62,28 +62,14 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> BTreeSet<Exception> {
     if flag(service, "privileged", cx) {
         asked.insert(Exception::Privileged);
     }
-    asked.extend(namespace(
-        service,
-        "network_mode",
-        Exception::HostNetwork,
-        &[],
-        cx,
-    ));
+    asked.extend(namespace(service, "network_mode", Exception::HostNetwork, &[], cx));
     asked.extend(namespace(service, "pid", Exception::HostPid, &[], cx));
     asked.extend(namespace(service, "ipc", Exception::HostIpc, &["private"], cx));
-    items(service, "cap_add", "`- SYS_PTRACE`", cx, |item, cx| {
-        asked.extend(added(item, cx))
+    items(service, "cap_add", "`- SYS_PTRACE`", cx, |item, cx| asked.extend(added(item, cx)));
+    items(service, "devices", "`- /dev/fuse`", cx, |item, cx| asked.extend(device(item, cx)));
+    items(service, "security_opt", "`- no-new-privileges:true`", cx, |item, cx| {
+        asked.extend(security(item, cx))
     });
-    items(service, "devices", "`- /dev/fuse`", cx, |item, cx| {
-        asked.extend(device(item, cx))
-    });
-    items(
-        service,
-        "security_opt",
-        "`- no-new-privileges:true`",
-        cx,
-        |item, cx| asked.extend(security(item, cx)),
-    );
     items(service, "cap_drop", "`- NET_RAW`", cx, dropped);
     refuse_set(service, cx);
     asked
@@ -103,10 +89,7 @@ fn items(
 }
 
 fn flag(service: &Table<'_>, key: &str, cx: &mut Context<'_>) -> bool {
-    service
-        .get(key)
-        .and_then(|field| field.boolean(&mut cx.report))
-        .unwrap_or(false)
+    service.get(key).and_then(|field| field.boolean(&mut cx.report)).unwrap_or(false)
 }
 
 /// Keys that may stand there with the value that holds anyway, and with no other.
@@ -117,10 +100,7 @@ fn refuse_set(service: &Table<'_>, cx: &mut Context<'_>) {
             "tty",
             "Remove it: a service runs without a terminal. For colours or line buffering set the program's own option.",
         ),
-        (
-            "stdin_open",
-            "Remove it: nobody is attached to a service's input.",
-        ),
+        ("stdin_open", "Remove it: nobody is attached to a service's input."),
     ];
     for (key, hint) in keys {
         if flag(service, key, cx)
@@ -212,11 +192,7 @@ fn device(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Exception> {
     const HINT: &str =
         "Write the device's path alone, such as `/dev/fuse`; it needs an administrator's exception.";
     if item.is_map() {
-        item.refuse(
-            &mut cx.report,
-            "the long syntax of devices is not supported",
-            HINT,
-        );
+        item.refuse(&mut cx.report, "the long syntax of devices is not supported", HINT);
         return None;
     }
     let text = item.filled(&mut cx.report)?;

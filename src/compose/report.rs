@@ -27,11 +27,7 @@ pub struct Report {
 impl Report {
     /// An empty report on `file`.
     pub fn new(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            found: Vec::new(),
-            dropped: 0,
-        }
+        Self { file: file.to_owned(), found: Vec::new(), dropped: 0 }
     }
 
     /// Adds a problem of the compose file.
@@ -43,11 +39,7 @@ impl Report {
     /// Adds a problem of another text file of the bundle.
     pub fn in_file(&mut self, file: &str, line: usize, message: impl Into<String>, hint: impl Into<String>) {
         let spot = format!("{file}:{line}:1");
-        self.keep(
-            true,
-            Place { line, column: 1 },
-            Problem::new(spot, message).hint(hint),
-        );
+        self.keep(true, Place { line, column: 1 }, Problem::new(spot, message).hint(hint));
     }
 
     fn keep(&mut self, other: bool, place: Place, problem: Problem) {
@@ -62,11 +54,7 @@ impl Report {
     /// The one of `known` that `written` was perhaps meant to be. Not looked for when the problem would not be kept:
     /// a hostile file has many problems and many names.
     pub fn nearest<'k>(&self, written: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-        if self.is_full() {
-            None
-        } else {
-            nearest(written, known)
-        }
+        if self.is_full() { None } else { nearest(written, known) }
     }
 
     /// Whether further problems are only counted.
@@ -112,11 +100,7 @@ mod tests {
             report.at(Place { line, column: 2 }, "m", "h");
         }
         let error = report.into_result(Some(())).unwrap_err();
-        let places: Vec<_> = error
-            .problems
-            .iter()
-            .map(|problem| problem.place.as_str())
-            .collect();
+        let places: Vec<_> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
         assert_eq!(places, ["compose.yaml:3:2", "compose.yaml:7:2", "api.env:1:1"]);
 
         let mut report = Report::new("compose.yaml");

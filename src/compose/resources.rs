@@ -18,18 +18,8 @@ pub fn read(service: &Table<'_>, deploy: Option<&Table<'_>>, cx: &mut Context<'_
     let reservations = part("reservations", &RESERVATIONS, cx);
     let read = Resources {
         cpu_limit_milli: same(service.get("cpus"), inner(limits.as_ref(), "cpus"), cpus, cx),
-        memory_limit_bytes: same(
-            service.get("mem_limit"),
-            inner(limits.as_ref(), "memory"),
-            memory,
-            cx,
-        ),
-        pids_limit: same(
-            service.get("pids_limit"),
-            inner(limits.as_ref(), "pids"),
-            pids,
-            cx,
-        ),
+        memory_limit_bytes: same(service.get("mem_limit"), inner(limits.as_ref(), "memory"), memory, cx),
+        pids_limit: same(service.get("pids_limit"), inner(limits.as_ref(), "pids"), pids, cx),
         cpu_reservation_milli: inner(reservations.as_ref(), "cpus").and_then(|field| cpus(&field, cx)),
         memory_reservation_bytes: same(
             service.get("mem_reservation"),
@@ -40,10 +30,7 @@ pub fn read(service: &Table<'_>, deploy: Option<&Table<'_>>, cx: &mut Context<'_
     };
     let over =
         |set_aside: Option<u64>, most: Option<u64>| matches!((set_aside, most), (Some(a), Some(b)) if a > b);
-    let cpu = over(
-        read.cpu_reservation_milli.map(u64::from),
-        read.cpu_limit_milli.map(u64::from),
-    );
+    let cpu = over(read.cpu_reservation_milli.map(u64::from), read.cpu_limit_milli.map(u64::from));
     if cpu || over(read.memory_reservation_bytes, read.memory_limit_bytes) {
         let at = reservations.as_ref().unwrap_or(service);
         let what = if cpu {
@@ -72,11 +59,7 @@ fn same<T: PartialEq>(
     if let (Some(old), Some(new), Some(a), Some(b)) = (&old, &new, &old_value, &new_value)
         && a != b
     {
-        old.refuse(
-            &mut cx.report,
-            format!("it differs from {}", new.path),
-            "Keep one of the two.",
-        );
+        old.refuse(&mut cx.report, format!("it differs from {}", new.path), "Keep one of the two.");
     }
     new_value.or(old_value)
 }
@@ -120,7 +103,5 @@ fn pids(field: &Field<'_>, cx: &mut Context<'_>) -> Option<u32> {
         field.refuse(&mut cx.report, "the number of processes can't be unlimited", hint);
         return None;
     }
-    field
-        .whole(1..=4_194_304, &mut cx.report)
-        .and_then(|pids| u32::try_from(pids).ok())
+    field.whole(1..=4_194_304, &mut cx.report).and_then(|pids| u32::try_from(pids).ok())
 }

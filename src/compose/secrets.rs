@@ -44,9 +44,7 @@ impl Noun {
 /// refused for its sake.
 pub fn declared(field: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> BTreeMap<SecretName, Source> {
     let mut sources = BTreeMap::new();
-    for (name, at, field) in field
-        .named("`token: {environment: TOKEN}`", &mut cx.report)
-        .unwrap_or_default()
+    for (name, at, field) in field.named("`token: {environment: TOKEN}`", &mut cx.report).unwrap_or_default()
     {
         match SecretName::parse(name) {
             Ok(name) => {
@@ -55,8 +53,7 @@ pub fn declared(field: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> BTreeMap
             }
             Err(error) => {
                 let hint = format!("Rename the {}.", noun.word());
-                cx.report
-                    .at(at, format!("{}.{name}: {}", noun.key(), words(&error)), hint);
+                cx.report.at(at, format!("{}.{name}: {}", noun.key(), words(&error)), hint);
             }
         }
     }
@@ -89,9 +86,7 @@ fn source(name: &SecretName, field: &Field<'_>, noun: Noun, cx: &mut Context<'_>
         },
         ([("file", field)], false) => {
             let text = field.filled(&mut cx.report)?;
-            cx.files
-                .resolve(text, "", Wanted::File, field, &mut cx.report)
-                .map(Source::BundleFile)
+            cx.files.resolve(text, "", Wanted::File, field, &mut cx.report).map(Source::BundleFile)
         }
         ([("environment", field)], false) => {
             let variable = field.filled(&mut cx.report)?;
@@ -101,9 +96,9 @@ fn source(name: &SecretName, field: &Field<'_>, noun: Noun, cx: &mut Context<'_>
                 _ => setting(field, cx),
             }
         }
-        ([("content", field)], false) if noun == Noun::Config => field
-            .text(&mut cx.report)
-            .map(|text| Source::Inline(text.to_owned())),
+        ([("content", field)], false) if noun == Noun::Config => {
+            field.text(&mut cx.report).map(|text| Source::Inline(text.to_owned()))
+        }
         ([("content", _)], false) => None,
         _ => {
             let hint = format!(
@@ -121,11 +116,7 @@ fn setting(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Source> {
     match SecretName::parse(field.filled(&mut cx.report)?) {
         Ok(name) => Some(Source::Setting(name)),
         Err(error) => {
-            field.refuse(
-                &mut cx.report,
-                words(&error),
-                "Name a secret of the deployment's settings.",
-            );
+            field.refuse(&mut cx.report, words(&error), "Name a secret of the deployment's settings.");
             None
         }
     }
@@ -144,11 +135,7 @@ fn mount(item: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> Option<SecretMou
     if !item.is_map() {
         let source = known(item, noun, cx)?;
         let target = format!("{}{source}", noun.folder());
-        return Some(SecretMount {
-            source,
-            target,
-            mode: 0o444,
-        });
+        return Some(SecretMount { source, target, mode: 0o444 });
     }
     let table = item.table(&FILE_REFERENCE, &mut cx.report)?;
     let hint = format!("Name one of the top-level `{}`.", noun.key());
@@ -157,11 +144,8 @@ fn mount(item: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> Option<SecretMou
         None => format!("{}{source}", noun.folder()),
         Some(field) => {
             let text = field.filled(&mut cx.report)?;
-            let absolute = if text.starts_with('/') {
-                text.to_owned()
-            } else {
-                format!("{}{text}", noun.folder())
-            };
+            let absolute =
+                if text.starts_with('/') { text.to_owned() } else { format!("{}{text}", noun.folder()) };
             paths::container(&absolute, &field, &mut cx.report)?
         }
     };
@@ -185,11 +169,7 @@ fn known(field: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> Option<SecretNa
         Some(near) => format!("Did you mean `{near}`?"),
         None => format!("Add it under the top-level `{}`.", noun.key()),
     };
-    field.refuse(
-        &mut cx.report,
-        format!("there is no {} {text:?}", noun.word()),
-        hint,
-    );
+    field.refuse(&mut cx.report, format!("there is no {} {text:?}", noun.word()), hint);
     None
 }
 

@@ -37,26 +37,17 @@ impl Draft {
 /// Reads the service `field`; `None` when it has nothing to run.
 pub fn read(at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft> {
     let table = field.table(&SERVICE, &mut cx.report)?;
-    let deploy = table
-        .get("deploy")
-        .and_then(|field| field.table(&DEPLOY, &mut cx.report));
+    let deploy = table.get("deploy").and_then(|field| field.table(&DEPLOY, &mut cx.report));
     let deploy = deploy.as_ref();
     let extension = slipway::read(&table, cx);
     let image = image::read(&table, cx);
     let mounts = volumes::read(&table, cx);
     let ports = ports::published(&table, cx);
     let mut exceptions = privileges::read(&table, cx);
-    exceptions.extend(
-        mounts
-            .host
-            .iter()
-            .map(|mount| Exception::HostPath(mount.source.clone())),
-    );
+    exceptions.extend(mounts.host.iter().map(|mount| Exception::HostPath(mount.source.clone())));
     exceptions.extend(low_ports(&ports));
     let restart = table.get("restart").and_then(|field| restart(&field, cx));
-    let kind = extension
-        .kind
-        .or_else(|| deploy.and_then(|deploy| mode(deploy, cx)));
+    let kind = extension.kind.or_else(|| deploy.and_then(|deploy| mode(deploy, cx)));
     let read = Service {
         replicas: replicas(&table, deploy, cx),
         entrypoint: table.get("entrypoint").and_then(|field| argv(&field, cx)),
@@ -83,27 +74,9 @@ pub fn read(at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft>
         ..Service::new(image.unwrap_or_else(|| crate::domain::workload::Image::Reference(String::new())))
     };
     let depends = depends::read(&table, cx);
-    let keys = [
-        "ports",
-        "restart",
-        "scale",
-        "deploy",
-        "healthcheck",
-        "x-slipway",
-        "volumes",
-    ];
-    let places = keys
-        .into_iter()
-        .filter_map(|key| Some((key, table.get(key)?.at())))
-        .collect();
-    Some(Draft {
-        at,
-        service: read,
-        kind,
-        restart,
-        depends,
-        places,
-    })
+    let keys = ["ports", "restart", "scale", "deploy", "healthcheck", "x-slipway", "volumes"];
+    let places = keys.into_iter().filter_map(|key| Some((key, table.get(key)?.at()))).collect();
+    Some(Draft { at, service: read, kind, restart, depends, places })
 }
 
 fn low_ports(ports: &[Port]) -> BTreeSet<Exception> {
@@ -119,20 +92,13 @@ fn low_ports(ports: &[Port]) -> BTreeSet<Exception> {
 fn argv(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<String>> {
     if field.is_list() {
         let items = field.items("", &mut cx.report)?;
-        return items
-            .iter()
-            .map(|item| item.text(&mut cx.report).map(str::to_owned))
-            .collect();
+        return items.iter().map(|item| item.text(&mut cx.report).map(str::to_owned)).collect();
     }
     let line = field.text(&mut cx.report)?;
     match words(line) {
         Ok(words) => Some(words),
         Err(BadLine::OpenQuote) => {
-            field.refuse(
-                &mut cx.report,
-                "a quote is not closed",
-                "Close it, or write the words as a list.",
-            );
+            field.refuse(&mut cx.report, "a quote is not closed", "Close it, or write the words as a list.");
             None
         }
         Err(BadLine::Operator(operator)) => {
@@ -146,20 +112,14 @@ fn argv(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<String>> {
 
 fn restart(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Restart> {
     let text = field.filled(&mut cx.report)?;
-    let attempts = |text: &str| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
-    };
+    let attempts = |text: &str| text.parse::<u32>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
     match text {
         "no" | "false" => Some(Restart::No),
         "always" => Some(Restart::Always),
         "unless-stopped" => Some(Restart::UnlessStopped),
         "on-failure" => Some(Restart::OnFailure { attempts: None }),
         _ => match text.strip_prefix("on-failure:").and_then(attempts) {
-            Some(attempts) => Some(Restart::OnFailure {
-                attempts: Some(attempts),
-            }),
+            Some(attempts) => Some(Restart::OnFailure { attempts: Some(attempts) }),
             None => {
                 let hint = "Write always, unless-stopped, on-failure, on-failure:3 or \"no\".";
                 field.refuse(&mut cx.report, format!("{text:?} is no way to restart"), hint);
@@ -176,11 +136,7 @@ fn mode(deploy: &Table<'_>, cx: &mut Context<'_>) -> Option<ServiceKind> {
         "replicated-job" => Some(ServiceKind::Task),
         other => {
             let hint = "Write `replicated` with `replicas`, or `replicated-job` for what runs to its end.";
-            field.refuse(
-                &mut cx.report,
-                format!("the mode {other:?} is not supported"),
-                hint,
-            );
+            field.refuse(&mut cx.report, format!("the mode {other:?} is not supported"), hint);
             None
         }
     }
@@ -189,11 +145,8 @@ fn mode(deploy: &Table<'_>, cx: &mut Context<'_>) -> Option<ServiceKind> {
 fn replicas(service: &Table<'_>, deploy: Option<&Table<'_>>, cx: &mut Context<'_>) -> u32 {
     let old = service.get("scale");
     let new = deploy.and_then(|deploy| deploy.get("replicas"));
-    let mut read = |field: &Field<'_>| {
-        field
-            .whole(0..=10_000, &mut cx.report)
-            .and_then(|n| u32::try_from(n).ok())
-    };
+    let mut read =
+        |field: &Field<'_>| field.whole(0..=10_000, &mut cx.report).and_then(|n| u32::try_from(n).ok());
     let (a, b) = (old.as_ref().and_then(&mut read), new.as_ref().and_then(&mut read));
     if let (Some(old), Some(a), Some(b)) = (&old, a, b)
         && a != b
@@ -250,11 +203,7 @@ fn labels(service: &Table<'_>, cx: &mut Context<'_>) -> BTreeMap<String, String>
                 hint,
             );
         } else {
-            let value = if pair.value.is_none() {
-                Some(String::new())
-            } else {
-                pair.text(&mut cx.report)
-            };
+            let value = if pair.value.is_none() { Some(String::new()) } else { pair.text(&mut cx.report) };
             labels.extend(value.map(|value| (pair.name, value)));
         }
     }
@@ -282,10 +231,7 @@ fn grace(service: &Table<'_>, cx: &mut Context<'_>) -> u32 {
 }
 
 fn order(deploy: &Table<'_>, cx: &mut Context<'_>) -> Option<UpdateOrder> {
-    let field = deploy
-        .get("update_config")?
-        .table(&UPDATE_CONFIG, &mut cx.report)?
-        .get("order")?;
+    let field = deploy.get("update_config")?.table(&UPDATE_CONFIG, &mut cx.report)?.get("order")?;
     match field.filled(&mut cx.report)? {
         "start-first" => Some(UpdateOrder::StartFirst),
         "stop-first" => Some(UpdateOrder::StopFirst),

@@ -16,18 +16,13 @@ pub struct Extension {
 
 /// The extension of the service `table`.
 pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Extension {
-    let table = service
-        .get("x-slipway")
-        .and_then(|field| field.table(&SLIPWAY, &mut cx.report));
+    let table = service.get("x-slipway").and_then(|field| field.table(&SLIPWAY, &mut cx.report));
     let Some(table) = table else {
         return Extension::default();
     };
     Extension {
         kind: table.get("kind").and_then(|field| kind(&field, cx)),
-        exposed: table
-            .get("expose")
-            .and_then(|field| field.boolean(&mut cx.report))
-            .unwrap_or(false),
+        exposed: table.get("expose").and_then(|field| field.boolean(&mut cx.report)).unwrap_or(false),
         metrics: table.get("metrics").and_then(|field| metrics(&field, cx)),
     }
 }
@@ -46,11 +41,7 @@ fn kind(field: &Field<'_>, cx: &mut Context<'_>) -> Option<ServiceKind> {
 
 fn metrics(field: &Field<'_>, cx: &mut Context<'_>) -> Option<MetricsEndpoint> {
     let table = field.table(&METRICS, &mut cx.report)?;
-    let port = table.need(
-        "port",
-        "Write the port that answers metrics: `port: 8000`.",
-        &mut cx.report,
-    )?;
+    let port = table.need("port", "Write the port that answers metrics: `port: 8000`.", &mut cx.report)?;
     let port = u16::try_from(port.whole(1..=65_535, &mut cx.report)?).ok()?;
     let path = match table.get("path") {
         None => "/metrics",
@@ -69,10 +60,7 @@ fn metrics(field: &Field<'_>, cx: &mut Context<'_>) -> Option<MetricsEndpoint> {
             path
         }
     };
-    Some(MetricsEndpoint {
-        port,
-        path: path.to_owned(),
-    })
+    Some(MetricsEndpoint { port, path: path.to_owned() })
 }
 
 /// The version of the top-level `x-slipway`.
@@ -81,11 +69,7 @@ pub fn version(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
     match Version::parse(field.filled(&mut cx.report)?) {
         Ok(version) => Some(version.to_string()),
         Err(error) => {
-            field.refuse(
-                &mut cx.report,
-                words(&error),
-                "Write a version such as `\"1.4.0\"`.",
-            );
+            field.refuse(&mut cx.report, words(&error), "Write a version such as `\"1.4.0\"`.");
             None
         }
     }

@@ -32,11 +32,8 @@ pub fn milliseconds(text: &str) -> Option<u64> {
 /// A byte count such as `512m`, `1.5g`, `64kb` or `1024`, in powers of 1024.
 pub fn bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
-    let (number, unit) = lower.split_at(
-        lower
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(lower.len()),
-    );
+    let (number, unit) =
+        lower.split_at(lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len()));
     let power = match unit.trim() {
         "" | "b" => 0,
         "k" | "kb" | "ki" | "kib" => 1,
@@ -173,10 +170,7 @@ mod tests {
     #[test]
     fn command_lines() {
         let split = |line: &str| words(line).map(|words| words.join("|"));
-        assert_eq!(
-            split("uvicorn app:app --host 0.0.0.0"),
-            Ok("uvicorn|app:app|--host|0.0.0.0".to_owned())
-        );
+        assert_eq!(split("uvicorn app:app --host 0.0.0.0"), Ok("uvicorn|app:app|--host|0.0.0.0".to_owned()));
         assert_eq!(
             split(r#"sh -c 'a && b' "c \"d\" \n" e\ f '' "#),
             Ok(r#"sh|-c|a && b|c "d" \n|e f|"#.to_owned())

@@ -30,11 +30,9 @@ pub fn declared(field: &Field<'_>, cx: &mut Context<'_>) {
             Ok(name) => {
                 cx.volumes.insert(name);
             }
-            Err(error) => cx.report.at(
-                at,
-                format!("volumes.{name}: {}", words(&error)),
-                "Rename the volume.",
-            ),
+            Err(error) => {
+                cx.report.at(at, format!("volumes.{name}: {}", words(&error)), "Rename the volume.")
+            }
         }
         if field.is_null() {
             continue;
@@ -59,11 +57,8 @@ pub fn read(table: &Table<'_>, cx: &mut Context<'_>) -> Mounts {
         return mounts;
     };
     for item in field.items("`- data:/data`", &mut cx.report).unwrap_or_default() {
-        let _reported = if item.is_map() {
-            long(&item, &mut mounts, cx)
-        } else {
-            short(&item, &mut mounts, cx)
-        };
+        let _reported =
+            if item.is_map() { long(&item, &mut mounts, cx) } else { short(&item, &mut mounts, cx) };
     }
     mounts
 }
@@ -76,11 +71,7 @@ fn short(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<
     let Some(target) = target else {
         let hint =
             format!("Give the volume a name: `data:{text}`, and `volumes: {{data: {{}}}}` at the top level.");
-        item.refuse(
-            &mut cx.report,
-            "a volume without a name would be lost with its container",
-            hint,
-        );
+        item.refuse(&mut cx.report, "a volume without a name would be lost with its container", hint);
         return None;
     };
     if parts.next().is_some()
@@ -96,11 +87,7 @@ fn short(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<
         return None;
     }
     let mut read_only = None;
-    for option in options
-        .unwrap_or_default()
-        .split(',')
-        .filter(|option| !option.is_empty())
-    {
+    for option in options.unwrap_or_default().split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => read_only = Some(true),
             "rw" => read_only = Some(false),
@@ -114,16 +101,8 @@ fn short(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<
         }
     }
     let target = paths::container(target, item, &mut cx.report)?;
-    let asked = Asked {
-        source,
-        target,
-        read_only,
-    };
-    if paths::is_path(source) {
-        bind(asked, item, mounts, cx)
-    } else {
-        named(asked, item, mounts, cx)
-    }
+    let asked = Asked { source, target, read_only };
+    if paths::is_path(source) { bind(asked, item, mounts, cx) } else { named(asked, item, mounts, cx) }
 }
 
 fn long(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<()> {
@@ -138,40 +117,23 @@ fn long(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<(
     if !matches!(word, "volume" | "bind") {
         let hint = "Write `volume` for a named volume or `bind` for a path of the bundle; for passing data write to a \
                     path of the container that nothing mounts.";
-        kind.refuse(
-            &mut cx.report,
-            format!("mounts of type {word:?} are not supported"),
-            hint,
-        );
+        kind.refuse(&mut cx.report, format!("mounts of type {word:?} are not supported"), hint);
         return None;
     }
     let hint = "Name the volume, or the path of the bundle.";
     let source = table.need("source", hint, &mut cx.report)?;
     let target = table.need("target", "Write a path of the container.", &mut cx.report);
-    let read_only = table
-        .get("read_only")
-        .and_then(|field| field.boolean(&mut cx.report));
+    let read_only = table.get("read_only").and_then(|field| field.boolean(&mut cx.report));
     let target = target?;
     let target = paths::container(target.filled(&mut cx.report)?, &target, &mut cx.report)?;
-    let asked = Asked {
-        source: source.filled(&mut cx.report)?,
-        target,
-        read_only,
-    };
-    if word == "bind" {
-        bind(asked, &source, mounts, cx)
-    } else {
-        named(asked, &source, mounts, cx)
-    }
+    let asked = Asked { source: source.filled(&mut cx.report)?, target, read_only };
+    if word == "bind" { bind(asked, &source, mounts, cx) } else { named(asked, &source, mounts, cx) }
 }
 
 fn named(asked: Asked<'_>, field: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<()> {
     let Some(volume) = cx.volumes.get(asked.source).cloned() else {
         let source = asked.source;
-        let hint = match cx
-            .report
-            .nearest(source, cx.volumes.iter().map(VolumeName::as_str))
-        {
+        let hint = match cx.report.nearest(source, cx.volumes.iter().map(VolumeName::as_str)) {
             Some(near) => format!("Did you mean `{near}`?"),
             None => format!(
                 "Add `{source}: {{}}` under the top-level `volumes`; a path of the bundle starts with `./`."
@@ -200,19 +162,10 @@ fn bind(asked: Asked<'_>, field: &Field<'_>, mounts: &mut Mounts, cx: &mut Conte
     }
     if asked.read_only == Some(false) {
         let hint = "Files of the bundle are read-only: write `:ro` or nothing, and let the program write to a named volume.";
-        field.refuse(
-            &mut cx.report,
-            "a path of the bundle can't be mounted for writing",
-            hint,
-        );
+        field.refuse(&mut cx.report, "a path of the bundle can't be mounted for writing", hint);
         return None;
     }
-    let source = cx
-        .files
-        .resolve(asked.source, "", Wanted::Either, field, &mut cx.report)?;
-    mounts.files.push(FileMount {
-        source,
-        target: asked.target,
-    });
+    let source = cx.files.resolve(asked.source, "", Wanted::Either, field, &mut cx.report)?;
+    mounts.files.push(FileMount { source, target: asked.target });
     Some(())
 }

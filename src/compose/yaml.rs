@@ -26,15 +26,10 @@ pub fn load(text: &str, report: &mut Report) -> Option<Node> {
             Ok((event, span)) => builder.take(event, span)?,
             Err(error) => {
                 let marker = error.marker();
-                let place = Place {
-                    line: marker.line().max(1),
-                    column: marker.col() + 1,
-                };
+                let place = Place { line: marker.line().max(1), column: marker.col() + 1 };
                 let hint =
                     "Check the indentation, the quotes and the colons at this place and just above it.";
-                builder
-                    .report
-                    .at(place, format!("this is not YAML: {}", error.info()), hint);
+                builder.report.at(place, format!("this is not YAML: {}", error.info()), hint);
                 return None;
             }
         }
@@ -43,10 +38,7 @@ pub fn load(text: &str, report: &mut Report) -> Option<Node> {
 }
 
 fn place(span: Span) -> Place {
-    Place {
-        line: span.start.line().max(1),
-        column: span.start.col() + 1,
-    }
+    Place { line: span.start.line().max(1), column: span.start.col() + 1 }
 }
 
 /// A list or map that is not complete.
@@ -93,14 +85,7 @@ struct Builder<'r> {
 
 impl<'r> Builder<'r> {
     fn new(report: &'r mut Report) -> Self {
-        Self {
-            report,
-            frames: Vec::new(),
-            anchors: HashMap::new(),
-            spent: 0,
-            documents: 0,
-            root: None,
-        }
+        Self { report, frames: Vec::new(), anchors: HashMap::new(), spent: 0, documents: 0, root: None }
     }
 
     /// `None` ends the reading: what follows could not be made sense of.
@@ -123,35 +108,18 @@ impl<'r> Builder<'r> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                self.open(Frame {
-                    at,
-                    anchor,
-                    inside: Inside::List(Vec::new()),
-                })
+                self.open(Frame { at, anchor, inside: Inside::List(Vec::new()) })
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), at);
-                self.open(Frame {
-                    at,
-                    anchor,
-                    inside: Inside::Map(OpenMap::default()),
-                })
+                self.open(Frame { at, anchor, inside: Inside::Map(OpenMap::default()) })
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(id) => self.alias(id, at),
             Event::UnresolvedAlias(name) => {
                 let hint = format!("Write `&{name}` before the value it shall stand for, above this line.");
-                self.report
-                    .at(at, format!("the alias *{name} has no anchor above it"), hint);
-                self.complete(
-                    Node {
-                        at,
-                        value: Value::Null,
-                        cost: NODE,
-                        height: 0,
-                    },
-                    0,
-                )
+                self.report.at(at, format!("the alias *{name} has no anchor above it"), hint);
+                self.complete(Node { at, value: Value::Null, cost: NODE, height: 0 }, 0)
             }
             _ => Some(()),
         }
@@ -160,11 +128,7 @@ impl<'r> Builder<'r> {
     fn document(&mut self, at: Place) -> Option<()> {
         self.documents += 1;
         if self.documents > 1 {
-            self.report.at(
-                at,
-                "the file holds a second document",
-                "Remove the `---` and what follows it.",
-            );
+            self.report.at(at, "the file holds a second document", "Remove the `---` and what follows it.");
             return None;
         }
         Some(())
@@ -174,8 +138,7 @@ impl<'r> Builder<'r> {
         self.spent = self.spent.saturating_add(cost);
         if self.spent > BUDGET {
             let hint = "Use fewer aliases, or write shorter values: expanded, the file may hold 16 MiB.";
-            self.report
-                .at(at, "the file grows too large when its aliases are put in", hint);
+            self.report.at(at, "the file grows too large when its aliases are put in", hint);
             return None;
         }
         Some(())
@@ -194,17 +157,12 @@ impl<'r> Builder<'r> {
             }
             _ => "Remove the tag; Compose files use none.",
         };
-        self.report
-            .at(at, format!("the tag {name} is not supported"), hint);
+        self.report.at(at, format!("the tag {name} is not supported"), hint);
     }
 
     /// Takes a scalar that stands where a key is due. `Some(false)`: it stands elsewhere.
     fn key(&mut self, text: &str, quoted: bool, at: Place) -> Option<bool> {
-        let Some(Frame {
-            inside: Inside::Map(map),
-            ..
-        }) = self.frames.last_mut()
-        else {
+        let Some(Frame { inside: Inside::Map(map), .. }) = self.frames.last_mut() else {
             return Some(false);
         };
         if !matches!(map.next, Next::Key) {
@@ -221,15 +179,9 @@ impl<'r> Builder<'r> {
         }
         if let Some(first) = map.index.get(text).map(|index| map.entries[*index].at) {
             map.next = Next::Ignored;
-            let message = format!(
-                "the key {text} stands twice in this mapping, first at line {}",
-                first.line
-            );
-            self.report.at(
-                at,
-                message,
-                "Keep one of the two; YAML would let one win silently.",
-            );
+            let message =
+                format!("the key {text} stands twice in this mapping, first at line {}", first.line);
+            self.report.at(at, message, "Keep one of the two; YAML would let one win silently.");
             return Some(true);
         }
         map.next = Next::Value(text.to_owned(), at);
@@ -248,11 +200,7 @@ impl<'r> Builder<'r> {
     }
 
     fn too_deep(&mut self, at: Place) {
-        self.report.at(
-            at,
-            "the file is nested more than 64 levels deep",
-            "No Compose key nests that deep.",
-        );
+        self.report.at(at, "the file is nested more than 64 levels deep", "No Compose key nests that deep.");
     }
 
     fn close(&mut self) -> Option<()> {
@@ -268,38 +216,21 @@ impl<'r> Builder<'r> {
         };
         let cost = below.iter().map(|node| node.cost).sum::<usize>() + NODE * (1 + below.len());
         let height = 1 + below.iter().map(|node| node.height).max().unwrap_or(0);
-        self.complete(
-            Node {
-                at,
-                value,
-                cost,
-                height,
-            },
-            anchor,
-        )
+        self.complete(Node { at, value, cost, height }, anchor)
     }
 
     /// The map's own entries, then those that `<<` brings and that are not there yet.
     fn merged(&mut self, map: OpenMap) -> Option<Map> {
-        let OpenMap {
-            mut entries,
-            mut index,
-            merge,
-            ..
-        } = map;
+        let OpenMap { mut entries, mut index, merge, .. } = map;
         let sources = match merge {
             None => Vec::new(),
-            Some(Node {
-                value: Value::List(items),
-                ..
-            }) => items,
+            Some(Node { value: Value::List(items), .. }) => items,
             Some(one) => vec![one],
         };
         for source in sources {
             let Value::Map(from) = source.value else {
                 let hint = "`<<` takes an alias of a mapping, or a list of such aliases: `<<: *defaults`.";
-                self.report
-                    .at(source.at, format!("`<<` is given {}", source.value.kind()), hint);
+                self.report.at(source.at, format!("`<<` is given {}", source.value.kind()), hint);
                 continue;
             };
             for entry in from.entries {
@@ -315,11 +246,7 @@ impl<'r> Builder<'r> {
 
     fn alias(&mut self, id: usize, at: Place) -> Option<()> {
         let Some(node) = self.anchors.get(&id) else {
-            self.report.at(
-                at,
-                "the alias stands inside the value it names",
-                "Write the value out instead.",
-            );
+            self.report.at(at, "the alias stands inside the value it names", "Write the value out instead.");
             return None;
         };
         let (cost, height) = (node.cost, node.height);
@@ -363,8 +290,7 @@ impl<'r> Builder<'r> {
             Next::Key => {
                 map.next = Next::Ignored;
                 let message = format!("{} stands where a key is due", node.value.kind());
-                self.report
-                    .at(node.at, message, "Keys are plain text: `key: value`.");
+                self.report.at(node.at, message, "Keys are plain text: `key: value`.");
             }
         }
         Some(())
@@ -373,17 +299,9 @@ impl<'r> Builder<'r> {
 
 fn scalar(text: &str, quoted: bool, at: Place) -> Node {
     let null = !quoted && matches!(text, "" | "~" | "null" | "Null" | "NULL");
-    let scalar = Scalar {
-        text: text.to_owned(),
-        fault: None,
-    };
+    let scalar = Scalar { text: text.to_owned(), fault: None };
     let value = if null { Value::Null } else { Value::Scalar(scalar) };
-    Node {
-        at,
-        value,
-        cost: NODE + text.len(),
-        height: 0,
-    }
+    Node { at, value, cost: NODE + text.len(), height: 0 }
 }
 
 fn is_text_tag(tag: &Tag) -> bool {

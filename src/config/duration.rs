@@ -2,13 +2,7 @@
 
 use std::time::Duration;
 
-const UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Reads one or more numbers, each with its unit.
 ///
@@ -23,15 +17,10 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let (number, after) = rest.split_at(digits);
-        let letters = after
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(after.len());
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         let number: u64 = number.parse().map_err(|_| String::new())?;
-        let millis = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .map(|(_, millis)| *millis);
+        let millis = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, millis)| *millis);
         let millis = millis.ok_or_else(|| match unit {
             "" => format!("{text:?} lacks a unit (ms, s, m, h or d)"),
             unit => format!("{unit:?} is no unit of time (ms, s, m, h or d)"),
@@ -64,13 +53,9 @@ mod tests {
 
     #[test]
     fn times_are_read_and_shown_alike() {
-        for (text, millis) in [
-            ("500ms", 500),
-            ("30s", 30_000),
-            ("1h30m", 5_400_000),
-            ("7d", 604_800_000),
-            ("0s", 0),
-        ] {
+        for (text, millis) in
+            [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("0s", 0)]
+        {
             let time = parse(text).unwrap();
             assert_eq!(time, Duration::from_millis(millis), "{text}");
             assert_eq!(show(time), text);

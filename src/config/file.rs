@@ -36,23 +36,13 @@ impl ConfigFile {
     /// # Errors
     /// `config_syntax` with the line when it is not TOML; keys that stand in no section.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        let line = |at: usize| {
-            text.as_bytes()
-                .iter()
-                .take(at)
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1
-        };
+        let line = |at: usize| text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(1, |span| line(span.start));
             let place = format!("{}:{at}", path.display());
             Error::problems("config_syntax", vec![Problem::new(place, error.message())])
         })?;
-        let mut file = Self {
-            path: path.to_owned(),
-            sections: Vec::new(),
-        };
+        let mut file = Self { path: path.to_owned(), sections: Vec::new() };
         let mut strays = Vec::new();
         for (name, value) in table.get_ref() {
             let at = line(name.span().start);
@@ -77,9 +67,7 @@ impl ConfigFile {
 
     /// The hosts that have a section of their own.
     pub fn registry_hosts(&self) -> impl Iterator<Item = &str> {
-        self.sections
-            .iter()
-            .filter_map(|section| section.name.strip_prefix("registry."))
+        self.sections.iter().filter_map(|section| section.name.strip_prefix("registry."))
     }
 
     /// A key of a section.
@@ -94,11 +82,7 @@ impl ConfigFile {
             line: line(key.span().start),
             raw: raw(value.get_ref()),
         });
-        self.sections.push(FileSection {
-            name,
-            line: at,
-            keys: keys.collect(),
-        });
+        self.sections.push(FileSection { name, line: at, keys: keys.collect() });
     }
 
     fn registries(&mut self, table: &DeTable<'_>, line: &dyn Fn(usize) -> usize, strays: &mut Vec<Problem>) {
@@ -119,12 +103,7 @@ impl ConfigFile {
         }
         for (part, value) in table {
             if let DeValue::Table(inner) = value.get_ref() {
-                self.registry(
-                    format!("{host}.{}", part.get_ref()),
-                    line(part.span().start),
-                    inner,
-                    line,
-                );
+                self.registry(format!("{host}.{}", part.get_ref()), line(part.span().start), inner, line);
             }
         }
     }
@@ -139,9 +118,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
     match value {
         DeValue::String(text) => Raw::Text(text.to_string()),
         DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
-            .map_or(Raw::Other("a number beyond counting"), |number| {
-                Raw::Number(number.to_string())
-            }),
+            .map_or(Raw::Other("a number beyond counting"), |number| Raw::Number(number.to_string())),
         DeValue::Boolean(flag) => Raw::Flag(*flag),
         DeValue::Array(items) => Raw::List(items.iter().map(|item| raw(item.get_ref())).collect()),
         DeValue::Float(_) => Raw::Other("a fraction"),

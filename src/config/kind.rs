@@ -26,9 +26,7 @@ impl Cidr {
 impl Scalar for Cidr {
     const EXPECTED: &'static str = "a range of addresses such as \"10.0.0.0/8\", or one address";
     fn parse(text: &str) -> Result<Self, String> {
-        let net = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         net.map(|net| Self(net.trunc())).map_err(|_| String::new())
     }
     fn text(&self) -> String {
@@ -61,9 +59,7 @@ impl Scalar for ByteSize {
     const WRITTEN: Written = Written::Either;
     fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let unit = Self::UNITS
-            .iter()
-            .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
+        let unit = Self::UNITS.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)));
         let (number, shift) = unit.unwrap_or((text, 0));
         let number: u64 = number.trim().parse().map_err(|_| String::new())?;
         number
@@ -72,9 +68,7 @@ impl Scalar for ByteSize {
             .ok_or_else(|| format!("{text:?} is more than can be counted"))
     }
     fn text(&self) -> String {
-        let unit = Self::UNITS
-            .iter()
-            .find(|(_, shift)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
+        let unit = Self::UNITS.iter().find(|(_, shift)| self.0 > 0 && self.0.is_multiple_of(1 << shift));
         match unit {
             Some((unit, shift)) => format!("{} {unit}", self.0 >> shift),
             None => self.0.to_string(),
@@ -177,9 +171,7 @@ impl Scalar for Issuer {
         match url.scheme() {
             "https" => Ok(Self(text.to_owned())),
             "http" if is_loopback(&url) => Ok(Self(text.to_owned())),
-            "http" => Err(format!(
-                "{text:?} is not encrypted, which is taken for this very machine alone"
-            )),
+            "http" => Err(format!("{text:?} is not encrypted, which is taken for this very machine alone")),
             _ => Err(String::new()),
         }
     }
@@ -252,12 +244,7 @@ mod tests {
 
     #[test]
     fn sizes_are_read_and_shown_alike() {
-        for (text, bytes) in [
-            ("4 GiB", 4 << 30),
-            ("512 MiB", 512 << 20),
-            ("1000", 1000),
-            ("0", 0),
-        ] {
+        for (text, bytes) in [("4 GiB", 4 << 30), ("512 MiB", 512 << 20), ("1000", 1000), ("0", 0)] {
             assert_eq!(ByteSize::parse(text).unwrap(), ByteSize(bytes));
             assert_eq!(ByteSize(bytes).text(), text);
         }
@@ -271,38 +258,23 @@ mod tests {
         let url = BaseUrl::parse("https://example.org/tools/slipway/").unwrap();
         assert_eq!(url.path(), "/tools/slipway");
         assert_eq!(url.origin(), "https://example.org");
-        assert_eq!(
-            url.join("/auth/callback"),
-            "https://example.org/tools/slipway/auth/callback"
-        );
+        assert_eq!(url.join("/auth/callback"), "https://example.org/tools/slipway/auth/callback");
         assert_eq!(BaseUrl::parse("https://example.org").unwrap().path(), "");
-        for bad in [
-            "example.org",
-            "ftp://example.org",
-            "https://example.org/?a=b",
-            "https://a@b.c",
-            "data:x",
-        ] {
+        for bad in ["example.org", "ftp://example.org", "https://example.org/?a=b", "https://a@b.c", "data:x"]
+        {
             assert!(BaseUrl::parse(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn a_plain_issuer_is_taken_on_loopback_alone() {
-        for good in [
-            "https://id.example.org",
-            "http://127.0.0.1:9500",
-            "http://localhost:9500/",
-            "http://[::1]/x",
-        ] {
+        for good in
+            ["https://id.example.org", "http://127.0.0.1:9500", "http://localhost:9500/", "http://[::1]/x"]
+        {
             assert_eq!(Issuer::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "http://id.example.org",
-            "http://127.0.0.1.example.org",
-            "https://a?b",
-            "id.example.org",
-        ] {
+        for bad in ["http://id.example.org", "http://127.0.0.1.example.org", "https://a?b", "id.example.org"]
+        {
             assert!(Issuer::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -80,8 +80,7 @@ impl<'a> Layers<'a> {
             Some(found) => match T::read(&found.raw) {
                 Ok(value) => (value, found.source),
                 Err(why) => {
-                    self.problems
-                        .push(Problem::new(found.place, format!("{section}.{key}: {why}")));
+                    self.problems.push(Problem::new(found.place, format!("{section}.{key}: {why}")));
                     (default(), Source::Default)
                 }
             },
@@ -97,19 +96,14 @@ impl<'a> Layers<'a> {
     }
 
     fn find(&mut self, section: &str, key: &'static str, secret: bool) -> Option<Found> {
-        if let Some(flag) = self
-            .flags
-            .iter()
-            .find(|flag| flag.section == section && flag.key == key)
-        {
+        if let Some(flag) = self.flags.iter().find(|flag| flag.section == section && flag.key == key) {
             return Some(Found {
                 raw: Raw::Untyped(flag.text.clone()),
                 source: Source::Flag(flag.flag),
                 place: flag.flag.to_owned(),
             });
         }
-        self.in_environment(section, key, secret)
-            .or_else(|| self.in_file(section, key, secret))
+        self.in_environment(section, key, secret).or_else(|| self.in_file(section, key, secret))
     }
 
     fn in_environment(&mut self, section: &str, key: &str, secret: bool) -> Option<Found> {
@@ -140,13 +134,8 @@ impl<'a> Layers<'a> {
     fn in_file(&mut self, section: &str, key: &str, secret: bool) -> Option<Found> {
         let file = self.file?;
         let value = file.find(section, key);
-        let path = secret
-            .then(|| file.find(section, &format!("{key}_file")))
-            .flatten();
-        let source = |line| Source::File {
-            path: file.path.clone(),
-            line,
-        };
+        let path = secret.then(|| file.find(section, &format!("{key}_file"))).flatten();
+        let source = |line| Source::File { path: file.path.clone(), line };
         match (value, path) {
             (Some(_), Some(path)) => self.twice(file.place(path.line), &format!("{section}.{key}")),
             (Some(value), None) => Some(Found {
@@ -185,8 +174,7 @@ impl<'a> Layers<'a> {
 
     fn twice(&mut self, place: String, other: &str) -> Option<Found> {
         let why = format!("the secret is given twice: here and by {other}");
-        self.problems
-            .push(Problem::new(place, why).hint("Leave one of them out."));
+        self.problems.push(Problem::new(place, why).hint("Leave one of them out."));
         None
     }
 
@@ -213,10 +201,8 @@ impl<'a> Layers<'a> {
         }
         for (name, _) in self.environment {
             if is_ours(name) && !self.knows_variable(name) {
-                let problem = Problem::new(
-                    name.clone(),
-                    "there is no option behind this environment variable",
-                );
+                let problem =
+                    Problem::new(name.clone(), "there is no option behind this environment variable");
                 unknown.push(hinted(problem, self.nearest_variable(name)));
             }
         }
@@ -258,10 +244,7 @@ impl<'a> Layers<'a> {
         if name.starts_with("SLIPWAY_REGISTRY__") {
             return Some("Give the registry its section in the configuration file first.".into());
         }
-        let options = self
-            .entries
-            .iter()
-            .map(|entry| variable(&entry.section, entry.key));
+        let options = self.entries.iter().map(|entry| variable(&entry.section, entry.key));
         let all = options.chain(SPECIAL.map(String::from));
         nearest(name, all).map(|near| format!("Did you mean {near}?"))
     }
@@ -278,13 +261,8 @@ fn hinted(problem: Problem, hint: Option<String>) -> Problem {
 pub fn variable(section: &str, key: &str) -> String {
     let section = section.replacen("registry.", "registry__", 1);
     let spelled = |text: &str| -> String {
-        let letters = text.chars().map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        });
+        let letters =
+            text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
         letters.collect()
     };
     format!("{PREFIX}{}__{}", spelled(&section), spelled(key))

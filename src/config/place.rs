@@ -16,9 +16,7 @@ pub fn default_dir(environment: &[(String, String)]) -> Result<PathBuf> {
         return Ok("/var/lib/slipway".into());
     }
     let variable = |name: &str| {
-        let found = environment
-            .iter()
-            .find(|(variable, value)| variable == name && !value.is_empty());
+        let found = environment.iter().find(|(variable, value)| variable == name && !value.is_empty());
         found.map(|(_, value)| PathBuf::from(value))
     };
     variable("XDG_DATA_HOME")

@@ -19,20 +19,12 @@ impl Case {
         if !file.is_empty() {
             std::fs::write(dir.path().join("config.toml"), file).unwrap();
         }
-        let flags = Flags {
-            data_dir: Some(dir.path().to_owned()),
-            ..Flags::default()
-        };
-        Self {
-            dir,
-            environment: Vec::new(),
-            flags,
-        }
+        let flags = Flags { data_dir: Some(dir.path().to_owned()), ..Flags::default() };
+        Self { dir, environment: Vec::new(), flags }
     }
 
     fn env(mut self, name: &str, value: impl AsRef<Path>) -> Self {
-        self.environment
-            .push((name.into(), value.as_ref().to_str().unwrap().into()));
+        self.environment.push((name.into(), value.as_ref().to_str().unwrap().into()));
         self
     }
 
@@ -56,9 +48,7 @@ impl Case {
         let error = self.load().unwrap_err();
         let shown = error.problems.iter().map(|problem| {
             let hint = problem.hint.as_deref().unwrap_or_default();
-            format!("{}: {} {hint}", problem.place, problem.message)
-                .trim_end()
-                .replace(&dir, "")
+            format!("{}: {} {hint}", problem.place, problem.message).trim_end().replace(&dir, "")
         });
         shown.collect()
     }
@@ -68,10 +58,7 @@ impl Case {
 fn nothing_at_all_works() {
     let config = Case::new("").config();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(
-        config.base_url(config.server.listen).as_str(),
-        "http://127.0.0.1:8080"
-    );
+    assert_eq!(config.base_url(config.server.listen).as_str(), "http://127.0.0.1:8080");
     assert_eq!(config.access.admin_groups[0].as_str(), "admins");
     assert!(config.oidc.issuer.is_none() && config.registry.is_empty());
     assert_eq!(config.bundles.max_upload.0, 4 << 30);
@@ -89,10 +76,7 @@ fn each_layer_hides_the_one_below() {
     assert_eq!(loaded.config.server.listen.port(), 3);
     assert_eq!(loaded.config.session.idle, Duration::from_secs(3600));
     let source = |section: &str, key: &str| {
-        let entry = loaded
-            .entries
-            .iter()
-            .find(|entry| entry.section == section && entry.key == key);
+        let entry = loaded.entries.iter().find(|entry| entry.section == section && entry.key == key);
         entry.unwrap().source.to_string()
     };
     assert_eq!(source("server", "listen"), "--listen");
@@ -134,10 +118,7 @@ fn an_unknown_variable_is_refused_and_those_of_kubernetes_are_not() {
     let text = "there is no option behind this environment variable Did you mean SLIPWAY_SERVER__LISTEN?";
     assert_eq!(
         case.problems(),
-        [
-            format!("SLIPWAY_SERVER__LISTENN: {text}"),
-            format!("SLIPWAY_SERVER_LISTEN: {text}")
-        ]
+        [format!("SLIPWAY_SERVER__LISTENN: {text}"), format!("SLIPWAY_SERVER_LISTEN: {text}")]
     );
 }
 
@@ -162,10 +143,7 @@ fn a_wrong_value_is_refused_with_its_line_and_what_it_takes() {
         "config.toml:10: updates.keep: this is a fraction; it takes a whole number",
     ];
     for text in expected {
-        assert!(
-            problems.iter().any(|problem| problem.starts_with(text)),
-            "{text}\n{problems:#?}"
-        );
+        assert!(problems.iter().any(|problem| problem.starts_with(text)), "{text}\n{problems:#?}");
     }
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     let case = Case::new("").env("SLIPWAY_UPDATES__PARALLEL", "many");
@@ -176,17 +154,12 @@ fn a_wrong_value_is_refused_with_its_line_and_what_it_takes() {
 
 #[test]
 fn what_is_no_toml_is_refused_with_its_line() {
-    for (text, line) in [
-        ("[server\n", 1),
-        ("[log]\n\nlevel = \n", 3),
-        ("[log]\nlevel = \"a\"\nlevel = \"b\"\n", 3),
-    ] {
+    for (text, line) in
+        [("[server\n", 1), ("[log]\n\nlevel = \n", 3), ("[log]\nlevel = \"a\"\nlevel = \"b\"\n", 3)]
+    {
         let error = Case::new(text).load().unwrap_err();
         assert_eq!(error.code, "config_syntax");
-        assert!(
-            error.problems[0].place.ends_with(&format!("config.toml:{line}")),
-            "{error:?}"
-        );
+        assert!(error.problems[0].place.ends_with(&format!("config.toml:{line}")), "{error:?}");
     }
 }
 
@@ -207,30 +180,18 @@ fn a_secret_comes_from_any_layer_or_a_file_and_is_never_shown() {
         assert!(!format!("{loaded:?}").contains(canary));
         let printed = print::effective(&loaded.entries);
         assert!(!printed.contains(canary));
-        assert!(
-            printed.contains("# client_secret is set, and hidden"),
-            "{printed}"
-        );
+        assert!(printed.contains("# client_secret is set, and hidden"), "{printed}");
     }
 }
 
 #[test]
 fn what_is_wrong_with_a_secret_is_told_without_it() {
     let missing = Case::new("[oidc]\nclient_secret_file = \"nowhere\"\n").problems();
-    assert!(
-        missing[0].starts_with("config.toml:2: the secret's file nowhere can't be read"),
-        "{missing:?}"
-    );
+    assert!(missing[0].starts_with("config.toml:2: the secret's file nowhere can't be read"), "{missing:?}");
     let twice = Case::new("[oidc]\nclient_secret = \"canary-4711\"\nclient_secret_file = \"x\"\n").problems();
-    assert!(
-        twice[0].starts_with("config.toml:3: the secret is given twice"),
-        "{twice:?}"
-    );
+    assert!(twice[0].starts_with("config.toml:3: the secret is given twice"), "{twice:?}");
     let wrong = Case::new("[oidc]\nclient_secret = 4711\n").problems();
-    assert!(
-        wrong[0].contains("this is a number") && !wrong[0].contains("4711"),
-        "{wrong:?}"
-    );
+    assert!(wrong[0].contains("this is a number") && !wrong[0].contains("4711"), "{wrong:?}");
 }
 
 #[test]
@@ -246,17 +207,9 @@ fn registries_have_a_section_each() {
     );
     let case = case.env("SLIPWAY_REGISTRY__GHCR_IO__PASSWORD", "token");
     let registry = case.config().registry;
-    assert_eq!(
-        registry.keys().collect::<Vec<_>>(),
-        ["ghcr.io", "registry.example.org"]
-    );
-    assert_eq!(
-        registry["ghcr.io"].password.as_ref().unwrap().expose_secret(),
-        "token"
-    );
-    let stray = Case::new("")
-        .env("SLIPWAY_REGISTRY__GHCR_IO__PASSWORD", "token")
-        .problems();
+    assert_eq!(registry.keys().collect::<Vec<_>>(), ["ghcr.io", "registry.example.org"]);
+    assert_eq!(registry["ghcr.io"].password.as_ref().unwrap().expose_secret(), "token");
+    let stray = Case::new("").env("SLIPWAY_REGISTRY__GHCR_IO__PASSWORD", "token").problems();
     assert!(
         stray[0].ends_with("Give the registry its section in the configuration file first."),
         "{stray:?}"
@@ -270,10 +223,7 @@ fn options_that_contradict_each_other_are_refused() {
         ("[oidc]\nclient_id = \"slipway\"\n", "oidc.issuer"),
         ("[oidc]\nscopes = [\"profile\"]\n", "oidc.scopes"),
         ("[session]\nidle = \"8d\"\n", "session.idle"),
-        (
-            "[server]\nbase_url = \"http://slipway.example.org\"\n",
-            "server.base_url",
-        ),
+        ("[server]\nbase_url = \"http://slipway.example.org\"\n", "server.base_url"),
         ("[server]\nlisten = \"0.0.0.0:8080\"\n", "server.base_url"),
         ("[updates]\nparallel = 0\n", "updates.parallel"),
     ];
@@ -304,10 +254,7 @@ fn a_named_file_must_be_there_and_may_place_the_state() {
     let case = case.env("SLIPWAY_DATA_DIR", "/srv/elsewhere");
     assert_eq!(case.config().data_dir, Path::new("/srv/elsewhere"));
     let circular = Case::new("[data]\ndir = \"/srv/slipway\"\n").problems();
-    assert!(
-        circular[0].starts_with("config.toml:2: data.dir: a file in the data directory"),
-        "{circular:?}"
-    );
+    assert!(circular[0].starts_with("config.toml:2: data.dir: a file in the data directory"), "{circular:?}");
 }
 
 #[test]
@@ -317,19 +264,12 @@ fn what_is_printed_reads_the_same_again() {
     );
     let printed = print::effective(&first.load().unwrap().entries);
     let dir = first.dir.path().display();
-    assert!(
-        printed.contains(&format!("idle = \"1h30m\"  # {dir}/config.toml:4\n")),
-        "{printed}"
-    );
+    assert!(printed.contains(&format!("idle = \"1h30m\"  # {dir}/config.toml:4\n")), "{printed}");
     let without_place = printed.replace(&format!("dir = \"{dir}\""), "");
     let second = Case::new(&without_place);
     let shown = |case: &Case| -> Vec<_> {
         let entries = case.load().unwrap().entries;
-        entries
-            .into_iter()
-            .filter(|e| e.key != "dir")
-            .map(|e| (e.section, e.key, e.shown))
-            .collect()
+        entries.into_iter().filter(|e| e.key != "dir").map(|e| (e.section, e.key, e.shown)).collect()
     };
     assert_eq!(shown(&first), shown(&second));
 }
@@ -354,10 +294,7 @@ fn the_example_uncommented_is_a_configuration_with_the_defaults() {
     let assignment =
         |line: &&str| line.starts_with('[') || line.contains(" = ") && !line.contains("SLIPWAY_");
     let example = print::example();
-    let lines = example
-        .lines()
-        .map(|line| line.trim_start_matches("# "))
-        .filter(assignment);
+    let lines = example.lines().map(|line| line.trim_start_matches("# ")).filter(assignment);
     let text: Vec<String> = lines.map(|line| line.replace("/run/secrets/", "")).collect();
     let mut case = Case::new("");
     for secret in ["client_secret", "password"] {
@@ -365,23 +302,14 @@ fn the_example_uncommented_is_a_configuration_with_the_defaults() {
     }
     case.flags.config = Some(case.put("example.toml", &text.join("\n")));
     let loaded = case.load().unwrap();
-    let defaults = Case::new("[registry.\"registry.example.org\"]\n")
-        .load()
-        .unwrap()
-        .entries;
+    let defaults = Case::new("[registry.\"registry.example.org\"]\n").load().unwrap().entries;
     assert_eq!(loaded.entries.len(), defaults.len());
     for (entry, default) in loaded.entries.iter().zip(&defaults) {
         assert_eq!((&entry.section, entry.key), (&default.section, default.key));
         if entry.key == "dir" {
             continue;
         }
-        assert_ne!(
-            entry.source,
-            Source::Default,
-            "{}.{} is not in the example",
-            entry.section,
-            entry.key
-        );
+        assert_ne!(entry.source, Source::Default, "{}.{} is not in the example", entry.section, entry.key);
         if default.shown.is_some() {
             assert_eq!(entry.shown, default.shown, "{}.{}", entry.section, entry.key);
         }

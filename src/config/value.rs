@@ -144,10 +144,7 @@ impl<T: Scalar> Value for Vec<T> {
         }
     }
     fn show(&self) -> Option<String> {
-        Some(format!(
-            "[{}]",
-            self.iter().map(shown).collect::<Vec<_>>().join(", ")
-        ))
+        Some(format!("[{}]", self.iter().map(shown).collect::<Vec<_>>().join(", ")))
     }
 }
 

@@ -76,15 +76,8 @@ impl KeyFile {
 
     /// New keys.
     pub fn fresh() -> Self {
-        let first = SealingKey {
-            id: 1,
-            key: Key::fresh(),
-        };
-        Self {
-            format: Self::FORMAT,
-            root: Key::fresh(),
-            sealing: vec![first],
-        }
+        let first = SealingKey { id: 1, key: Key::fresh() };
+        Self { format: Self::FORMAT, root: Key::fresh(), sealing: vec![first] }
     }
 
     /// Reads the file; `None` when there is none.
@@ -116,9 +109,7 @@ impl KeyFile {
 
     /// Writes the file anew in one step.
     pub fn replace(&self, path: &Path) -> Result<()> {
-        self.staged(path)?
-            .persist(path)
-            .map_err(|error| unwritable(path, error.error))?;
+        self.staged(path)?.persist(path).map_err(|error| unwritable(path, error.error))?;
         sync_directory(path)
     }
 
@@ -154,17 +145,11 @@ fn demand_private(path: &Path, file: &File) -> Result<()> {
 
 fn sync_directory(path: &Path) -> Result<()> {
     let directory = File::open(path.parent().unwrap_or(Path::new(".")));
-    directory
-        .and_then(|directory| directory.sync_all())
-        .map_err(|error| unwritable(path, error))
+    directory.and_then(|directory| directory.sync_all()).map_err(|error| unwritable(path, error))
 }
 
 fn unusable(path: &Path, why: &str) -> Error {
-    Error::invalid(
-        "key_file_broken",
-        format!("the key file {} can't be used: {why}", path.display()),
-    )
-    .hint(
+    Error::invalid("key_file_broken", format!("the key file {} can't be used: {why}", path.display())).hint(
         "Put back the key file that belongs to this data directory; without it, its secrets can't be opened.",
     )
 }

@@ -47,8 +47,7 @@ pub fn demand_strength(password: &SecretString) -> Result<()> {
 pub async fn hash(password: SecretString) -> Result<String> {
     on_the_side(move || {
         let hash = argon2().hash_password(password.expose_secret().as_bytes());
-        hash.map(|hash| hash.to_string())
-            .map_err(|error| Error::internal(error.to_string()))
+        hash.map(|hash| hash.to_string()).map_err(|error| Error::internal(error.to_string()))
     })
     .await?
 }
@@ -89,11 +88,7 @@ mod tests {
     async fn only_the_right_password_fits() {
         let kept = hash(secret("correct horse battery staple")).await.unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
-        assert!(
-            verify(secret("correct horse battery staple"), Some(kept.clone()))
-                .await
-                .unwrap()
-        );
+        assert!(verify(secret("correct horse battery staple"), Some(kept.clone())).await.unwrap());
         for (wrong, kept) in [
             ("correct horse battery stapl", Some(kept.clone())),
             ("", Some(kept)),
@@ -106,10 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_password_never_hashes_alike() {
-        let twice = [
-            hash(secret("a password of length")).await,
-            hash(secret("a password of length")).await,
-        ];
+        let twice = [hash(secret("a password of length")).await, hash(secret("a password of length")).await];
         let [one, two] = twice.map(Result::unwrap);
         assert_ne!(one, two);
     }

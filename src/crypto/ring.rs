@@ -52,10 +52,7 @@ impl KeyRing {
     }
 
     fn of(keys: KeyFile, path: PathBuf) -> Self {
-        Self {
-            keys: Arc::new(keys),
-            path,
-        }
+        Self { keys: Arc::new(keys), path }
     }
 
     /// A ring with one more key, which seals from now on. The file is written before this answers; rings held
@@ -68,21 +65,14 @@ impl KeyRing {
         keys.root = self.keys.root.clone();
         keys.sealing = self.keys.sealing.iter().map(copy).collect();
         let newest = keys.sealing.iter().map(|key| key.id).max().unwrap_or(0);
-        keys.sealing.push(SealingKey {
-            id: newest + 1,
-            key: Key::fresh(),
-        });
+        keys.sealing.push(SealingKey { id: newest + 1, key: Key::fresh() });
         keys.replace(&self.path)?;
         Ok(Self::of(keys, self.path.clone()))
     }
 
     /// Seals `clear` for exactly this place under the newest key.
     pub fn seal(&self, context: &Context<'_>, clear: &[u8]) -> Vec<u8> {
-        let newest = self
-            .keys
-            .sealing
-            .last()
-            .expect("a ring is never read or made without a key");
+        let newest = self.keys.sealing.last().expect("a ring is never read or made without a key");
         sealed::seal(newest.key.bits(), newest.id, context, clear)
     }
 
@@ -114,9 +104,7 @@ impl KeyRing {
 
     /// Whether `token` is the session's, compared in constant time.
     pub fn csrf_matches(&self, session: &str, token: &str) -> bool {
-        URL_SAFE_NO_PAD
-            .decode(token)
-            .is_ok_and(|bytes| self.csrf_mac(session).verify_slice(&bytes).is_ok())
+        URL_SAFE_NO_PAD.decode(token).is_ok_and(|bytes| self.csrf_mac(session).verify_slice(&bytes).is_ok())
     }
 
     fn csrf_mac(&self, session: &str) -> Hmac<Sha256> {
@@ -135,10 +123,7 @@ impl KeyRing {
 }
 
 fn copy(key: &SealingKey) -> SealingKey {
-    SealingKey {
-        id: key.id,
-        key: key.key.clone(),
-    }
+    SealingKey { id: key.id, key: key.key.clone() }
 }
 
 fn mac(key: &[u8; 32]) -> Hmac<Sha256> {
@@ -165,12 +150,8 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Context<'_> = Context {
-        table: "secret",
-        row: "iris-on-prod",
-        name: "DB_PASSWORD",
-        version: 3,
-    };
+    const PLACE: Context<'_> =
+        Context { table: "secret", row: "iris-on-prod", name: "DB_PASSWORD", version: 3 };
 
     fn ring() -> (tempfile::TempDir, KeyRing) {
         let dir = tempfile::tempdir().unwrap();
@@ -194,32 +175,15 @@ mod tests {
         let (_dir, ring) = ring();
         let blob = ring.seal(&PLACE, b"hunter2");
         let elsewhere = [
-            Context {
-                table: "session",
-                ..PLACE
-            },
-            Context {
-                row: "iris-on-dev",
-                ..PLACE
-            },
-            Context {
-                name: "DB_USER",
-                ..PLACE
-            },
+            Context { table: "session", ..PLACE },
+            Context { row: "iris-on-dev", ..PLACE },
+            Context { name: "DB_USER", ..PLACE },
             Context { version: 4, ..PLACE },
             // The same characters, cut at another place.
-            Context {
-                row: "iris-on-prodDB",
-                name: "_PASSWORD",
-                ..PLACE
-            },
+            Context { row: "iris-on-prodDB", name: "_PASSWORD", ..PLACE },
         ];
         for place in elsewhere {
-            assert_eq!(
-                ring.open(&place, &blob).unwrap_err().code,
-                "sealed_elsewhere",
-                "{place:?}"
-            );
+            assert_eq!(ring.open(&place, &blob).unwrap_err().code, "sealed_elsewhere", "{place:?}");
         }
     }
 
@@ -245,11 +209,7 @@ mod tests {
         let again = KeyRing::load_or_create(dir.path()).unwrap();
         assert_eq!(*again.open(&PLACE, &old).unwrap(), b"old");
         assert_eq!(*again.open(&PLACE, &new).unwrap(), b"new");
-        assert_eq!(
-            again.journal_key(),
-            ring.journal_key(),
-            "the journal stays checkable"
-        );
+        assert_eq!(again.journal_key(), ring.journal_key(), "the journal stays checkable");
         let error = ring.open(&PLACE, &new).unwrap_err();
         assert!(error.message.contains("key 2 is not in the key file"), "{error}");
     }
@@ -285,10 +245,7 @@ mod tests {
         for content in ["", "{}", "{\"format\":9,\"root\":\"\",\"sealing\":[]}"] {
             std::fs::write(&path, content).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-            assert_eq!(
-                KeyRing::load_or_create(dir.path()).unwrap_err().code,
-                "key_file_broken"
-            );
+            assert_eq!(KeyRing::load_or_create(dir.path()).unwrap_err().code, "key_file_broken");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
     }

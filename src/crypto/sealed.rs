@@ -43,10 +43,7 @@ pub fn seal(key: &[u8; 32], id: u32, context: &Context<'_>, clear: &[u8]) -> Vec
     let mut blob = vec![FORMAT];
     blob.extend(id.to_be_bytes());
     let nonce = random::bytes::<NONCE>();
-    let payload = Payload {
-        msg: clear,
-        aad: &context.bytes(&blob),
-    };
+    let payload = Payload { msg: clear, aad: &context.bytes(&blob) };
     let ciphertext = XChaCha20Poly1305::new(key.into())
         .encrypt(&XNonce::from(nonce), payload)
         .expect("a value in memory is far shorter than the cipher's limit");
@@ -66,12 +63,6 @@ pub fn key_id(blob: &[u8]) -> Option<u32> {
 pub fn open(key: &[u8; 32], context: &Context<'_>, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (header, rest) = blob.split_at_checked(HEADER)?;
     let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>()?;
-    let payload = Payload {
-        msg: ciphertext,
-        aad: &context.bytes(header),
-    };
-    XChaCha20Poly1305::new(key.into())
-        .decrypt(&XNonce::from(*nonce), payload)
-        .ok()
-        .map(Zeroizing::new)
+    let payload = Payload { msg: ciphertext, aad: &context.bytes(header) };
+    XChaCha20Poly1305::new(key.into()).decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
 }

@@ -91,12 +91,7 @@ pub enum SubjectKind {
 impl Subject {
     /// Slipway itself.
     pub fn system() -> Self {
-        Self {
-            kind: SubjectKind::System,
-            name: "slipway".into(),
-            groups: Groups::new(),
-            is_admin: true,
-        }
+        Self { kind: SubjectKind::System, name: "slipway".into(), groups: Groups::new(), is_admin: true }
     }
 
     /// Refuses everyone but administrators.
@@ -155,12 +150,7 @@ pub struct Caller {
 impl Caller {
     /// Slipway itself.
     pub fn system() -> Self {
-        Self {
-            subject: Subject::system(),
-            origin: Origin::System,
-            request_id: String::new(),
-            address: None,
-        }
+        Self { subject: Subject::system(), origin: Origin::System, request_id: String::new(), address: None }
     }
 }
 
@@ -195,22 +185,12 @@ impl<T: Guarded> Unchecked<T> {
     pub fn authorize(self, subject: &Subject, needed: T::Right) -> Result<Authorized<T>> {
         let held = if subject.is_admin { Some(T::ALL) } else { self.held };
         match held {
-            Some(held) if held >= needed => Ok(Authorized {
-                value: self.value,
-                held,
-                _sealed: PhantomData,
-            }),
+            Some(held) if held >= needed => Ok(Authorized { value: self.value, held, _sealed: PhantomData }),
             Some(held) if held >= T::SEE => {
                 let id = self.value.id();
                 Err(Error::forbidden(
-                    format!(
-                        "this takes the right {needed} on {} {id}; your groups have {held}",
-                        T::NOUN
-                    ),
-                    format!(
-                        "Somebody with admin on {} {id} can give one of your groups {needed}.",
-                        T::NOUN
-                    ),
+                    format!("this takes the right {needed} on {} {id}; your groups have {held}", T::NOUN),
+                    format!("Somebody with admin on {} {id} can give one of your groups {needed}.", T::NOUN),
                 ))
             }
             _ => Err(Error::not_found(T::NOUN, self.value.id())),
@@ -244,15 +224,8 @@ impl<T: Guarded> Authorized<T> {
         }
         let id = self.value.id();
         Err(Error::forbidden(
-            format!(
-                "this takes the right {needed} on {} {id}; your groups have {}",
-                T::NOUN,
-                self.held
-            ),
-            format!(
-                "Somebody with admin on {} {id} can give one of your groups {needed}.",
-                T::NOUN
-            ),
+            format!("this takes the right {needed} on {} {id}; your groups have {}", T::NOUN, self.held),
+            format!("Somebody with admin on {} {id} can give one of your groups {needed}.", T::NOUN),
         ))
     }
 

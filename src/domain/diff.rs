@@ -51,18 +51,12 @@ pub fn maps(old: &Flat, new: &Flat) -> Vec<Change> {
 
 fn flat_plan(plan: &Plan) -> Flat {
     let mut flat = flat_workload(&plan.workload);
-    flat.insert(
-        "bundle".to_owned(),
-        format!("{} (sha256:{})", plan.version, plan.bundle.short()),
-    );
+    flat.insert("bundle".to_owned(), format!("{} (sha256:{})", plan.version, plan.bundle.short()));
     if !plan.enabled {
         flat.insert("enabled".to_owned(), "false: everything stops".to_owned());
     }
     for (name, digest) in &plan.inputs {
-        flat.insert(
-            format!("services.{name}.files"),
-            format!("sha256:{}", digest.short()),
-        );
+        flat.insert(format!("services.{name}.files"), format!("sha256:{}", digest.short()));
     }
     flat
 }
@@ -102,14 +96,8 @@ fn what_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
     if service.kind == ServiceKind::Task {
         put("kind", "task".to_owned());
     }
-    put(
-        "entrypoint",
-        service.entrypoint.as_deref().map(line).unwrap_or_default(),
-    );
-    put(
-        "command",
-        service.command.as_deref().map(line).unwrap_or_default(),
-    );
+    put("entrypoint", service.entrypoint.as_deref().map(line).unwrap_or_default());
+    put("command", service.command.as_deref().map(line).unwrap_or_default());
     put("working_dir", service.working_dir.clone().unwrap_or_default());
     put("user", service.user.clone().unwrap_or_default());
     for (key, value) in &service.environment {
@@ -118,14 +106,7 @@ fn what_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
             EnvValue::Secret { name, version } => format!("(secret {name}, version {version})"),
             EnvValue::Required => "(given by the settings)".to_owned(),
         };
-        put(
-            &format!("environment.{key}"),
-            if words.is_empty() {
-                "\"\"".to_owned()
-            } else {
-                words
-            },
-        );
+        put(&format!("environment.{key}"), if words.is_empty() { "\"\"".to_owned() } else { words });
     }
     for (key, value) in &service.labels {
         put(&format!("labels.{key}"), value.clone());
@@ -135,25 +116,13 @@ fn what_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
 fn how_it_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
     put("deploy.replicas", service.replicas.to_string());
     let resources = &service.resources;
-    put(
-        "deploy.resources.limits.cpus",
-        resources.cpu_limit_milli.map(cpus).unwrap_or_default(),
-    );
-    put(
-        "deploy.resources.limits.memory",
-        resources.memory_limit_bytes.map(size).unwrap_or_default(),
-    );
+    put("deploy.resources.limits.cpus", resources.cpu_limit_milli.map(cpus).unwrap_or_default());
+    put("deploy.resources.limits.memory", resources.memory_limit_bytes.map(size).unwrap_or_default());
     put(
         "deploy.resources.limits.pids",
-        resources
-            .pids_limit
-            .map(|pids| pids.to_string())
-            .unwrap_or_default(),
+        resources.pids_limit.map(|pids| pids.to_string()).unwrap_or_default(),
     );
-    put(
-        "deploy.resources.reservations.cpus",
-        resources.cpu_reservation_milli.map(cpus).unwrap_or_default(),
-    );
+    put("deploy.resources.reservations.cpus", resources.cpu_reservation_milli.map(cpus).unwrap_or_default());
     put(
         "deploy.resources.reservations.memory",
         resources.memory_reservation_bytes.map(size).unwrap_or_default(),
@@ -174,82 +143,41 @@ fn how_it_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
     if service.stop_grace_seconds != 10 {
         put("stop_grace_period", format!("{} s", service.stop_grace_seconds));
     }
-    put(
-        "healthcheck",
-        service.healthcheck.as_ref().map(health_words).unwrap_or_default(),
-    );
+    put("healthcheck", service.healthcheck.as_ref().map(health_words).unwrap_or_default());
     let depends = service.depends_on.iter().map(|(name, dependency)| {
         let condition = match dependency.condition {
             Condition::Started => "started",
             Condition::Healthy => "healthy",
             Condition::CompletedSuccessfully => "completed",
         };
-        format!(
-            "{name} ({condition}{})",
-            if dependency.required { "" } else { ", optional" }
-        )
+        format!("{name} ({condition}{})", if dependency.required { "" } else { ", optional" })
     });
     put("depends_on", depends.collect::<Vec<_>>().join(", "));
-    put(
-        "exceptions",
-        service
-            .exceptions
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-    );
+    put("exceptions", service.exceptions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
 }
 
 fn what_it_sees(service: &Service, put: &mut impl FnMut(&str, String)) {
-    put(
-        "ports",
-        service
-            .ports
-            .iter()
-            .map(port_words)
-            .collect::<Vec<_>>()
-            .join(", "),
-    );
-    put(
-        "expose",
-        service
-            .expose
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-    );
+    put("ports", service.ports.iter().map(port_words).collect::<Vec<_>>().join(", "));
+    put("expose", service.expose.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let read_only = |read_only| if read_only { ":ro" } else { "" };
     let named = service
         .volumes
         .iter()
         .map(|one| format!("{}:{}{}", one.volume, one.target, read_only(one.read_only)));
-    let files = service
-        .files
-        .iter()
-        .map(|one| format!("./{}:{}:ro", one.source, one.target));
+    let files = service.files.iter().map(|one| format!("./{}:{}:ro", one.source, one.target));
     let host = service
         .host_mounts
         .iter()
         .map(|one| format!("{}:{}{}", one.source, one.target, read_only(one.read_only)));
-    put(
-        "volumes",
-        named.chain(files).chain(host).collect::<Vec<_>>().join(", "),
-    );
+    put("volumes", named.chain(files).chain(host).collect::<Vec<_>>().join(", "));
     for (key, mounts) in [("secrets", &service.secrets), ("configs", &service.configs)] {
-        let words = mounts
-            .iter()
-            .map(|one| format!("{} at {}", one.source, one.target));
+        let words = mounts.iter().map(|one| format!("{} at {}", one.source, one.target));
         put(key, words.collect::<Vec<_>>().join(", "));
     }
     if service.exposed {
         put("x-slipway.expose", "true".to_owned());
     }
-    let metrics = service
-        .metrics
-        .as_ref()
-        .map(|metrics| format!(":{}{}", metrics.port, metrics.path));
+    let metrics = service.metrics.as_ref().map(|metrics| format!(":{}{}", metrics.port, metrics.path));
     put("x-slipway.metrics", metrics.unwrap_or_default());
 }
 
@@ -262,10 +190,7 @@ fn source_words(source: &Source) -> String {
 }
 
 fn pairs(map: &BTreeMap<String, String>) -> String {
-    map.iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    map.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
 /// argv as one would type it.
@@ -279,14 +204,8 @@ fn line(words: &[String]) -> String {
 
 fn port_words(port: &Port) -> String {
     let ip = port.host_ip.map(|ip| format!("{ip}:")).unwrap_or_default();
-    let host = port
-        .host_port
-        .map_or_else(|| "free port".to_owned(), |host| host.to_string());
-    let protocol = if port.protocol == Protocol::Udp {
-        "/udp"
-    } else {
-        ""
-    };
+    let host = port.host_port.map_or_else(|| "free port".to_owned(), |host| host.to_string());
+    let protocol = if port.protocol == Protocol::Udp { "/udp" } else { "" };
     format!("{ip}{host} → {}{protocol}", port.container_port)
 }
 
@@ -306,11 +225,7 @@ fn health_words(check: &Healthcheck) -> String {
 }
 
 fn seconds(millis: u64) -> String {
-    if millis.is_multiple_of(1_000) {
-        format!("{} s", millis / 1_000)
-    } else {
-        format!("{millis} ms")
-    }
+    if millis.is_multiple_of(1_000) { format!("{} s", millis / 1_000) } else { format!("{millis} ms") }
 }
 
 fn cpus(milli: u32) -> String {
@@ -320,13 +235,8 @@ fn cpus(milli: u32) -> String {
 
 fn size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let fits = units
-        .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
-    fits.map_or_else(
-        || format!("{bytes} bytes"),
-        |(unit, word)| format!("{} {word}", bytes / unit),
-    )
+    let fits = units.iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    fits.map_or_else(|| format!("{bytes} bytes"), |(unit, word)| format!("{} {word}", bytes / unit))
 }
 
 #[cfg(test)]
@@ -335,14 +245,8 @@ mod tests {
 
     #[test]
     fn values_read_as_people_write_them() {
-        assert_eq!(
-            line(&["sh".into(), "-c".into(), "echo hi".into()]),
-            "sh -c \"echo hi\""
-        );
-        assert_eq!(
-            (cpus(500), cpus(2_000), cpus(1_250)),
-            ("0.5".into(), "2".into(), "1.25".into())
-        );
+        assert_eq!(line(&["sh".into(), "-c".into(), "echo hi".into()]), "sh -c \"echo hi\"");
+        assert_eq!((cpus(500), cpus(2_000), cpus(1_250)), ("0.5".into(), "2".into(), "1.25".into()));
         assert_eq!(
             (size(256 << 20), size(3 << 30), size(1_000)),
             ("256 MiB".into(), "3 GiB".into(), "1000 bytes".into())

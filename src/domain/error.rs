@@ -49,11 +49,7 @@ pub struct Problem {
 impl Problem {
     /// A problem at `place`.
     pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            message: message.into(),
-            hint: None,
-        }
+        Self { place: place.into(), message: message.into(), hint: None }
     }
 
     /// The same with a way out.
@@ -86,14 +82,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` with a stable `code` and a message for the caller.
     pub fn new(kind: Kind, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            code,
-            message: message.into(),
-            hint: None,
-            problems: Vec::new(),
-            cause: None,
-        }
+        Self { kind, code, message: message.into(), hint: None, problems: Vec::new(), cause: None }
     }
 
     /// The input is wrong as a whole.
@@ -111,30 +100,20 @@ impl Error {
     pub fn problems(code: &'static str, problems: Vec<Problem>) -> Self {
         let message = match problems.as_slice() {
             [one] => format!("{}: {}", one.place, one.message),
-            many => format!(
-                "{} problems; the first: {}",
-                many.len(),
-                many.first().map_or("", |p| &p.message)
-            ),
+            many => {
+                format!("{} problems; the first: {}", many.len(), many.first().map_or("", |p| &p.message))
+            }
         };
         let hint = match problems.as_slice() {
             [one] => one.hint.clone(),
             _ => None,
         };
-        Self {
-            problems,
-            hint,
-            ..Self::new(Kind::Invalid, code, message)
-        }
+        Self { problems, hint, ..Self::new(Kind::Invalid, code, message) }
     }
 
     /// The object is absent, or this caller may not see it: the same words for both.
     pub fn not_found(noun: &'static str, id: impl fmt::Display) -> Self {
-        Self::new(
-            Kind::NotFound,
-            "not_found",
-            format!("there is no {noun} {id}, or you may not see it"),
-        )
+        Self::new(Kind::NotFound, "not_found", format!("there is no {noun} {id}, or you may not see it"))
     }
 
     /// The caller sees the object and lacks `right`, which `who` can give.

@@ -30,16 +30,9 @@ impl Health {
 
     /// From the stable word.
     pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::Unknown,
-            Self::Error,
-            Self::OutOfSync,
-            Self::Unhealthy,
-            Self::Warning,
-            Self::Healthy,
-        ]
-        .into_iter()
-        .find(|health| health.word() == word)
+        [Self::Unknown, Self::Error, Self::OutOfSync, Self::Unhealthy, Self::Warning, Self::Healthy]
+            .into_iter()
+            .find(|health| health.word() == word)
     }
 }
 
@@ -155,32 +148,13 @@ mod tests {
             ..fine()
         };
         assert_eq!(fold(&all_wrong), Health::Unknown);
-        assert_eq!(
-            fold(&Facts {
-                reachable: true,
-                ..all_wrong.clone()
-            }),
-            Health::Error
-        );
-        let cancelled = Facts {
-            last_update: LastUpdate::Cancelled,
-            reachable: true,
-            ..all_wrong
-        };
+        assert_eq!(fold(&Facts { reachable: true, ..all_wrong.clone() }), Health::Error);
+        let cancelled = Facts { last_update: LastUpdate::Cancelled, reachable: true, ..all_wrong };
         assert_eq!(fold(&cancelled), Health::OutOfSync);
-        let synced = Facts {
-            sync: Sync::InSync,
-            ..cancelled
-        };
+        let synced = Facts { sync: Sync::InSync, ..cancelled };
         assert_eq!(fold(&synced), Health::Unhealthy);
         assert_eq!(fold(&Facts { ready: 2, ..synced }), Health::Warning);
         assert_eq!(fold(&fine()), Health::Healthy);
-        assert_eq!(
-            fold(&Facts {
-                last_update: LastUpdate::None,
-                ..fine()
-            }),
-            Health::Unknown
-        );
+        assert_eq!(fold(&Facts { last_update: LastUpdate::None, ..fine() }), Health::Unknown);
     }
 }

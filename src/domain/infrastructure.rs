@@ -9,12 +9,7 @@ use crate::domain::policy::Policy;
 
 /// Which engine, and how it is reached. The connection is an administrator's; it holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(
-    rename_all = "snake_case",
-    rename_all_fields = "camelCase",
-    tag = "kind",
-    deny_unknown_fields
-)]
+#[serde(rename_all = "snake_case", rename_all_fields = "camelCase", tag = "kind", deny_unknown_fields)]
 pub enum EngineConnection {
     /// A Docker engine on a unix socket of this host.
     Docker {

@@ -21,10 +21,7 @@ impl Grammar {
             return Ok(());
         }
         let shown: String = text.chars().take(80).collect();
-        Err(Error::field(
-            self.noun,
-            format!("{shown:?} is not a valid {}: {}", self.noun, self.words),
-        ))
+        Err(Error::field(self.noun, format!("{shown:?} is not a valid {}: {}", self.noun, self.words)))
     }
 }
 
@@ -193,17 +190,7 @@ mod tests {
         for good in ["iris", "IRIS_2", "a.b-c", "0x"] {
             assert_eq!(ProjectKey::parse(good).unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            ".hidden",
-            "a/b",
-            "a..b",
-            "a b",
-            "ä",
-            "-x",
-            "a\n",
-            &"x".repeat(64),
-        ] {
+        for bad in ["", ".hidden", "a/b", "a..b", "a b", "ä", "-x", "a\n", &"x".repeat(64)] {
             let error = ProjectKey::parse(bad).unwrap_err();
             assert_eq!(error.problems[0].place, "project", "{bad:?}");
         }

@@ -15,10 +15,7 @@ impl PageRequest {
 
     /// The first page of `limit` rows, cut to what is allowed.
     pub fn first(limit: u32) -> Self {
-        Self {
-            limit: limit.clamp(1, Self::MOST),
-            after: None,
-        }
+        Self { limit: limit.clamp(1, Self::MOST), after: None }
     }
 }
 
@@ -33,9 +30,6 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// The same page with every item turned into something else.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page {
-            items: self.items.into_iter().map(f).collect(),
-            next: self.next,
-        }
+        Page { items: self.items.into_iter().map(f).collect(), next: self.next }
     }
 }

@@ -51,11 +51,7 @@ impl Plan {
             .secrets
             .iter()
             .map(|mount| {
-                (
-                    &mount.source,
-                    self.workload.secrets.get(&mount.source),
-                    self.secret_version(mount),
-                )
+                (&mount.source, self.workload.secrets.get(&mount.source), self.secret_version(mount))
             })
             .chain(
                 service
@@ -87,10 +83,7 @@ impl Plan {
             .filter(|(name, _)| running.workload.services.contains_key(*name))
             .filter(|(name, _)| running.template_hash(name) != self.template_hash(name))
             .filter_map(|(name, service)| {
-                service.stop_first_because().map(|because| Downtime {
-                    service: name.clone(),
-                    because,
-                })
+                service.stop_first_because().map(|because| Downtime { service: name.clone(), because })
             })
             .collect()
     }
@@ -119,11 +112,8 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
     let bundle = inputs.bundle;
     let mut workload = bundle.manifest.workload.clone();
     let mut problems = unknown_services(inputs.settings, &workload);
-    let secrets: BTreeMap<SecretName, u32> = inputs
-        .secrets
-        .iter()
-        .map(|secret| (secret.name.clone(), secret.version))
-        .collect();
+    let secrets: BTreeMap<SecretName, u32> =
+        inputs.secrets.iter().map(|secret| (secret.name.clone(), secret.version)).collect();
     for (name, service) in &mut workload.services {
         let own = inputs.settings.services.get(name);
         apply(service, inputs.settings, own, &secrets, name, &mut problems);
@@ -157,14 +147,8 @@ fn unknown_services(settings: &Settings, workload: &Workload) -> Vec<Problem> {
         .keys()
         .filter(|name| !workload.services.contains_key(*name))
         .map(|name| {
-            Problem::new(
-                format!("settings.services.{name}"),
-                "the bundle has no service of that name",
-            )
-            .hint(format!(
-                "Its services are {}. Remove the override or rename it.",
-                known.join(", ")
-            ))
+            Problem::new(format!("settings.services.{name}"), "the bundle has no service of that name")
+                .hint(format!("Its services are {}. Remove the override or rename it.", known.join(", ")))
         })
         .collect()
 }
@@ -180,10 +164,7 @@ fn apply(
     let plain = |(key, value): (&String, &String)| (key.clone(), EnvValue::Plain(value.clone()));
     service.environment.extend(settings.environment.iter().map(plain));
     for (secret, version) in secrets {
-        let value = EnvValue::Secret {
-            name: secret.clone(),
-            version: *version,
-        };
+        let value = EnvValue::Secret { name: secret.clone(), version: *version };
         service.environment.insert(secret.to_string(), value);
     }
     let Some(own) = own else { return };
@@ -228,28 +209,16 @@ fn with_tag(reference: &str, tag: &str) -> String {
         Some(colon) => &name[..slash + colon],
         None => name,
     };
-    if tag.starts_with("sha256:") {
-        format!("{bare}@{tag}")
-    } else {
-        format!("{bare}:{tag}")
-    }
+    if tag.starts_with("sha256:") { format!("{bare}@{tag}") } else { format!("{bare}:{tag}") }
 }
 
 /// Variables that the bundle names without a value and that neither settings nor secrets give.
 fn missing_environment(workload: &Workload) -> Vec<Problem> {
     let required = |(name, service): (&ServiceName, &Service)| {
-        let missing = service
-            .environment
-            .iter()
-            .filter(|(_, value)| **value == EnvValue::Required);
+        let missing = service.environment.iter().filter(|(_, value)| **value == EnvValue::Required);
         let problem = |(key, _): (&String, &EnvValue)| {
-            Problem::new(
-                format!("services.{name}.environment.{key}"),
-                "the bundle names it without a value",
-            )
-            .hint(format!(
-                "Set {key} in the deployment's settings, as environment or as a secret."
-            ))
+            Problem::new(format!("services.{name}.environment.{key}"), "the bundle names it without a value")
+                .hint(format!("Set {key} in the deployment's settings, as environment or as a secret."))
         };
         missing.map(problem).collect::<Vec<_>>()
     };
@@ -261,11 +230,8 @@ fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec
     sources
         .filter_map(|(name, source)| match source {
             Source::Setting(setting) if !held.contains_key(setting) => Some(
-                Problem::new(
-                    format!("secrets.{name}"),
-                    format!("the deployment has no secret {setting}"),
-                )
-                .hint(format!("Set the secret {setting} in the deployment's settings.")),
+                Problem::new(format!("secrets.{name}"), format!("the deployment has no secret {setting}"))
+                    .hint(format!("Set the secret {setting} in the deployment's settings.")),
             ),
             _ => None,
         })
@@ -273,28 +239,19 @@ fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec
 }
 
 fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeMap<SecretName, u32> {
-    let in_environment = workload
-        .services
-        .values()
-        .flat_map(|service| service.environment.values());
+    let in_environment = workload.services.values().flat_map(|service| service.environment.values());
     let names = in_environment
         .filter_map(|value| match value {
             EnvValue::Secret { name, .. } => Some(name),
             EnvValue::Plain(_) | EnvValue::Required => None,
         })
-        .chain(
-            workload
-                .secrets
-                .values()
-                .chain(workload.configs.values())
-                .filter_map(|source| match source {
-                    Source::Setting(name) => Some(name),
-                    _ => None,
-                }),
-        );
-    names
-        .filter_map(|name| held.get(name).map(|version| (name.clone(), *version)))
-        .collect()
+        .chain(workload.secrets.values().chain(workload.configs.values()).filter_map(
+            |source| match source {
+                Source::Setting(name) => Some(name),
+                _ => None,
+            },
+        ));
+    names.filter_map(|name| held.get(name).map(|version| (name.clone(), *version))).collect()
 }
 
 /// The digest of the bundle files that each service is made from; services that use none have no entry.
@@ -306,10 +263,7 @@ fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceNam
             roots.push(&build.context);
         }
         for mount in service.secrets.iter().chain(&service.configs) {
-            let source = workload
-                .secrets
-                .get(&mount.source)
-                .or_else(|| workload.configs.get(&mount.source));
+            let source = workload.secrets.get(&mount.source).or_else(|| workload.configs.get(&mount.source));
             if let Some(Source::BundleFile(path)) = source {
                 roots.push(path);
             }
@@ -328,10 +282,7 @@ fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceNam
 
 /// Whether `path` is `root` or lies below it; an empty root is the whole bundle.
 pub fn is_under(path: &str, root: &str) -> bool {
-    root.is_empty()
-        || path
-            .strip_prefix(root)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    root.is_empty() || path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn canonical(value: &impl Serialize) -> Vec<u8> {
@@ -347,9 +298,6 @@ mod tests {
         assert_eq!(with_tag("redis", "7"), "redis:7");
         assert_eq!(with_tag("redis:6", "7"), "redis:7");
         assert_eq!(with_tag("host:5000/team/api", "1.2"), "host:5000/team/api:1.2");
-        assert_eq!(
-            with_tag("host:5000/team/api:1@sha256:aa", "sha256:bb"),
-            "host:5000/team/api@sha256:bb"
-        );
+        assert_eq!(with_tag("host:5000/team/api:1@sha256:aa", "sha256:bb"), "host:5000/team/api@sha256:bb");
     }
 }

@@ -57,16 +57,8 @@ pub enum Profile {
 
 /// The capabilities that `baseline` leaves a container: enough for an entrypoint that chowns its data and steps
 /// down to its own user, or binds port 80.
-pub const BASELINE_CAPABILITIES: [&str; 8] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "NET_BIND_SERVICE",
-    "SETGID",
-    "SETUID",
-];
+pub const BASELINE_CAPABILITIES: [&str; 8] =
+    ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID"];
 
 /// What an infrastructure allows and imposes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -114,17 +106,10 @@ pub fn refused_everywhere<'a>(
     workload: &Workload,
     policies: impl IntoIterator<Item = &'a Policy>,
 ) -> Vec<Problem> {
-    let allowed: BTreeSet<&Exception> = policies
-        .into_iter()
-        .flat_map(|policy| &policy.exceptions)
-        .collect();
+    let allowed: BTreeSet<&Exception> = policies.into_iter().flat_map(|policy| &policy.exceptions).collect();
     let mut problems = Vec::new();
     for (name, service) in &workload.services {
-        for exception in service
-            .exceptions
-            .iter()
-            .filter(|exception| !allowed.contains(exception))
-        {
+        for exception in service.exceptions.iter().filter(|exception| !allowed.contains(exception)) {
             problems.push(exception_refused(
                 name.as_str(),
                 exception,
@@ -200,18 +185,8 @@ fn limit_refusals(name: &str, asked: &Resources, most: &Resources) -> Vec<Proble
         most.cpu_limit_milli.map(u64::from),
         "thousandths of a CPU",
     );
-    check(
-        "memory",
-        asked.memory_limit_bytes,
-        most.memory_limit_bytes,
-        "bytes",
-    );
-    check(
-        "pids",
-        asked.pids_limit.map(u64::from),
-        most.pids_limit.map(u64::from),
-        "processes",
-    );
+    check("memory", asked.memory_limit_bytes, most.memory_limit_bytes, "bytes");
+    check("pids", asked.pids_limit.map(u64::from), most.pids_limit.map(u64::from), "processes");
     problems
 }
 

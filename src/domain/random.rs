@@ -11,9 +11,7 @@ use uuid::Uuid;
 /// When the operating system gives no randomness: nothing may go on then.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut buffer = [0; N];
-    rand::rngs::SysRng
-        .try_fill_bytes(&mut buffer)
-        .expect("the operating system gives randomness");
+    rand::rngs::SysRng.try_fill_bytes(&mut buffer).expect("the operating system gives randomness");
     buffer
 }
 

@@ -34,11 +34,7 @@ pub enum UpdateState {
     /// Being worked on.
     Running { step: Step, started_at: Timestamp },
     /// Ended.
-    Ended {
-        outcome: Outcome,
-        started_at: Option<Timestamp>,
-        ended_at: Timestamp,
-    },
+    Ended { outcome: Outcome, started_at: Option<Timestamp>, ended_at: Timestamp },
 }
 
 /// How an update ended.
@@ -86,15 +82,8 @@ pub enum Step {
 
 impl Step {
     /// Every step of a run that goes well.
-    pub const ALL: [Self; 7] = [
-        Self::Plan,
-        Self::Check,
-        Self::Prepare,
-        Self::Start,
-        Self::Verify,
-        Self::Switch,
-        Self::CleanUp,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Plan, Self::Check, Self::Prepare, Self::Start, Self::Verify, Self::Switch, Self::CleanUp];
 
     /// For people.
     pub fn title(self) -> &'static str {
@@ -126,10 +115,7 @@ impl Step {
 
     /// From the stable word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .chain([Self::Undo])
-            .find(|step| step.word() == word)
+        Self::ALL.into_iter().chain([Self::Undo]).find(|step| step.word() == word)
     }
 }
 
@@ -204,17 +190,11 @@ impl Update {
         match self.state {
             UpdateState::Ended { .. } => Err(self.illegal("begin")),
             UpdateState::Queued => Ok(Self {
-                state: UpdateState::Running {
-                    step: Step::Plan,
-                    started_at: now,
-                },
+                state: UpdateState::Running { step: Step::Plan, started_at: now },
                 attempt: self.attempt + 1,
                 ..self
             }),
-            UpdateState::Running { .. } => Ok(Self {
-                attempt: self.attempt + 1,
-                ..self
-            }),
+            UpdateState::Running { .. } => Ok(Self { attempt: self.attempt + 1, ..self }),
         }
     }
 
@@ -225,14 +205,7 @@ impl Update {
             UpdateState::Queued => None,
             UpdateState::Running { started_at, .. } => Some(started_at),
         };
-        Ok(Self {
-            state: UpdateState::Ended {
-                outcome,
-                started_at,
-                ended_at: now,
-            },
-            ..self
-        })
+        Ok(Self { state: UpdateState::Ended { outcome, started_at, ended_at: now }, ..self })
     }
 
     /// Notes that `by` wants it cancelled; refused once it has switched or ended.
@@ -243,24 +216,15 @@ impl Update {
         if self.switched {
             return Err(Error::conflict(
                 "already_switched",
-                format!(
-                    "update {} of {} has switched already",
-                    self.number, self.deployment
-                ),
+                format!("update {} of {} has switched already", self.number, self.deployment),
             )
             .hint("Roll back to an earlier update once it has ended."));
         }
-        Ok(Self {
-            cancel_requested_by: Some(by.to_owned()),
-            ..self
-        })
+        Ok(Self { cancel_requested_by: Some(by.to_owned()), ..self })
     }
 
     fn illegal(&self, verb: &str) -> Error {
-        let text = format!(
-            "update {} of {} has ended; it can't {verb}",
-            self.number, self.deployment
-        );
+        let text = format!("update {} of {} has ended; it can't {verb}", self.number, self.deployment);
         Error::conflict("update_ended", text)
     }
 }

@@ -37,10 +37,7 @@ pub struct Preferences {
 
 impl Default for Preferences {
     fn default() -> Self {
-        Self {
-            theme: Theme::System,
-            keys: true,
-        }
+        Self { theme: Theme::System, keys: true }
     }
 }
 

@@ -79,20 +79,17 @@ impl Engine for FakeEngine {
     }
 
     async fn prepare(&self, request: &PrepareRequest, progress: &dyn Progress) -> EngineResult<Resolution> {
-        self.call(|| Some(format!("prepare {}", request.plan.deployment)))
-            .await?;
+        self.call(|| Some(format!("prepare {}", request.plan.deployment))).await?;
         self.change(|world| prepare::prepare(world, request, progress))
     }
 
     async fn ensure(&self, request: &ServiceRequest) -> EngineResult<Ensured> {
-        self.call(|| Some(format!("ensure {}/{}", request.workload, request.name)))
-            .await?;
+        self.call(|| Some(format!("ensure {}/{}", request.workload, request.name))).await?;
         self.change(|world| ensure(world, request))
     }
 
     async fn switch(&self, request: &ServiceRequest) -> EngineResult<()> {
-        self.call(|| Some(format!("switch {}/{}", request.workload, request.name)))
-            .await?;
+        self.call(|| Some(format!("switch {}/{}", request.workload, request.name))).await?;
         self.change(|world| switch(world, request))
     }
 
@@ -112,13 +109,7 @@ impl Engine for FakeEngine {
     }
 
     async fn retire(&self, slot: &SlotRef) -> EngineResult<()> {
-        self.call(|| {
-            Some(format!(
-                "retire {}/{}/{}",
-                slot.workload, slot.service, slot.index
-            ))
-        })
-        .await?;
+        self.call(|| Some(format!("retire {}/{}/{}", slot.workload, slot.service, slot.index))).await?;
         self.change(|world| {
             if let Some(error) = world.faults(&slot.service).retire {
                 return Err(error);
@@ -131,15 +122,9 @@ impl Engine for FakeEngine {
     async fn release(&self, workload: &DeploymentId, volumes: bool) -> EngineResult<()> {
         self.call(|| Some(format!("release {workload}"))).await?;
         self.change(|world| {
-            let left = world
-                .states()
-                .iter()
-                .filter(|state| state.slot.workload == *workload)
-                .count();
+            let left = world.states().iter().filter(|state| state.slot.workload == *workload).count();
             if left > 0 {
-                return Err(EngineError::Refused(format!(
-                    "{left} replicas of {workload} are left"
-                )));
+                return Err(EngineError::Refused(format!("{left} replicas of {workload} are left")));
             }
             world.networks.remove(workload);
             world.tags.remove(workload);
@@ -169,15 +154,10 @@ impl Engine for FakeEngine {
 
     async fn watch(&self, cursor: &Cursor) -> EngineResult<BoxStream<'static, EngineResult<EngineEvent>>> {
         self.call(|| None).await?;
-        let place = cursor
-            .0
-            .split_once('.')
-            .and_then(|(epoch, at)| Some((epoch.parse().ok()?, at.parse().ok()?)));
+        let place =
+            cursor.0.split_once('.').and_then(|(epoch, at)| Some((epoch.parse().ok()?, at.parse().ok()?)));
         let Some((epoch, at)) = place else {
-            return Err(EngineError::Unreachable(format!(
-                "{:?} is no place in the events",
-                cursor.0
-            )));
+            return Err(EngineError::Unreachable(format!("{:?} is no place in the events", cursor.0)));
         };
         Ok(events(Arc::clone(&self.shared), epoch, at))
     }
@@ -217,34 +197,18 @@ fn ensure(world: &mut World, request: &ServiceRequest) -> EngineResult<Ensured> 
     let faults = world.faults(&request.name);
     let of_service = |slot: &SlotRef| slot.workload == request.workload && slot.service == request.name;
     let states = world.states().into_iter().filter(|state| of_service(&state.slot));
-    let found: Vec<Found> = states
-        .map(|state| Found {
-            slot: state.slot,
-            phase: state.phase,
-            serving: state.serving,
-        })
-        .collect();
+    let found: Vec<Found> =
+        states.map(|state| Found { slot: state.slot, phase: state.phase, serving: state.serving }).collect();
     let steps = slots::decide(request, &found);
     for slot in &steps.stop {
         let code = 143;
-        world.set_phase(
-            slot,
-            Phase::Exited {
-                code,
-                oom_killed: false,
-            },
-            "die",
-        );
+        world.set_phase(slot, Phase::Exited { code, oom_killed: false }, "die");
     }
     let replaced = steps.replace.iter().filter(|slot| world.remove(slot)).count();
     debug_assert_eq!(replaced, steps.replace.len(), "what was found is there");
     let mut fresh = Vec::new();
     for slot in steps.start.iter().chain(&steps.replace).chain(&steps.make) {
-        if let Some(error) = faults
-            .ensure
-            .as_ref()
-            .filter(|_| fresh.len() >= faults.ensure_after as usize)
-        {
+        if let Some(error) = faults.ensure.as_ref().filter(|_| fresh.len() >= faults.ensure_after as usize) {
             return Err(error.clone());
         }
         if world.state(slot).is_err() {
@@ -271,11 +235,7 @@ fn switch(world: &mut World, request: &ServiceRequest) -> EngineResult<()> {
     if let Some(error) = world.faults(&request.name).switch {
         return Err(error);
     }
-    let replicas = if request.service.kind == ServiceKind::Task {
-        1
-    } else {
-        request.service.replicas
-    };
+    let replicas = if request.service.kind == ServiceKind::Task { 1 } else { request.service.replicas };
     let wanted: BTreeSet<SlotRef> = (0..replicas).map(|index| slots::slot(request, index)).collect();
     for slot in &wanted {
         world.state(slot)?;
@@ -348,10 +308,8 @@ fn lines(
                 |line: &ContainerLine| options.since.is_none_or(|since| line.at_nanos >= nanos(since));
             let before =
                 |line: &ContainerLine| options.until.is_none_or(|until| line.at_nanos < nanos(until));
-            let batch: Vec<ContainerLine> = new
-                .into_iter()
-                .filter(|line| after(line) && before(line))
-                .collect();
+            let batch: Vec<ContainerLine> =
+                new.into_iter().filter(|line| after(line) && before(line)).collect();
             let over = !options.follow || ended;
             if !batch.is_empty() {
                 let state = (!over).then_some((shared, bell, slot, options, next));

@@ -62,11 +62,7 @@ pub enum EngineError {
     RegistryUnreachable { image: String, detail: String },
     /// A `build:` failed; `tail` is the end of its output.
     #[error("the image of service {service} could not be built: {detail}")]
-    BuildFailed {
-        service: String,
-        detail: String,
-        tail: Vec<String>,
-    },
+    BuildFailed { service: String, detail: String, tail: Vec<String> },
     /// A fixed host port is held by something else.
     #[error("host port {port} is already in use: {detail}")]
     PortTaken { port: u16, detail: String },
@@ -93,10 +89,7 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the same call may succeed a little later.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable(_) | Self::Timeout { .. } | Self::RegistryUnreachable { .. }
-        )
+        matches!(self, Self::Unreachable(_) | Self::Timeout { .. } | Self::RegistryUnreachable { .. })
     }
 }
 
@@ -212,17 +205,9 @@ pub struct Cursor(pub String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineEvent {
     /// This replica is now so. `at` is the engine's own time of the event; `what` a word for people (`die`, `start`…).
-    Slot {
-        state: Box<SlotState>,
-        what: String,
-        at: Timestamp,
-    },
+    Slot { state: Box<SlotState>, what: String, at: Timestamp },
     /// This replica is no more.
-    Gone {
-        slot: SlotRef,
-        engine_id: String,
-        at: Timestamp,
-    },
+    Gone { slot: SlotRef, engine_id: String, at: Timestamp },
 }
 
 /// What the engine is, and whether it lets us do our work.

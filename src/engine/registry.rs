@@ -19,10 +19,7 @@ pub struct Engines {
 impl Engines {
     /// No engine yet; `factory` makes them.
     pub fn new(factory: Factory) -> Self {
-        Self {
-            factory,
-            made: Mutex::default(),
-        }
+        Self { factory, made: Mutex::default() }
     }
 
     /// The engine of an infrastructure.
@@ -41,9 +38,6 @@ impl Engines {
 
     /// Forgets the engine of an infrastructure that is no more.
     pub fn forget(&self, id: &InfrastructureId) {
-        self.made
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }

@@ -79,10 +79,7 @@ pub fn slot(request: &ServiceRequest, index: u32) -> SlotRef {
 }
 
 fn is_up(phase: &Phase) -> bool {
-    matches!(
-        phase,
-        Phase::Starting | Phase::Running | Phase::Unhealthy | Phase::Restarting | Phase::Paused
-    )
+    matches!(phase, Phase::Starting | Phase::Running | Phase::Unhealthy | Phase::Restarting | Phase::Paused)
 }
 
 #[cfg(test)]
@@ -104,11 +101,7 @@ mod tests {
             hash: "new".into(),
             service: Arc::new(service),
             profile: Default::default(),
-            image: ResolvedImage {
-                id: "sha256:1".into(),
-                reference: "busybox".into(),
-                pull_digest: None,
-            },
+            image: ResolvedImage { id: "sha256:1".into(), reference: "busybox".into(), pull_digest: None },
             network: "net".into(),
             secrets: Arc::default(),
             contents: Arc::default(),
@@ -141,14 +134,7 @@ mod tests {
     fn stop_first_stops_and_remembers_what_an_earlier_attempt_stopped() {
         let old = [
             found("old", 0, Phase::Running),
-            found(
-                "old",
-                1,
-                Phase::Exited {
-                    code: 143,
-                    oom_killed: false,
-                },
-            ),
+            found("old", 1, Phase::Exited { code: 143, oom_killed: false }),
         ];
         let steps = decide(&request(1, UpdateOrder::StopFirst), &old);
         assert_eq!(steps.stop, [old[0].slot.clone()]);
@@ -163,10 +149,7 @@ mod tests {
         assert_eq!((up.keep.len(), up.make.len(), up.superseded.len()), (3, 1, 0));
         assert!(!up.serve_at_once, "a fresh replica waits for its switch");
         let down = decide(&request(1, UpdateOrder::StopFirst), &running);
-        assert_eq!(
-            (down.keep.len(), down.make.len(), down.superseded.len()),
-            (1, 0, 2)
-        );
+        assert_eq!((down.keep.len(), down.make.len(), down.superseded.len()), (1, 0, 2));
         assert!(down.stop.is_empty(), "fewer replicas are no new revision");
     }
 
@@ -174,10 +157,7 @@ mod tests {
     fn a_task_that_has_ended_is_left() {
         let mut request = request(1, UpdateOrder::StartFirst);
         Arc::make_mut(&mut request.service).kind = ServiceKind::Task;
-        let ended = Phase::Exited {
-            code: 1,
-            oom_killed: false,
-        };
+        let ended = Phase::Exited { code: 1, oom_killed: false };
         let steps = decide(&request, &[found("new", 0, ended)]);
         assert_eq!((steps.keep.len(), steps.start.len(), steps.make.len()), (1, 0, 0));
     }

@@ -37,10 +37,7 @@ async fn check(request: &mut ServiceRequest) -> Result<(), Error> {
         return Ok(());
     }
     let session = match request.extensions().get::<Identity>() {
-        Some(Identity {
-            credential: Credential::Session(session),
-            ..
-        }) => Some(session.clone()),
+        Some(Identity { credential: Credential::Session(session), .. }) => Some(session.clone()),
         Some(_) => return Ok(()),
         // The provider's own message: it proves itself by its signature.
         None if request.path().ends_with("/auth/backchannel-logout") => return Ok(()),
@@ -83,10 +80,7 @@ async fn shown_token(request: &mut ServiceRequest, limit: usize) -> Result<Optio
     if let Some(value) = request.headers().get("x-csrf-token") {
         return Ok(value.to_str().ok().map(ToOwned::to_owned));
     }
-    let content_type = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
     let payload = request.take_payload();
     if content_type.starts_with("application/x-www-form-urlencoded") {
@@ -128,9 +122,7 @@ fn put_back(head: Bytes, rest: Payload) -> Payload {
 }
 
 fn form_field(body: &[u8]) -> Option<String> {
-    url::form_urlencoded::parse(body)
-        .find(|(name, _)| name == "csrf")
-        .map(|(_, value)| value.into_owned())
+    url::form_urlencoded::parse(body).find(|(name, _)| name == "csrf").map(|(_, value)| value.into_owned())
 }
 
 /// The value of the first part when that is the field `csrf`.

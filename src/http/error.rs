@@ -115,11 +115,8 @@ pub fn json(error: &Error, id: Option<String>) -> HttpResponse {
 
 /// Whether the request comes from a browser's page load or form, rather than from a program.
 pub fn wants_page(request: &HttpRequest) -> bool {
-    let accept = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let accept =
+        request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_api = request.path().contains("/api/") || request.path().contains("/v1/");
     !is_api && accept.contains("text/html")
 }
@@ -143,9 +140,7 @@ pub fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
         status: status.canonical_reason().unwrap_or_default().to_owned(),
         ..ErrorBody::new(&error, trace::current())
     };
-    HttpResponse::build(status)
-        .insert_header((header::ALLOW, allowed))
-        .json(body)
+    HttpResponse::build(status).insert_header((header::ALLOW, allowed)).json(body)
 }
 
 /// What is not in the route table.

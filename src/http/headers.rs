@@ -17,9 +17,7 @@ pub async fn layer<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let https = request
-        .app_data::<web::Data<State>>()
-        .is_some_and(|state| state.settings.is_https());
+    let https = request.app_data::<web::Data<State>>().is_some_and(|state| state.settings.is_https());
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: &'static str| {
@@ -32,18 +30,9 @@ pub async fn layer<B: MessageBody + 'static>(
     default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(header::REFERRER_POLICY, "same-origin");
     default(header::X_FRAME_OPTIONS, "DENY");
-    default(
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    );
-    default(
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    );
-    default(
-        HeaderName::from_static("permissions-policy"),
-        "camera=(), geolocation=(), microphone=()",
-    );
+    default(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    default(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    default(HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()");
     if https {
         default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }

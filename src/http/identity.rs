@@ -66,10 +66,7 @@ pub async fn layer<B: MessageBody + 'static>(
 }
 
 fn below_base<'a>(request: &'a ServiceRequest, state: &State) -> &'a str {
-    request
-        .path()
-        .strip_prefix(state.settings.base_path())
-        .unwrap_or_default()
+    request.path().strip_prefix(state.settings.base_path()).unwrap_or_default()
 }
 
 async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Identity>> {
@@ -92,18 +89,9 @@ fn caller(request: &ServiceRequest, state: &State, identity: &Identity) -> Calle
         Credential::Session(_) => Origin::Console,
         Credential::ApiKey(_) | Credential::Token => Origin::Api,
     };
-    let request_id = request
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default();
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let address = proxy::client_address(request.head(), &state.settings.trusted_proxies);
-    Caller {
-        subject: identity.subject.clone(),
-        origin,
-        request_id,
-        address,
-    }
+    Caller { subject: identity.subject.clone(), origin, request_id, address }
 }
 
 fn refuse(request: &HttpRequest, state: &State) -> HttpResponse {
@@ -111,9 +99,7 @@ fn refuse(request: &HttpRequest, state: &State) -> HttpResponse {
         .hint("Sign in to the console, or send an API key as `Authorization: Bearer …`.");
     if request.method().is_safe() && error::wants_page(request) {
         let to = crate::http::login::location(state, request);
-        return HttpResponse::SeeOther()
-            .insert_header((header::LOCATION, to))
-            .finish();
+        return HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish();
     }
     error::respond(request, &failure)
 }
@@ -135,13 +121,8 @@ impl FromRequest for Who {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = request.extensions().get::<Caller>().cloned();
-        let nobody = || {
-            ApiError(Error::new(
-                Kind::Unauthenticated,
-                "unauthenticated",
-                "you are not signed in",
-            ))
-        };
+        let nobody =
+            || ApiError(Error::new(Kind::Unauthenticated, "unauthenticated", "you are not signed in"));
         std::future::ready(caller.map(Self).ok_or_else(nobody))
     }
 }
@@ -185,10 +166,7 @@ impl Standing {
             Shown::Nothing => None,
         };
         let known = identity.zip(self.caller.clone());
-        Ok(known.map(|(identity, caller)| Caller {
-            subject: identity.subject,
-            ..caller
-        }))
+        Ok(known.map(|(identity, caller)| Caller { subject: identity.subject, ..caller }))
     }
 }
 

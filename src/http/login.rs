@@ -40,11 +40,8 @@ pub fn own_path(settings: &Settings, wanted: Option<&str>) -> String {
 }
 
 fn cookie(settings: &Settings, name: String, value: String, life: Option<Duration>) -> Cookie<'static> {
-    let path = if name.starts_with("__Host-") {
-        "/".to_owned()
-    } else {
-        format!("{}/", settings.base_path())
-    };
+    let path =
+        if name.starts_with("__Host-") { "/".to_owned() } else { format!("{}/", settings.base_path()) };
     let builder = Cookie::build(name, value)
         .path(path)
         .http_only(true)
@@ -64,19 +61,12 @@ pub fn departure_cookie_name(settings: &Settings) -> String {
 /// What a browser keeps while it is at the provider.
 pub fn departure(settings: &Settings, value: &str) -> Cookie<'static> {
     let life = Duration::seconds(FLOW_LIFE.num_seconds());
-    cookie(
-        settings,
-        departure_cookie_name(settings),
-        value.to_owned(),
-        Some(life),
-    )
+    cookie(settings, departure_cookie_name(settings), value.to_owned(), Some(life))
 }
 
 /// The session that a request carries, live or not, by the hash of its cookie.
 pub fn carried(settings: &Settings, request: &HttpRequest) -> Option<Digest> {
-    request
-        .cookie(settings.cookie_name())
-        .map(|cookie| Digest::of(cookie.value().as_bytes()))
+    request.cookie(settings.cookie_name()).map(|cookie| Digest::of(cookie.value().as_bytes()))
 }
 
 /// Begins a session for `user` and sends the browser to `to`, a path of ours.
@@ -90,26 +80,18 @@ pub async fn sign_in(
     provider: Option<(Option<String>, SecretString)>,
     to: &str,
 ) -> Result<HttpResponse> {
-    let user_agent = request
-        .headers()
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok());
+    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let begin = Begin {
         user: user.id,
         provider,
         user_agent: user_agent.unwrap_or_default().to_owned(),
-        address: identity::address(request, state)
-            .map(|address| address.to_string())
-            .unwrap_or_default(),
+        address: identity::address(request, state).map(|address| address.to_string()).unwrap_or_default(),
         replaces: carried(&state.settings, request),
     };
     let value = state.auth.begin_session(begin).await?;
     let name = state.settings.cookie_name().to_owned();
     let cookie = cookie(&state.settings, name, value.expose_secret().to_owned(), None);
-    Ok(HttpResponse::SeeOther()
-        .cookie(cookie)
-        .insert_header((header::LOCATION, to))
-        .finish())
+    Ok(HttpResponse::SeeOther().cookie(cookie).insert_header((header::LOCATION, to)).finish())
 }
 
 /// A cookie that makes the browser forget its session.

@@ -37,59 +37,26 @@ impl Metrics {
         let requests = Family::<RequestLabels, Counter<u64, AtomicU64>>::default();
         let seconds = Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]);
         registry.register("http_requests", "Requests answered", requests.clone());
-        registry.register(
-            "http_request_seconds",
-            "Time to an answer's first byte",
-            seconds.clone(),
-        );
-        Self {
-            registry: std::sync::Mutex::new(registry),
-            requests,
-            seconds,
-        }
+        registry.register("http_request_seconds", "Time to an answer's first byte", seconds.clone());
+        Self { registry: std::sync::Mutex::new(registry), requests, seconds }
     }
 
     /// Lets another part register what it counts.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
-        add(&mut self
-            .registry
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner));
+        add(&mut self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 
     /// Counts one answer.
     pub fn count(&self, method: &Method, status: StatusCode, took: Duration) {
-        let known = [
-            Method::GET,
-            Method::HEAD,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ];
-        let method = if known.contains(method) {
-            method.to_string()
-        } else {
-            "other".to_owned()
-        };
-        self.requests
-            .get_or_create(&RequestLabels {
-                method,
-                status: status.as_u16(),
-            })
-            .inc();
+        let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        let method = if known.contains(method) { method.to_string() } else { "other".to_owned() };
+        self.requests.get_or_create(&RequestLabels { method, status: status.as_u16() }).inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
     fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        encode(
-            &mut text,
-            &self
-                .registry
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )?;
+        encode(&mut text, &self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner))?;
         Ok(text)
     }
 }
@@ -109,13 +76,8 @@ pub fn routes(routes: &mut Routes) {
 
 fn refuse_strangers(request: &HttpRequest, state: &State) -> Option<HttpResponse> {
     let address = proxy::client_address(request.head(), &state.settings.trusted_proxies);
-    let allowed = address.is_some_and(|address| {
-        state
-            .settings
-            .ops_allowed
-            .iter()
-            .any(|net| net.contains(&address))
-    });
+    let allowed =
+        address.is_some_and(|address| state.settings.ops_allowed.iter().any(|net| net.contains(&address)));
     (!allowed).then(|| error::respond(request, &Error::not_found("page", request.path())))
 }
 
@@ -131,12 +93,7 @@ async fn readyz(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     if state.shutdown.is_cancelled() {
         return HttpResponse::ServiceUnavailable().body("stopping\n");
     }
-    match state
-        .app
-        .store
-        .read(|db| crate::store::meta::get(db, "instance"))
-        .await
-    {
+    match state.app.store.read(|db| crate::store::meta::get(db, "instance")).await {
         Ok(_) => HttpResponse::Ok().body("ready\n"),
         Err(failure) => error::respond(&request, &failure),
     }

@@ -14,10 +14,7 @@ pub struct Routes {
 impl Routes {
     /// No routes, under a path prefix without a slash at its end.
     pub fn new(prefix: &str) -> Self {
-        Self {
-            prefix: prefix.to_owned(),
-            entries: Vec::new(),
-        }
+        Self { prefix: prefix.to_owned(), entries: Vec::new() }
     }
 
     fn add<F, Args>(&mut self, method: Method, path: &str, handler: F)
@@ -86,11 +83,10 @@ impl Routes {
 
     /// Method and path pattern of every route.
     pub fn table(&self) -> Vec<(Method, String)> {
-        let pairs = self.entries.iter().flat_map(|(path, routes)| {
-            routes
-                .iter()
-                .map(move |(method, _)| (method.clone(), path.clone()))
-        });
+        let pairs = self
+            .entries
+            .iter()
+            .flat_map(|(path, routes)| routes.iter().map(move |(method, _)| (method.clone(), path.clone())));
         pairs.collect()
     }
 

@@ -31,24 +31,16 @@ struct Asked {
 }
 
 async fn depart(request: HttpRequest, state: web::Data<State>, asked: web::Query<Asked>) -> HttpResponse {
-    leave(&request, &state, &asked.to)
-        .await
-        .unwrap_or_else(|failure| error::respond(&request, &failure))
+    leave(&request, &state, &asked.to).await.unwrap_or_else(|failure| error::respond(&request, &failure))
 }
 
 async fn leave(request: &HttpRequest, state: &State, to: &str) -> Result<HttpResponse> {
     let to = login::own_path(&state.settings, Some(to));
     let shown = request.cookie(&login::departure_cookie_name(&state.settings));
     let address = identity::address(request, state);
-    let departure = state
-        .auth
-        .depart(to, shown.as_ref().map(|cookie| cookie.value()), address)
-        .await?;
+    let departure = state.auth.depart(to, shown.as_ref().map(|cookie| cookie.value()), address).await?;
     Ok(HttpResponse::SeeOther()
-        .cookie(login::departure(
-            &state.settings,
-            departure.browser.expose_secret(),
-        ))
+        .cookie(login::departure(&state.settings, departure.browser.expose_secret()))
         .insert_header((header::LOCATION, departure.url))
         .finish())
 }
@@ -71,10 +63,7 @@ async fn come_back(request: &HttpRequest, state: &State, brought: Brought) -> Re
     let shown = request.cookie(&login::departure_cookie_name(&state.settings));
     let shown = shown.as_ref().map(|cookie| cookie.value());
     let address = identity::address(request, state);
-    let arrival = state
-        .auth
-        .arrive(&brought.state, shown, brought.callback, address)
-        .await?;
+    let arrival = state.auth.arrive(&brought.state, shown, brought.callback, address).await?;
     // The path was checked when the browser left; it is checked again, for the configuration may have changed.
     let to = login::own_path(&state.settings, Some(&arrival.return_to));
     login::sign_in(state, request, &arrival.user, Some(arrival.provider), &to).await
@@ -99,27 +88,18 @@ async fn back_channel_logout(state: web::Data<State>, form: web::Form<Logout>) -
         Ok(_) => HttpResponse::Ok().finish(),
         Err(failure) => {
             error::log(&failure);
-            tracing::warn!(
-                code = failure.code,
-                "a back-channel logout was refused: {}",
-                failure.message
-            );
+            tracing::warn!(code = failure.code, "a back-channel logout was refused: {}", failure.message);
             refuse(&failure)
         }
     };
-    answer.headers_mut().insert(
-        header::CACHE_CONTROL,
-        header::HeaderValue::from_static("no-store"),
-    );
+    answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     answer
 }
 
 fn refuse(failure: &Error) -> HttpResponse {
     match error::status(failure.kind) {
         status if status.is_server_error() => HttpResponse::build(status).finish(),
-        _ => HttpResponse::BadRequest().json(Refused {
-            error: "invalid_request",
-            error_description: failure.message.clone(),
-        }),
+        _ => HttpResponse::BadRequest()
+            .json(Refused { error: "invalid_request", error_description: failure.message.clone() }),
     }
 }

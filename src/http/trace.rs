@@ -36,24 +36,16 @@ pub async fn layer<B: MessageBody + 'static>(
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let span = tracing::info_span!("request", id = %id, %method, path = %path);
     let begun = Instant::now();
-    let mut response = CURRENT
-        .scope(id.clone(), next.call(request).instrument(span.clone()))
-        .await?;
+    let mut response = CURRENT.scope(id.clone(), next.call(request).instrument(span.clone())).await?;
     let (status, took) = (response.status(), begun.elapsed());
     if let Some(state) = state {
         state.metrics.count(&method, status, took);
     }
     span.in_scope(|| {
-        tracing::debug!(
-            status = status.as_u16(),
-            took_ms = took.as_secs_f64() * 1e3,
-            "answered"
-        )
+        tracing::debug!(status = status.as_u16(), took_ms = took.as_secs_f64() * 1e3, "answered")
     });
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static("x-request-id"), value);
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     Ok(response)
 }

@@ -31,12 +31,7 @@ impl Definition {
             Some((name.clone(), slot_hash(&plan.template_hash(name)?, &image.id)))
         };
         let hashes = plan.workload.services.keys().filter_map(hash).collect();
-        Self {
-            number,
-            plan,
-            resolution,
-            hashes,
-        }
+        Self { number, plan, resolution, hashes }
     }
 
     /// The definition of an update, read back; `None` when the update is gone or was never prepared.
@@ -89,11 +84,7 @@ impl Definition {
 
     /// Every wanted slot.
     pub fn slots(&self) -> impl Iterator<Item = SlotRef> + '_ {
-        self.plan
-            .workload
-            .services
-            .keys()
-            .flat_map(|service| self.slots_of(service))
+        self.plan.workload.services.keys().flat_map(|service| self.slots_of(service))
     }
 
     /// Whether the slot is one of those wanted.
@@ -105,11 +96,7 @@ impl Definition {
 
     /// Whether every service has an image: whether nothing is missing from [`Definition::slots`].
     pub fn is_resolved(&self) -> bool {
-        self.plan
-            .workload
-            .services
-            .keys()
-            .all(|name| self.hashes.contains_key(name))
+        self.plan.workload.services.keys().all(|name| self.hashes.contains_key(name))
     }
 }
 
@@ -124,10 +111,8 @@ pub(crate) mod testing {
 
     /// A plan of deployment `d` with these services, every image resolved to `sha256:<name>`.
     pub fn definition<'a>(number: u32, services: impl IntoIterator<Item = (&'a str, Service)>) -> Definition {
-        let services: BTreeMap<ServiceName, Service> = services
-            .into_iter()
-            .map(|(name, service)| (name.parse().unwrap(), service))
-            .collect();
+        let services: BTreeMap<ServiceName, Service> =
+            services.into_iter().map(|(name, service)| (name.parse().unwrap(), service)).collect();
         let image = |name: &ServiceName| ResolvedImage {
             id: format!("sha256:{name}"),
             reference: name.to_string(),
@@ -145,10 +130,7 @@ pub(crate) mod testing {
             infrastructure: "i".parse().unwrap(),
             enabled: true,
             profile: Profile::Baseline,
-            workload: Workload {
-                services,
-                ..Workload::default()
-            },
+            workload: Workload { services, ..Workload::default() },
             inputs: BTreeMap::new(),
             secrets: BTreeMap::new(),
         };

@@ -87,10 +87,7 @@ fn enqueue(tx: &Tx<'_>, id: &DeploymentId, drift: &[Drift], now: Timestamp) -> R
     if busy || !deployment.enabled || !deployment.auto_repair {
         return Ok(None);
     }
-    if let Some(wait) = wait(
-        &store::run::repairs_since(tx, id, now - TimeDelta::hours(1))?,
-        now,
-    ) {
+    if let Some(wait) = wait(&store::run::repairs_since(tx, id, now - TimeDelta::hours(1))?, now) {
         return Ok(Some(wait));
     }
     let Some(plan) = store::update::plan(tx, id, running)? else {
@@ -135,10 +132,7 @@ fn reason(drift: &[Drift]) -> String {
 fn wait(repairs: &[Timestamp], now: Timestamp) -> Option<Duration> {
     let newest = repairs.first()?;
     let pause = WAITS[repairs.len().min(WAITS.len() - 1)];
-    (*newest + pause - now)
-        .to_std()
-        .ok()
-        .filter(|wait| !wait.is_zero())
+    (*newest + pause - now).to_std().ok().filter(|wait| !wait.is_zero())
 }
 
 #[cfg(test)]

@@ -37,9 +37,6 @@ impl Figures {
 
     /// All of them now.
     pub fn all(&self) -> BTreeMap<String, Figure> {
-        self.by_name
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

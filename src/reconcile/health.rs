@@ -73,11 +73,7 @@ impl Folder {
     async fn work(&mut self) {
         let shared = Arc::clone(&self.shared);
         loop {
-            let part = if self.sweeps.is_empty() {
-                self.next_sweep
-            } else {
-                self.may_sweep
-            };
+            let part = if self.sweeps.is_empty() { self.next_sweep } else { self.may_sweep };
             tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return,
@@ -98,12 +94,7 @@ impl Folder {
 
     /// What a process that died may have left unfolded: the deployments of the newest updates.
     async fn mark_recent(&self) {
-        match self
-            .shared
-            .store
-            .read(|db| store::run::recently_updated(db, 200))
-            .await
-        {
+        match self.shared.store.read(|db| store::run::recently_updated(db, 200)).await {
             Ok(recent) => recent.into_iter().for_each(|id| self.shared.dirty.add(id)),
             Err(error) => tracing::warn!(%error, "recent updates can't be read"),
         }
@@ -120,10 +111,7 @@ impl Folder {
 
     fn begin_sweep(&mut self, infrastructure: Option<InfrastructureId>) {
         self.sweeps.retain(|sweep| sweep.infrastructure != infrastructure);
-        let sweep = Sweep {
-            infrastructure,
-            after: String::new(),
-        };
+        let sweep = Sweep { infrastructure, after: String::new() };
         self.sweeps.push_back(sweep);
         self.may_sweep = Instant::now();
     }
@@ -172,22 +160,13 @@ impl Folder {
 async fn fold_all(shared: &Arc<Shared>, ids: Vec<DeploymentId>) -> Result<Vec<DeploymentId>> {
     let facts = shared
         .store
-        .read(move |db| {
-            Ok(ids
-                .iter()
-                .filter_map(|id| facts::load(db, id))
-                .collect::<Vec<Facts>>())
-        })
+        .read(move |db| Ok(ids.iter().filter_map(|id| facts::load(db, id)).collect::<Vec<Facts>>()))
         .await?;
     let now = shared.clock.now();
     let (mut changed, mut fading): (Vec<(DeploymentId, State)>, _) = (Vec::new(), Vec::new());
     for facts in facts {
         let id = facts.deployment.id.clone();
-        let reach = shared
-            .table
-            .reach(&facts.deployment.infrastructure)
-            .borrow()
-            .clone();
+        let reach = shared.table.reach(&facts.deployment.infrastructure).borrow().clone();
         let slots = shared.table.slots(&facts.deployment.infrastructure, &id);
         let Some(folded) = fold::fold(&facts, &reach, &slots, now) else {
             continue;
@@ -220,10 +199,7 @@ async fn fold_all(shared: &Arc<Shared>, ids: Vec<DeploymentId>) -> Result<Vec<De
 }
 
 fn differs(old: &State, new: &State) -> bool {
-    let without_time = |state: &State| State {
-        changed_at: None,
-        ..state.clone()
-    };
+    let without_time = |state: &State| State { changed_at: None, ..state.clone() };
     old.changed_at.is_none() || without_time(old) != without_time(new)
 }
 
@@ -236,11 +212,7 @@ pub(super) async fn drift(shared: &Shared, id: &DeploymentId) -> Result<Vec<Drif
     let Some(facts) = shared.store.read(move |db| Ok(facts::load(db, &wanted))).await? else {
         return Ok(Vec::new());
     };
-    let reach = shared
-        .table
-        .reach(&facts.deployment.infrastructure)
-        .borrow()
-        .clone();
+    let reach = shared.table.reach(&facts.deployment.infrastructure).borrow().clone();
     let slots = shared.table.slots(&facts.deployment.infrastructure, id);
     let folded = fold::fold(&facts, &reach, &slots, shared.clock.now());
     Ok(folded.map(|folded| folded.drift).unwrap_or_default())

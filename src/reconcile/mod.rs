@@ -170,20 +170,12 @@ impl Shared {
     }
 
     fn set_relist(&self, id: InfrastructureId, sender: Relist) {
-        self.relist
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, sender);
+        self.relist.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
     }
 
     /// Has an engine listed anew, and waits until the table shows it, a few seconds at most.
     async fn look_again(&self, id: &InfrastructureId) {
-        let relist = self
-            .relist
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned();
+        let relist = self.relist.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
         let Some(relist) = relist else { return };
         let (reply, done) = oneshot::channel();
         if relist.send(reply).await.is_ok() {
@@ -193,11 +185,7 @@ impl Shared {
 
     /// Starts the clock on a run of the reconciler `name`.
     fn timed(self: &Arc<Self>, name: &str) -> Timed {
-        Timed {
-            shared: Arc::clone(self),
-            name: name.to_owned(),
-            began: Instant::now(),
-        }
+        Timed { shared: Arc::clone(self), name: name.to_owned(), began: Instant::now() }
     }
 }
 

@@ -66,19 +66,12 @@ async fn adjust(
     running: &mut HashMap<InfrastructureId, (Infrastructure, Child)>,
 ) -> Result<()> {
     let all = shared.store.read(store::infrastructure::all).await?;
-    let gone: Vec<_> = running
-        .keys()
-        .filter(|id| !all.iter().any(|one| one.id == **id))
-        .cloned()
-        .collect();
+    let gone: Vec<_> = running.keys().filter(|id| !all.iter().any(|one| one.id == **id)).cloned().collect();
     for id in gone {
         running.remove(&id);
         shared.table.forget(&id);
         shared.engines.forget(&id);
-        shared
-            .store
-            .observe(move |tx| store::observation::clear_slots(tx, &id))
-            .await?;
+        shared.store.observe(move |tx| store::observation::clear_slots(tx, &id)).await?;
     }
     for infrastructure in all {
         let same = |(known, task): &(Infrastructure, Child)| {
@@ -162,12 +155,7 @@ impl Observer {
     async fn batch(&self) -> Batch {
         loop {
             let id = self.id.clone();
-            match self
-                .shared
-                .store
-                .read(move |db| store::observation::slots_on::<SlotState>(db, &id))
-                .await
-            {
+            match self.shared.store.read(move |db| store::observation::slots_on::<SlotState>(db, &id)).await {
                 Ok(written) => return Batch::new(self.id.clone(), written),
                 Err(error) => tracing::warn!(infrastructure = %self.id, %error, "observations can't be read"),
             }
@@ -192,11 +180,7 @@ impl Observer {
         for (workload, engine_id) in batch.missing_from(&snapshot.slots) {
             batch.gone(&engine_id, &workload);
         }
-        let present: HashSet<&str> = snapshot
-            .slots
-            .iter()
-            .map(|state| state.engine_id.as_str())
-            .collect();
+        let present: HashSet<&str> = snapshot.slots.iter().map(|state| state.engine_id.as_str()).collect();
         for (workload, engine_id) in self.shared.table.ids(&self.id) {
             if !present.contains(engine_id.as_str()) {
                 self.shared.table.remove(&self.id, &workload, &engine_id);
@@ -264,11 +248,7 @@ impl Observer {
             return;
         }
         tracing::info!(infrastructure = %self.id, "the engine answers");
-        let (shared, engine, id) = (
-            Arc::clone(&self.shared),
-            Arc::clone(&self.engine),
-            self.id.clone(),
-        );
+        let (shared, engine, id) = (Arc::clone(&self.shared), Arc::clone(&self.engine), self.id.clone());
         self.write_reach(true, String::new(), None);
         tokio::spawn(async move {
             if let Ok(Ok(report)) = timeout(Duration::from_secs(30), engine.check()).await {
@@ -279,11 +259,7 @@ impl Observer {
     }
 
     async fn lost(&self, error: &EngineError) {
-        if self
-            .shared
-            .table
-            .set_reach(&self.id, Reach::Unreachable(error.to_string()))
-        {
+        if self.shared.table.set_reach(&self.id, Reach::Unreachable(error.to_string())) {
             tracing::warn!(infrastructure = %self.id, %error, "the engine does not answer");
             self.write_reach(false, error.to_string(), None);
         }
@@ -301,12 +277,7 @@ fn write_reach(
     message: String,
     report: Option<serde_json::Value>,
 ) {
-    let state = EngineState {
-        reachable,
-        message,
-        report,
-        at: shared.clock.now(),
-    };
+    let state = EngineState { reachable, message, report, at: shared.clock.now() };
     let id = id.clone();
     drop(shared.store.observe(move |tx| {
         store::observation::put_engine(tx, &id, &state)?;

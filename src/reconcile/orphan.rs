@@ -53,9 +53,7 @@ async fn look(shared: &Arc<Shared>, since: &mut Since) -> Result<()> {
     let now = Instant::now();
     since.retain(|(id, slot), _| orphans.iter().any(|(on, orphan)| on.id == *id && orphan == slot));
     for (infrastructure, slot) in orphans {
-        let first = *since
-            .entry((infrastructure.id.clone(), slot.clone()))
-            .or_insert(now);
+        let first = *since.entry((infrastructure.id.clone(), slot.clone())).or_insert(now);
         if now.duration_since(first) >= shared.settings.orphan_grace {
             retire(shared, &infrastructure, slot).await?;
         }
@@ -110,10 +108,7 @@ enum Wanted {
 
 async fn retire(shared: &Arc<Shared>, infrastructure: &Infrastructure, slot: SlotRef) -> Result<()> {
     let _turn = shared.turns.acquire().await.map_err(Error::internal)?;
-    if !unwanted(shared, &infrastructure.id, &slot.workload)
-        .await?
-        .contains(&slot)
-    {
+    if !unwanted(shared, &infrastructure.id, &slot.workload).await?.contains(&slot) {
         return Ok(());
     }
     tracing::info!(infrastructure = %infrastructure.id, workload = %slot.workload, service = %slot.service,
@@ -127,17 +122,13 @@ async fn retire(shared: &Arc<Shared>, infrastructure: &Infrastructure, slot: Slo
         .store
         .read(move |db| {
             let found = store::deployment::find(db, &workload, &Subject::system())?;
-            let found = found
-                .map(|found| found.authorize(&Subject::system(), DeploymentRight::View))
-                .transpose()?;
+            let found =
+                found.map(|found| found.authorize(&Subject::system(), DeploymentRight::View)).transpose()?;
             Ok(found.is_none_or(|deployment| deployment.infrastructure != id))
         })
         .await?;
     if last && gone {
-        engine
-            .release(&slot.workload, false)
-            .await
-            .map_err(Error::internal)?;
+        engine.release(&slot.workload, false).await.map_err(Error::internal)?;
     }
     Ok(())
 }

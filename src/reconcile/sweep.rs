@@ -54,11 +54,7 @@ async fn files(shared: &Shared) -> Result<()> {
         return Ok(());
     }
     sleep(Duration::from_secs(60)).await;
-    for digest in unused(shared)
-        .await?
-        .into_iter()
-        .filter(|digest| before.contains(digest))
-    {
+    for digest in unused(shared).await?.into_iter().filter(|digest| before.contains(digest)) {
         tracing::info!(%digest, "removing a bundle's files that nothing uses");
         shared.blobs.delete(&digest).await?;
     }

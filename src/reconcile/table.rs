@@ -25,10 +25,7 @@ pub type Slots = Arc<Vec<Arc<Seen>>>;
 /// The replica in a slot: of several containers the one that is furthest from its end, then the newest.
 pub fn find<'a>(slots: &'a [Arc<Seen>], wanted: &SlotRef) -> Option<&'a Arc<Seen>> {
     let ended = |seen: &Seen| {
-        matches!(
-            seen.state.phase,
-            crate::engine::Phase::Exited { .. } | crate::engine::Phase::Dead
-        )
+        matches!(seen.state.phase, crate::engine::Phase::Exited { .. } | crate::engine::Phase::Dead)
     };
     slots
         .iter()
@@ -56,10 +53,7 @@ pub struct Marks {
 impl Marks {
     /// Marks one.
     pub fn add(&self, deployment: DeploymentId) {
-        self.marked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(deployment);
+        self.marked.lock().unwrap_or_else(PoisonError::into_inner).insert(deployment);
         self.wake.notify_one();
     }
 
@@ -93,21 +87,14 @@ pub struct Table {
 impl Table {
     /// An empty table that tells `changed`.
     pub fn new(changed: Arc<Marks>) -> Self {
-        Self {
-            workloads: Mutex::default(),
-            engines: Mutex::default(),
-            changed,
-        }
+        Self { workloads: Mutex::default(), engines: Mutex::default(), changed }
     }
 
     /// The replicas of a workload now.
     pub fn slots(&self, infrastructure: &InfrastructureId, workload: &DeploymentId) -> Slots {
         let workloads = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (infrastructure.clone(), workload.clone());
-        workloads
-            .get(&key)
-            .map(|slots| slots.borrow().clone())
-            .unwrap_or_default()
+        workloads.get(&key).map(|slots| slots.borrow().clone()).unwrap_or_default()
     }
 
     /// The replicas of a workload, now and as they change.
@@ -118,10 +105,7 @@ impl Table {
     ) -> watch::Receiver<Slots> {
         let mut workloads = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (infrastructure.clone(), workload.clone());
-        workloads
-            .entry(key)
-            .or_insert_with(|| watch::channel(Slots::default()).0)
-            .subscribe()
+        workloads.entry(key).or_insert_with(|| watch::channel(Slots::default()).0).subscribe()
     }
 
     /// Workloads with replicas on an infrastructure.
@@ -148,9 +132,7 @@ impl Table {
     pub fn reach(&self, infrastructure: &InfrastructureId) -> watch::Receiver<Reach> {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = engines.entry(infrastructure.clone());
-        entry
-            .or_insert_with(|| watch::channel(Reach::Unseen).0)
-            .subscribe()
+        entry.or_insert_with(|| watch::channel(Reach::Unseen).0).subscribe()
     }
 
     /// Notes whether an engine answers; says whether that is news.
@@ -167,10 +149,7 @@ impl Table {
 
     /// Forgets an infrastructure.
     pub fn forget(&self, infrastructure: &InfrastructureId) {
-        self.engines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(infrastructure);
+        self.engines.lock().unwrap_or_else(PoisonError::into_inner).remove(infrastructure);
         let mut workloads = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
         workloads.retain(|(there, _), _| there != infrastructure);
     }
@@ -179,16 +158,12 @@ impl Table {
     pub fn put(&self, infrastructure: &InfrastructureId, state: SlotState) {
         let workload = state.slot.workload.clone();
         self.change(infrastructure, &workload, |slots| {
-            let at = slots
-                .iter()
-                .position(|seen| seen.state.engine_id == state.engine_id);
+            let at = slots.iter().position(|seen| seen.state.engine_id == state.engine_id);
             let before = at.map(|at| slots.remove(at));
             let same = before.as_ref().is_some_and(|seen| {
                 seen.state.phase == state.phase && seen.state.started_at == state.started_at
             });
-            let since = before
-                .filter(|_| same)
-                .map_or_else(Instant::now, |seen| seen.since);
+            let since = before.filter(|_| same).map_or_else(Instant::now, |seen| seen.since);
             slots.push(Arc::new(Seen { state, since }));
         });
     }
@@ -209,16 +184,12 @@ impl Table {
     ) {
         let mut workloads = self.workloads.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (infrastructure.clone(), workload.clone());
-        let sender = workloads
-            .entry(key.clone())
-            .or_insert_with(|| watch::channel(Slots::default()).0);
+        let sender = workloads.entry(key.clone()).or_insert_with(|| watch::channel(Slots::default()).0);
         let changed = sender.send_if_modified(|slots| {
             let mut after = slots.as_ref().clone();
             change(&mut after);
             let same = after.len() == slots.len()
-                && after
-                    .iter()
-                    .all(|new| slots.iter().any(|old| old.state == new.state));
+                && after.iter().all(|new| slots.iter().any(|old| old.state == new.state));
             if !same {
                 *slots = Arc::new(after);
             }

@@ -58,13 +58,8 @@ const BACKOFF: [Duration; 7] = [
 /// Works until the reconcilers are stopped.
 pub(super) async fn work(shared: Arc<Shared>) {
     let topics = shared.store.bus().subscribe();
-    let mut dispatcher = Dispatcher {
-        shared,
-        topics,
-        active: HashMap::new(),
-        held: HashMap::new(),
-        runs: JoinSet::new(),
-    };
+    let mut dispatcher =
+        Dispatcher { shared, topics, active: HashMap::new(), held: HashMap::new(), runs: JoinSet::new() };
     dispatcher.work().await;
 }
 
@@ -115,30 +110,16 @@ impl Dispatcher {
         let (runnable, cancels) = self
             .shared
             .store
-            .read(move |db| {
-                Ok((
-                    store::update::runnable(db, now, limit)?,
-                    store::run::cancel_requests(db)?,
-                ))
-            })
+            .read(move |db| Ok((store::update::runnable(db, now, limit)?, store::run::cancel_requests(db)?)))
             .await?;
         for (deployment, number, by) in cancels {
-            if let Some(active) = self
-                .active
-                .get(&deployment)
-                .filter(|active| active.number == number)
-            {
+            if let Some(active) = self.active.get(&deployment).filter(|active| active.number == number) {
                 active.cancel.send_replace(Some(by));
             }
-            self.held
-                .entry(deployment)
-                .and_modify(|held| held.until = Instant::now());
+            self.held.entry(deployment).and_modify(|held| held.until = Instant::now());
         }
-        let ready: Vec<Update> = runnable
-            .into_iter()
-            .filter(|update| self.may_begin(update))
-            .take(room)
-            .collect();
+        let ready: Vec<Update> =
+            runnable.into_iter().filter(|update| self.may_begin(update)).take(room).collect();
         for update in ready {
             self.begin(update);
         }
@@ -155,11 +136,7 @@ impl Dispatcher {
         let (deployment, number) = (update.deployment.clone(), update.number);
         let (cancel, cancelled) = watch::channel(update.cancel_requested_by.clone());
         self.active.insert(deployment.clone(), Active { number, cancel });
-        let trouble = self
-            .held
-            .get(&deployment)
-            .filter(|held| held.number == number)
-            .map(|held| held.since);
+        let trouble = self.held.get(&deployment).filter(|held| held.number == number).map(|held| held.since);
         let run = Run::new(Arc::clone(&self.shared), update, cancelled, trouble);
         self.runs.spawn(async move {
             let ended = AssertUnwindSafe(run.run()).catch_unwind().await;
@@ -175,20 +152,11 @@ impl Dispatcher {
             return;
         };
         let now = Instant::now();
-        let before = self
-            .held
-            .get(&deployment)
-            .filter(|held| held.number == number)
-            .copied();
+        let before = self.held.get(&deployment).filter(|held| held.number == number).copied();
         let (since, tries) = before.map_or((now, 0), |held| (held.since, held.tries + 1));
         let pause = BACKOFF[tries.min(BACKOFF.len() - 1)];
         tracing::info!(%deployment, number, why, ?pause, "an update is tried again later");
-        let held = Held {
-            number,
-            since,
-            tries,
-            until: now + pause,
-        };
+        let held = Held { number, since, tries, until: now + pause };
         self.held.insert(deployment, held);
     }
 

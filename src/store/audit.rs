@@ -63,10 +63,7 @@ pub fn append(connection: &Connection, key: &JournalKey, entry: &Entry<'_>, now:
 pub fn head(connection: &Connection) -> Result<(i64, Vec<u8>)> {
     let mut statement =
         connection.prepare_cached("SELECT sequence, hash FROM journal ORDER BY sequence DESC LIMIT 1")?;
-    Ok(statement
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .unwrap_or_default())
+    Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?.unwrap_or_default())
 }
 
 fn chain(key: &JournalKey, previous: &[u8], event: &AuditEvent) -> Vec<u8> {
@@ -134,7 +131,5 @@ pub fn verify(connection: &Connection, key: &JournalKey) -> Result<Verdict> {
         previous = hash;
         expected += 1;
     }
-    Ok(Verdict::Whole {
-        entries: expected - 1,
-    })
+    Ok(Verdict::Whole { entries: expected - 1 })
 }

@@ -26,9 +26,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Bundle> {
 pub fn find(connection: &Connection, project: &ProjectKey, version: &Version) -> Result<Option<Bundle>> {
     let mut statement =
         connection.prepare_cached("SELECT * FROM bundle WHERE project = ?1 AND version = ?2")?;
-    Ok(statement
-        .query_row([project.as_str(), version.as_str()], read)
-        .optional()?)
+    Ok(statement.query_row([project.as_str(), version.as_str()], read).optional()?)
 }
 
 /// What lists show of a bundle.

@@ -42,9 +42,7 @@ pub fn find(
 ) -> Result<Option<Unchecked<Deployment>>> {
     let mut statement = connection.prepare_cached("SELECT * FROM deployment WHERE id = ?1")?;
     let found = statement.query_row([id.as_str()], read).optional()?;
-    found
-        .map(|deployment| with_right(connection, deployment, subject))
-        .transpose()
+    found.map(|deployment| with_right(connection, deployment, subject)).transpose()
 }
 
 /// By uuid, with the right that `subject` holds on it.
@@ -55,9 +53,7 @@ pub fn find_uuid(
 ) -> Result<Option<Unchecked<Deployment>>> {
     let mut statement = connection.prepare_cached("SELECT * FROM deployment WHERE uuid = ?1")?;
     let found = statement.query_row([uuid.to_string()], read).optional()?;
-    found
-        .map(|deployment| with_right(connection, deployment, subject))
-        .transpose()
+    found.map(|deployment| with_right(connection, deployment, subject)).transpose()
 }
 
 fn with_right(
@@ -67,10 +63,7 @@ fn with_right(
 ) -> Result<Unchecked<Deployment>> {
     let on_project = project::held(connection, &deployment.project, &subject.groups)?;
     let on_infrastructure = infrastructure::held(connection, &deployment.infrastructure, &subject.groups)?;
-    Ok(Unchecked::new(
-        deployment,
-        DeploymentRight::from_parts(on_project, on_infrastructure),
-    ))
+    Ok(Unchecked::new(deployment, DeploymentRight::from_parts(on_project, on_infrastructure)))
 }
 
 /// Adds a deployment.
@@ -152,19 +145,13 @@ pub fn digests(connection: &Connection, id: &DeploymentId) -> Result<Digests> {
         "SELECT wanted_digest, wanted_refusal, running_digest FROM deployment WHERE id = ?1",
     )?;
     Ok(statement.query_row([id.as_str()], |row| {
-        Ok(Digests {
-            wanted: row.get(0)?,
-            refusal: row.get(1)?,
-            running: row.get(2)?,
-        })
+        Ok(Digests { wanted: row.get(0)?, refusal: row.get(1)?, running: row.get(2)? })
     })?)
 }
 
 /// Removes a deployment with its secrets and updates; the caller checked that it may go.
 pub fn delete(connection: &Connection, id: &DeploymentId) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM deployment WHERE id = ?1")?
-        .execute([id.as_str()])?;
+    connection.prepare_cached("DELETE FROM deployment WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(())
 }
 
@@ -172,9 +159,7 @@ pub fn delete(connection: &Connection, id: &DeploymentId) -> Result<()> {
 pub fn ids(connection: &Connection, infrastructure: Option<&InfrastructureId>) -> Result<Vec<DeploymentId>> {
     let mut statement = connection
         .prepare_cached("SELECT id FROM deployment WHERE ?1 IS NULL OR infrastructure = ?1 ORDER BY id")?;
-    let rows = statement.query_map([infrastructure.map(InfrastructureId::as_str)], |row| {
-        row.parsed("id")
-    })?;
+    let rows = statement.query_map([infrastructure.map(InfrastructureId::as_str)], |row| row.parsed("id"))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -191,10 +176,8 @@ pub fn ids_after(
     };
     let mut statement = connection.prepare_cached(sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(
-        (infrastructure.map(InfrastructureId::as_str), after, limit),
-        |row| row.parsed("id"),
-    )?;
+    let rows = statement
+        .query_map((infrastructure.map(InfrastructureId::as_str), after, limit), |row| row.parsed("id"))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -327,19 +310,12 @@ pub fn list(
     let mut statement = connection.prepare_cached(&sql)?;
     let groups = row::groups(&subject.groups);
     let text = filter.text.as_ref().map(|text| text.to_lowercase());
-    let mut parameters: Vec<(&str, &dyn rusqlite::ToSql)> = vec![
-        (":admin", &subject.is_admin),
-        (":groups", &groups),
-        (":limit", &limit),
-    ];
-    let (project, infrastructure) = (
-        filter.project.as_ref().map(ProjectKey::as_str),
-        filter.infrastructure.as_ref(),
-    );
-    let (infrastructure, stage) = (
-        infrastructure.map(InfrastructureId::as_str),
-        filter.stage.as_ref().map(StageId::as_str),
-    );
+    let mut parameters: Vec<(&str, &dyn rusqlite::ToSql)> =
+        vec![(":admin", &subject.is_admin), (":groups", &groups), (":limit", &limit)];
+    let (project, infrastructure) =
+        (filter.project.as_ref().map(ProjectKey::as_str), filter.infrastructure.as_ref());
+    let (infrastructure, stage) =
+        (infrastructure.map(InfrastructureId::as_str), filter.stage.as_ref().map(StageId::as_str));
     let health = filter.health.map(Health::word);
     if project.is_some() {
         parameters.push((":project", &project));
@@ -361,11 +337,7 @@ pub fn list(
         parameters.push((":id", &after.id));
     }
     let rows = statement.query_map(parameters.as_slice(), |row| {
-        Ok(Summary {
-            deployment: read(row)?,
-            stage: row.parsed("stage")?,
-            state: read_state(row)?,
-        })
+        Ok(Summary { deployment: read(row)?, stage: row.parsed("stage")?, state: read_state(row)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -373,11 +345,7 @@ pub fn list(
 /// The statement for a filter: only the clauses that it needs, so that the planner uses the index of the sort.
 fn list_sql(filter: &Filter, paged: bool) -> String {
     let key = sort_column(filter.sort);
-    let (direction, beyond) = if filter.descending {
-        ("DESC", "<")
-    } else {
-        ("ASC", ">")
-    };
+    let (direction, beyond) = if filter.descending { ("DESC", "<") } else { ("ASC", ">") };
     let mut wheres = vec![VISIBLE.to_owned()];
     let mut also = |wanted: bool, clause: &str| {
         if wanted {
@@ -385,16 +353,10 @@ fn list_sql(filter: &Filter, paged: bool) -> String {
         }
     };
     also(filter.project.is_some(), "d.project = :project");
-    also(
-        filter.infrastructure.is_some(),
-        "d.infrastructure = :infrastructure",
-    );
+    also(filter.infrastructure.is_some(), "d.infrastructure = :infrastructure");
     also(filter.stage.is_some(), "i.stage = :stage");
     also(filter.health.is_some(), "coalesce(s.health, 'UNKNOWN') = :health");
-    also(
-        filter.attention,
-        "s.health IN ('ERROR', 'OUT_OF_SYNC', 'UNHEALTHY', 'WARNING')",
-    );
+    also(filter.attention, "s.health IN ('ERROR', 'OUT_OF_SYNC', 'UNHEALTHY', 'WARNING')");
     also(filter.text.is_some(), "instr(lower(d.id), :text)");
     if paged && filter.sort == Sort::Id {
         also(true, &format!("d.id {beyond} :id AND :value IS NOT NULL"));
@@ -406,16 +368,8 @@ fn list_sql(filter: &Filter, paged: bool) -> String {
     } else {
         "deployment d LEFT JOIN observed.deployment_state s ON s.deployment = d.id"
     };
-    let id = if filter.sort == Sort::Health {
-        "s.deployment"
-    } else {
-        "d.id"
-    };
-    let order = if filter.sort == Sort::Id {
-        String::new()
-    } else {
-        format!("{key} {direction}, ")
-    };
+    let id = if filter.sort == Sort::Health { "s.deployment" } else { "d.id" };
+    let order = if filter.sort == Sort::Id { String::new() } else { format!("{key} {direction}, ") };
     format!(
         "SELECT {COLUMNS} FROM {tables} JOIN infrastructure i ON i.id = d.infrastructure
           WHERE {} ORDER BY {order}{id} {direction} LIMIT :limit",
@@ -465,11 +419,7 @@ pub fn summary(connection: &Connection, id: &DeploymentId) -> Result<Option<Summ
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_row([id.as_str()], |row| {
-        Ok(Summary {
-            deployment: read(row)?,
-            stage: row.parsed("stage")?,
-            state: read_state(row)?,
-        })
+        Ok(Summary { deployment: read(row)?, stage: row.parsed("stage")?, state: read_state(row)? })
     });
     Ok(found.optional()?)
 }
@@ -483,10 +433,7 @@ pub fn users_of(
     let mut statement = connection.prepare_cached(
         "SELECT id FROM deployment WHERE infrastructure = ?1 OR project = ?2 ORDER BY id LIMIT 20",
     )?;
-    let parameters = (
-        infrastructure.map(InfrastructureId::as_str),
-        project.map(ProjectKey::as_str),
-    );
+    let parameters = (infrastructure.map(InfrastructureId::as_str), project.map(ProjectKey::as_str));
     let rows = statement.query_map(parameters, |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -498,10 +445,7 @@ pub fn places(
     version: Option<&Version>,
     subject: &Subject,
 ) -> Result<Vec<Summary>> {
-    let filter = Filter {
-        project: Some(project.clone()),
-        ..Filter::default()
-    };
+    let filter = Filter { project: Some(project.clone()), ..Filter::default() };
     let all = list(connection, subject, &filter, None, 500)?;
     Ok(all
         .into_iter()

@@ -18,9 +18,8 @@ pub fn replay(
 ) -> Result<Option<String>> {
     let mut statement = connection
         .prepare_cached("SELECT fingerprint, object FROM idempotency WHERE subject = ?1 AND key = ?2")?;
-    let found: Option<(String, String)> = statement
-        .query_row([subject, key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let found: Option<(String, String)> =
+        statement.query_row([subject, key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     match found {
         None => Ok(None),
         Some((first, object)) if first == fingerprint => Ok(Some(object)),
@@ -51,8 +50,6 @@ pub fn remember(
 
 /// Forgets what is older than `before`.
 pub fn sweep(connection: &Connection, before: Timestamp) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM idempotency WHERE at < ?1")?
-        .execute([millis(before)])?;
+    connection.prepare_cached("DELETE FROM idempotency WHERE at < ?1")?.execute([millis(before)])?;
     Ok(())
 }

@@ -99,10 +99,7 @@ pub fn all(connection: &Connection) -> Result<Vec<Infrastructure>> {
 
 /// The policies of all infrastructures: what upload checks against.
 pub fn policies(connection: &Connection) -> Result<Vec<Policy>> {
-    Ok(all(connection)?
-        .into_iter()
-        .map(|infrastructure| infrastructure.policy)
-        .collect())
+    Ok(all(connection)?.into_iter().map(|infrastructure| infrastructure.policy).collect())
 }
 
 /// Adds an infrastructure, or saves all of it.
@@ -125,9 +122,7 @@ pub fn put(connection: &Connection, infrastructure: &Infrastructure) -> Result<(
 
 /// Removes an infrastructure; the caller made sure that nothing uses it.
 pub fn delete(connection: &Connection, id: &InfrastructureId) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM infrastructure WHERE id = ?1")?
-        .execute([id.as_str()])?;
+    connection.prepare_cached("DELETE FROM infrastructure WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(())
 }
 

@@ -85,9 +85,7 @@ impl Store {
                 demand_current(&main)?;
             }
         }
-        let readers = (0..READERS)
-            .map(|_| open_reader(dir))
-            .collect::<Result<Vec<_>>>()?;
+        let readers = (0..READERS).map(|_| open_reader(dir)).collect::<Result<Vec<_>>>()?;
         let (main, _) = Writer::start(main, bus.clone(), "slipway-writer").map_err(Error::internal)?;
         let (observed, _) =
             Writer::start(observed, bus.clone(), "slipway-observer").map_err(Error::internal)?;
@@ -101,9 +99,7 @@ impl Store {
             bus,
             _lock: lock,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The data directory.
@@ -152,11 +148,7 @@ impl Store {
         })
         .await
         .map_err(Error::internal)?;
-        inner
-            .readers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         drop(turn);
         result
     }
@@ -179,20 +171,13 @@ fn in_snapshot<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Res
 
 fn lead(dir: &Path) -> Result<File> {
     let path = dir.join("slipway.lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(Error::internal)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(Error::internal)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::conflict(
             "second_instance",
-            format!(
-                "another Slipway already serves the data directory {}",
-                dir.display()
-            ),
+            format!("another Slipway already serves the data directory {}", dir.display()),
         )
         .hint("Stop it first, or give this one a directory of its own with --data-dir.")),
         Err(TryLockError::Error(error)) => Err(Error::internal(error)),
@@ -234,10 +219,7 @@ fn check_version(connection: &Connection, migrations: &[&str]) -> Result<usize> 
         return Err(Error::new(
             Kind::Unsupported,
             "newer_schema",
-            format!(
-                "the database has schema {applied}; this Slipway knows up to {}",
-                migrations.len()
-            ),
+            format!("the database has schema {applied}; this Slipway knows up to {}", migrations.len()),
         )
         .hint("Run the newer Slipway that made it, or restore a backup."));
     }
@@ -249,12 +231,8 @@ fn demand_current(connection: &Connection) -> Result<()> {
     if check_version(connection, schema::MAIN)? == schema::MAIN.len() {
         return Ok(());
     }
-    Err(Error::new(
-        Kind::Unsupported,
-        "older_schema",
-        "the database is older than this Slipway",
-    )
-    .hint("Start the server of this version once: it brings the database up to date."))
+    Err(Error::new(Kind::Unsupported, "older_schema", "the database is older than this Slipway")
+        .hint("Start the server of this version once: it brings the database up to date."))
 }
 
 /// Applies what is missing, each migration in a transaction of its own, after a backup where something is at stake.
@@ -283,18 +261,14 @@ impl From<rusqlite::Error> for Error {
             _ => None,
         };
         match code {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::new(
-                Kind::Unavailable,
-                "disk_full",
-                "the disk that holds Slipway's state is full",
-            )
-            .hint("Nothing was changed. Free space on it; writing goes on by itself."),
-            Some(rusqlite::ErrorCode::ConstraintViolation) => Self::new(
-                Kind::Conflict,
-                "conflict",
-                "this conflicts with what is there already",
-            )
-            .because(error),
+            Some(rusqlite::ErrorCode::DiskFull) => {
+                Self::new(Kind::Unavailable, "disk_full", "the disk that holds Slipway's state is full")
+                    .hint("Nothing was changed. Free space on it; writing goes on by itself.")
+            }
+            Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                Self::new(Kind::Conflict, "conflict", "this conflicts with what is there already")
+                    .because(error)
+            }
             _ => Self::internal(error),
         }
     }

@@ -72,9 +72,8 @@ pub fn slots_on<T: DeserializeOwned>(
 ) -> Result<Vec<(String, T)>> {
     let mut statement =
         connection.prepare_cached("SELECT engine_id, state FROM observed.slot WHERE infrastructure = ?1")?;
-    let rows = statement.query_map([infrastructure.as_str()], |row| {
-        Ok((row.get("engine_id")?, row.json("state")?))
-    })?;
+    let rows = statement
+        .query_map([infrastructure.as_str()], |row| Ok((row.get("engine_id")?, row.json("state")?)))?;
     Ok(rows.filter_map(|row| row.ok()).collect())
 }
 
@@ -158,9 +157,7 @@ pub fn engine(connection: &Connection, infrastructure: &InfrastructureId) -> Res
     let mut statement = connection.prepare_cached(
         "SELECT reachable, message, report, at FROM observed.engine_state WHERE infrastructure = ?1",
     )?;
-    Ok(statement
-        .query_row([infrastructure.as_str()], read_engine)
-        .optional()?)
+    Ok(statement.query_row([infrastructure.as_str()], read_engine).optional()?)
 }
 
 /// Something that happened to a replica, for people.

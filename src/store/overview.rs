@@ -97,10 +97,7 @@ pub fn open_updates(
     )?;
     let rows = statement.query_map([row::json(&deployments)], |row| {
         let step: Option<String> = row.get("step")?;
-        Ok((
-            row.parsed("deployment")?,
-            (row.get("number")?, step.as_deref().and_then(Step::parse)),
-        ))
+        Ok((row.parsed("deployment")?, (row.get("number")?, step.as_deref().and_then(Step::parse))))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
@@ -192,8 +189,6 @@ pub fn bundles_like(
     let parameters = named_params! {
         ":text": text.to_lowercase(), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups), ":limit": limit,
     };
-    let rows = statement.query_map(parameters, |row| {
-        Ok((row.parsed("project")?, row.parsed("version")?))
-    })?;
+    let rows = statement.query_map(parameters, |row| Ok((row.parsed("project")?, row.parsed("version")?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

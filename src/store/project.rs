@@ -116,12 +116,8 @@ pub fn update(connection: &Connection, project: &Project) -> Result<()> {
 
 /// Removes a project and its bundles' rows; the caller made sure that no deployment uses it.
 pub fn delete(connection: &Connection, key: &ProjectKey) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM bundle WHERE project = ?1")?
-        .execute([key.as_str()])?;
-    connection
-        .prepare_cached("DELETE FROM project WHERE key = ?1")?
-        .execute([key.as_str()])?;
+    connection.prepare_cached("DELETE FROM bundle WHERE project = ?1")?.execute([key.as_str()])?;
+    connection.prepare_cached("DELETE FROM project WHERE key = ?1")?.execute([key.as_str()])?;
     Ok(())
 }
 
@@ -130,10 +126,7 @@ pub fn grants(connection: &Connection, key: &ProjectKey) -> Result<Vec<(GroupNam
     let mut statement =
         connection.prepare_cached("SELECT grp, held FROM project_grant WHERE project = ?1 ORDER BY grp")?;
     let rows = statement.query_map([key.as_str()], |row| {
-        Ok((
-            row.parsed("grp")?,
-            ProjectRight::from_rank(row.get("held")?).unwrap_or(ProjectRight::View),
-        ))
+        Ok((row.parsed("grp")?, ProjectRight::from_rank(row.get("held")?).unwrap_or(ProjectRight::View)))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -41,10 +41,8 @@ pub fn switch(connection: &Connection, deployment: &DeploymentId, number: u32) -
     let mut statement = connection.prepare_cached(
         "SELECT cancel_requested_by FROM deployment_update WHERE deployment = ?1 AND number = ?2 AND NOT switched",
     )?;
-    let cancelled: Option<String> = statement
-        .query_row((deployment.as_str(), number), |row| row.get(0))
-        .optional()?
-        .flatten();
+    let cancelled: Option<String> =
+        statement.query_row((deployment.as_str(), number), |row| row.get(0)).optional()?.flatten();
     if cancelled.is_none() {
         connection
             .prepare_cached(
@@ -84,12 +82,10 @@ pub fn doomed(connection: &Connection, deployment: &DeploymentId, number: u32) -
     )?;
     let outcome = statement.query_row((deployment.as_str(), number), |row| {
         Ok(match row.get::<_, String>("outcome")?.as_str() {
-            "cancelled" => Outcome::Cancelled {
-                by: row.get::<_, Option<String>>("cancelled_by")?.unwrap_or_default(),
-            },
-            _ => Outcome::Failed {
-                failure: row.json("failure")?,
-            },
+            "cancelled" => {
+                Outcome::Cancelled { by: row.get::<_, Option<String>>("cancelled_by")?.unwrap_or_default() }
+            }
+            _ => Outcome::Failed { failure: row.json("failure")? },
         })
     });
     Ok(outcome.optional()?)
@@ -121,11 +117,7 @@ pub fn cancel_requests(connection: &Connection) -> Result<Vec<(DeploymentId, u32
           WHERE state <> 'ended' AND cancel_requested_by IS NOT NULL",
     )?;
     let rows = statement.query_map([], |row| {
-        Ok((
-            row.parsed("deployment")?,
-            row.get("number")?,
-            row.get("cancel_requested_by")?,
-        ))
+        Ok((row.parsed("deployment")?, row.get("number")?, row.get("cancel_requested_by")?))
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -55,10 +55,7 @@ pub fn insert(connection: &Connection, session: &Session, id_token: Option<&[u8]
 /// The sealed ID token of a session.
 pub fn id_token(connection: &Connection, id: &Digest) -> Result<Option<Vec<u8>>> {
     let mut statement = connection.prepare_cached("SELECT id_token FROM session WHERE id = ?1")?;
-    Ok(statement
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()?
-        .flatten())
+    Ok(statement.query_row([id.as_str()], |row| row.get(0)).optional()?.flatten())
 }
 
 /// Notes that a session was used.
@@ -71,10 +68,7 @@ pub fn touch(connection: &Connection, id: &Digest, now: Timestamp) -> Result<()>
 
 /// Ends one session.
 pub fn delete(connection: &Connection, id: &Digest) -> Result<bool> {
-    Ok(connection
-        .prepare_cached("DELETE FROM session WHERE id = ?1")?
-        .execute([id.as_str()])?
-        > 0)
+    Ok(connection.prepare_cached("DELETE FROM session WHERE id = ?1")?.execute([id.as_str()])? > 0)
 }
 
 /// Ends all sessions of a user, or with `sid` the one that the provider names; says how many.
@@ -117,12 +111,7 @@ pub fn put_flow(connection: &Connection, state: &Digest, flow: &LoginFlow) -> Re
         .prepare_cached(
             "INSERT INTO login_flow (state, sealed, return_to, expires_at) VALUES (?1, ?2, ?3, ?4)",
         )?
-        .execute((
-            state.as_str(),
-            &flow.sealed,
-            &flow.return_to,
-            millis(flow.expires_at),
-        ))?;
+        .execute((state.as_str(), &flow.sealed, &flow.return_to, millis(flow.expires_at)))?;
     Ok(())
 }
 
@@ -166,9 +155,7 @@ pub fn take_token(
     let mut statement = connection.prepare_cached(
         "DELETE FROM one_time_token WHERE hash = ?1 AND purpose = ?2 AND expires_at > ?3 RETURNING subject",
     )?;
-    Ok(statement
-        .query_row((hash.as_str(), purpose, millis(now)), |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row((hash.as_str(), purpose, millis(now)), |row| row.get(0)).optional()?)
 }
 
 /// Whether a live one-time token of that purpose exists under this hash.

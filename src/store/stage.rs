@@ -10,12 +10,8 @@ use crate::store::row::Columns as _;
 /// All stages in their order.
 pub fn list(connection: &Connection) -> Result<Vec<Stage>> {
     let mut statement = connection.prepare_cached("SELECT id, description FROM stage ORDER BY position")?;
-    let rows = statement.query_map([], |row| {
-        Ok(Stage {
-            id: row.parsed("id")?,
-            description: row.get("description")?,
-        })
-    })?;
+    let rows = statement
+        .query_map([], |row| Ok(Stage { id: row.parsed("id")?, description: row.get("description")? }))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -23,10 +19,7 @@ pub fn list(connection: &Connection) -> Result<Vec<Stage>> {
 pub fn find(connection: &Connection, id: &StageId) -> Result<Option<Stage>> {
     let mut statement = connection.prepare_cached("SELECT id, description FROM stage WHERE id = ?1")?;
     let stage = statement.query_row([id.as_str()], |row| {
-        Ok(Stage {
-            id: row.parsed("id")?,
-            description: row.get("description")?,
-        })
+        Ok(Stage { id: row.parsed("id")?, description: row.get("description")? })
     });
     Ok(stage.optional()?)
 }
@@ -47,9 +40,7 @@ pub fn put(connection: &Connection, stage: &Stage, position: usize) -> Result<()
 
 /// Removes a stage; one that an infrastructure uses is refused by the database.
 pub fn remove(connection: &Connection, id: &StageId) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM stage WHERE id = ?1")?
-        .execute([id.as_str()])?;
+    connection.prepare_cached("DELETE FROM stage WHERE id = ?1")?.execute([id.as_str()])?;
     Ok(())
 }
 

@@ -53,16 +53,10 @@ fn read_state(row: &Row<'_>) -> rusqlite::Result<UpdateState> {
                 "cancelled" => Outcome::Cancelled {
                     by: row.get::<_, Option<String>>("cancelled_by")?.unwrap_or_default(),
                 },
-                _ => Outcome::Failed {
-                    failure: row.json("failure")?,
-                },
+                _ => Outcome::Failed { failure: row.json("failure")? },
             };
             let ended_at = row.time_opt("ended_at")?.unwrap_or_default();
-            UpdateState::Ended {
-                outcome,
-                started_at,
-                ended_at,
-            }
+            UpdateState::Ended { outcome, started_at, ended_at }
         }
         _ => UpdateState::Queued,
     })
@@ -72,9 +66,7 @@ fn read_state(row: &Row<'_>) -> rusqlite::Result<UpdateState> {
 pub fn find(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Option<Update>> {
     let sql = format!("SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND number = ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement
-        .query_row((deployment.as_str(), number), read)
-        .optional()?)
+    Ok(statement.query_row((deployment.as_str(), number), read).optional()?)
 }
 
 /// A deployment's updates, newest first, below `before`.
@@ -123,10 +115,8 @@ pub fn runnable(connection: &Connection, now: Timestamp, limit: u32) -> Result<V
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([millis(now)], read)?;
-    let readable = rows.filter_map(|row| {
-        row.inspect_err(|error| tracing::error!(%error, "an update can't be read"))
-            .ok()
-    });
+    let readable = rows
+        .filter_map(|row| row.inspect_err(|error| tracing::error!(%error, "an update can't be read")).ok());
     Ok(readable.take(limit as usize).collect())
 }
 
@@ -160,11 +150,9 @@ pub fn save(connection: &Connection, update: &Update) -> Result<()> {
         UpdateState::Running { step, started_at } => {
             ("running", Some(step.word()), Some(*started_at), None, None)
         }
-        UpdateState::Ended {
-            outcome,
-            started_at,
-            ended_at,
-        } => ("ended", None, *started_at, Some(*ended_at), Some(outcome)),
+        UpdateState::Ended { outcome, started_at, ended_at } => {
+            ("ended", None, *started_at, Some(*ended_at), Some(outcome))
+        }
     };
     let (word, failure, by) = match outcome {
         None => (None, None, None),
@@ -193,9 +181,7 @@ pub fn save(connection: &Connection, update: &Update) -> Result<()> {
 pub fn plan(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Option<Plan>> {
     let mut statement = connection
         .prepare_cached("SELECT plan FROM deployment_update WHERE deployment = ?1 AND number = ?2")?;
-    Ok(statement
-        .query_row((deployment.as_str(), number), |row| row.json("plan"))
-        .optional()?)
+    Ok(statement.query_row((deployment.as_str(), number), |row| row.json("plan")).optional()?)
 }
 
 /// What an update changed, as it was shown.
@@ -235,10 +221,7 @@ pub fn settings(connection: &Connection, deployment: &DeploymentId, number: u32)
 pub fn resolution(connection: &Connection, deployment: &DeploymentId, number: u32) -> Result<Option<String>> {
     let mut statement = connection
         .prepare_cached("SELECT resolution FROM deployment_update WHERE deployment = ?1 AND number = ?2")?;
-    Ok(statement
-        .query_row((deployment.as_str(), number), |row| row.get(0))
-        .optional()?
-        .flatten())
+    Ok(statement.query_row((deployment.as_str(), number), |row| row.get(0)).optional()?.flatten())
 }
 
 /// Keeps what preparing found out.

@@ -38,10 +38,7 @@ pub fn find_subject(connection: &Connection, issuer: &str, subject: &str) -> Res
 /// The password hash of a local user.
 pub fn password_hash(connection: &Connection, id: Uuid) -> Result<Option<String>> {
     let mut statement = connection.prepare_cached("SELECT password_hash FROM user WHERE id = ?1")?;
-    Ok(statement
-        .query_row([id.to_string()], |row| row.get(0))
-        .optional()?
-        .flatten())
+    Ok(statement.query_row([id.to_string()], |row| row.get(0)).optional()?.flatten())
 }
 
 /// Sets or removes a local user's password hash.

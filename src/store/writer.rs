@@ -59,10 +59,7 @@ where
         let Some(work) = self.work.take() else {
             return (false, Vec::new());
         };
-        let tx = Tx {
-            connection,
-            topics: RefCell::default(),
-        };
+        let tx = Tx { connection, topics: RefCell::default() };
         let result = catch_unwind(AssertUnwindSafe(|| work(&tx)))
             .unwrap_or_else(|_| Err(Error::internal("a write panicked; its work was taken back")));
         let keep = result.is_ok();
@@ -107,9 +104,8 @@ impl Writer {
         name: &str,
     ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (queue, jobs) = mpsc::channel();
-        let handle = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || work(&connection, &jobs, &bus))?;
+        let handle =
+            thread::Builder::new().name(name.to_owned()).spawn(move || work(&connection, &jobs, &bus))?;
         Ok((Self { queue }, handle))
     }
 
@@ -124,17 +120,11 @@ impl Writer {
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Closure {
-            work: Some(work),
-            result: None,
-            reply,
-        };
+        let job = Closure { work: Some(work), result: None, reply };
         let queued = self.queue.send(Box::new(job));
         async move {
             queued.map_err(|_| Error::internal("the writer has stopped"))?;
-            answer
-                .await
-                .map_err(|_| Error::internal("the writer has stopped"))?
+            answer.await.map_err(|_| Error::internal("the writer has stopped"))?
         }
     }
 }

@@ -13,10 +13,7 @@ async fn stages_are_replaced_as_a_list() {
     let without_dev = json!([{ "id": "prod", "description": "Prod" }]);
     let refused = admin.put("/api/v1/stages", &without_dev).await.expect(409).json();
     assert_eq!(refused["code"], "stage_in_use");
-    assert!(
-        refused["message"].as_str().unwrap().contains("local"),
-        "{refused}"
-    );
+    assert!(refused["message"].as_str().unwrap().contains("local"), "{refused}");
     let more = json!([{ "id": "qa", "description": "QA" }, { "id": "dev", "description": "Dev" }]);
     assert_eq!(admin.put("/api/v1/stages", &more).await.expect(200).json(), more);
 }
@@ -30,51 +27,25 @@ async fn an_infrastructure_from_making_to_deleting() {
     let made = admin.post("/api/v1/infrastructures", &body).await.expect(200);
     assert_eq!(made.header("etag"), Some("\"1\""));
     insta::assert_json_snapshot!("infrastructure", made.json(), { ".createdAt" => "[time]", ".updatedAt" => "[time]" });
-    let report = admin
-        .post("/api/v1/infrastructures/lab/test", &json!({}))
-        .await
-        .expect(200)
-        .json();
+    let report = admin.post("/api/v1/infrastructures/lab/test", &json!({})).await.expect(200).json();
     assert_eq!(report["version"], "Fake 1");
 
     let lead = it.key(&["leads"]).await;
     lead.get("/api/v1/infrastructures/lab").await.expect(404);
-    let grants = admin
-        .put(
-            "/api/v1/infrastructures/lab/grants/leads",
-            &json!({ "right": "admin" }),
-        )
-        .await
-        .expect(200);
+    let grants =
+        admin.put("/api/v1/infrastructures/lab/grants/leads", &json!({ "right": "admin" })).await.expect(200);
     assert_eq!(grants.json(), json!([{ "group": "leads", "right": "admin" }]));
     let move_on = json!({ "spec": { "stage": "prod" } });
-    let saved = lead
-        .put("/api/v1/infrastructures/lab", &move_on)
-        .await
-        .expect(200)
-        .json();
+    let saved = lead.put("/api/v1/infrastructures/lab", &move_on).await.expect(200).json();
     assert_eq!(saved["spec"]["stage"], "prod");
-    assert_eq!(
-        saved["spec"]["policy"]["maxReplicas"], 3,
-        "what is left out stays"
-    );
+    assert_eq!(saved["spec"]["policy"]["maxReplicas"], 3, "what is left out stays");
     let loosen =
         json!({ "spec": { "stage": "prod", "policy": { "exceptions": [{ "kind": "privileged" }] } } });
     lead.put("/api/v1/infrastructures/lab", &loosen).await.expect(403);
     lead.delete("/api/v1/infrastructures/lab").await.expect(403);
     let wrong = json!({ "right": "publish" });
-    admin
-        .put("/api/v1/infrastructures/lab/grants/leads", &wrong)
-        .await
-        .expect(400);
-    assert_eq!(
-        admin
-            .delete("/api/v1/infrastructures/lab/grants/leads")
-            .await
-            .expect(200)
-            .json(),
-        json!([])
-    );
+    admin.put("/api/v1/infrastructures/lab/grants/leads", &wrong).await.expect(400);
+    assert_eq!(admin.delete("/api/v1/infrastructures/lab/grants/leads").await.expect(200).json(), json!([]));
     admin.delete("/api/v1/infrastructures/lab").await.expect(200);
     admin.get("/api/v1/infrastructures/lab").await.expect(404);
 }
@@ -83,30 +54,21 @@ async fn an_infrastructure_from_making_to_deleting() {
 async fn a_project_belongs_to_its_makers_group() {
     let it = TestApp::builder().start().await;
     let ml = it.key(&["ml", "all staff"]).await;
-    let made = ml
-        .post("/api/v1/projects", &json!({ "name": "iris", "group": "ml" }))
-        .await
-        .expect(200)
-        .json();
+    let made =
+        ml.post("/api/v1/projects", &json!({ "name": "iris", "group": "ml" })).await.expect(200).json();
     assert_eq!(made["status"]["right"], "admin");
     assert_eq!(
         ml.get("/api/v1/projects/iris/grants").await.expect(200).json(),
         json!([{ "group": "ml", "right": "admin" }])
     );
     let spaced = ml
-        .put(
-            "/api/v1/projects/iris/grants/all%20staff",
-            &json!({ "right": "view" }),
-        )
+        .put("/api/v1/projects/iris/grants/all%20staff", &json!({ "right": "view" }))
         .await
         .expect(200)
         .json();
     assert_eq!(spaced.as_array().unwrap().len(), 2);
     let slashed = ml
-        .put(
-            "/api/v1/projects/iris/grants/%2Forg%2Fteam",
-            &json!({ "right": "view" }),
-        )
+        .put("/api/v1/projects/iris/grants/%2Forg%2Fteam", &json!({ "right": "view" }))
         .await
         .expect(200)
         .json();
@@ -146,43 +108,18 @@ async fn a_key_is_shown_once_and_opens_nothing_once_revoked() {
 async fn users_are_disabled_by_administrators_and_not_by_themselves() {
     let it = TestApp::builder().start().await;
     let bob = it.session("bob", &["ml"]).await;
-    let id = bob.get("/api/v1/me").await.expect(200).json()["uuid"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert_eq!(
-        bob.get("/api/v1/me/sessions")
-            .await
-            .expect(200)
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
-    bob.put(&format!("/api/v1/users/{id}"), &json!({ "disabled": true }))
-        .await
-        .expect(403);
+    let id = bob.get("/api/v1/me").await.expect(200).json()["uuid"].as_str().unwrap().to_owned();
+    assert_eq!(bob.get("/api/v1/me/sessions").await.expect(200).json().as_array().unwrap().len(), 1);
+    bob.put(&format!("/api/v1/users/{id}"), &json!({ "disabled": true })).await.expect(403);
     let admin = it.session("alice", &["admins"]).await;
-    let own = admin.get("/api/v1/me").await.expect(200).json()["uuid"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let refused = admin
-        .put(&format!("/api/v1/users/{own}"), &json!({ "disabled": true }))
-        .await
-        .expect(409)
-        .json();
+    let own = admin.get("/api/v1/me").await.expect(200).json()["uuid"].as_str().unwrap().to_owned();
+    let refused =
+        admin.put(&format!("/api/v1/users/{own}"), &json!({ "disabled": true })).await.expect(409).json();
     assert_eq!(refused["code"], "own_account");
-    let saved = admin
-        .put(&format!("/api/v1/users/{id}"), &json!({ "disabled": true }))
-        .await
-        .expect(200)
-        .json();
+    let saved =
+        admin.put(&format!("/api/v1/users/{id}"), &json!({ "disabled": true })).await.expect(200).json();
     assert_eq!(saved["disabled"], true);
-    let request = bob
-        .request(reqwest::Method::GET, "/api/v1/me")
-        .header("accept", "application/json");
+    let request = bob.request(reqwest::Method::GET, "/api/v1/me").header("accept", "application/json");
     assert_eq!(bob.send(request).await.status, 401);
     let listed = admin.get("/api/v1/users?limit=1").await.expect(200);
     assert_eq!(listed.json().as_array().unwrap().len(), 1);
@@ -200,18 +137,9 @@ async fn the_journal_says_who_did_what_and_its_chain_holds() {
         )
         .await
         .expect(200);
-    let of = team
-        .viewer
-        .get("/api/v1/journal?deployment=iris-on-local")
-        .await
-        .expect(200);
-    let actions: Vec<Value> = of
-        .json()
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|event| event["action"].clone())
-        .collect();
+    let of = team.viewer.get("/api/v1/journal?deployment=iris-on-local").await.expect(200);
+    let actions: Vec<Value> =
+        of.json().as_array().unwrap().iter().map(|event| event["action"].clone()).collect();
     assert_eq!(actions, ["deployment.saved", "deployment.created"]);
     let saved = &of.json()[0];
     assert_eq!(
@@ -223,12 +151,6 @@ async fn the_journal_says_who_did_what_and_its_chain_holds() {
     let whole = team.admin.get("/api/v1/journal?limit=2").await.expect(200);
     assert_eq!(whole.json().as_array().unwrap().len(), 2);
     assert!(whole.header("link").is_some());
-    team.viewer
-        .get("/api/v1/journal?project=iris&deployment=iris-on-local")
-        .await
-        .expect(400);
-    assert_eq!(
-        team.admin.get("/api/v1/journal/verify").await.expect(200).json()["whole"],
-        true
-    );
+    team.viewer.get("/api/v1/journal?project=iris&deployment=iris-on-local").await.expect(400);
+    assert_eq!(team.admin.get("/api/v1/journal/verify").await.expect(200).json()["whole"], true);
 }

@@ -17,19 +17,11 @@ async fn the_examples_work() {
     let found = blocks(&page);
     assert!(found.len() >= 8, "the page has lost its examples");
     // Each block says so when it begins, so that a failure names it.
-    let script: String = found
-        .iter()
-        .enumerate()
-        .map(|(at, block)| format!("echo '>> block {at}'\n{block}\n"))
-        .collect();
+    let script: String =
+        found.iter().enumerate().map(|(at, block)| format!("echo '>> block {at}'\n{block}\n")).collect();
     let folder = tempfile::tempdir().unwrap();
-    let key = team
-        .admin
-        .request(reqwest::Method::GET, "/")
-        .build()
-        .unwrap()
-        .headers()["authorization"]
-        .clone();
+    let key =
+        team.admin.request(reqwest::Method::GET, "/").build().unwrap().headers()["authorization"].clone();
     let run = tokio::process::Command::new("bash")
         .args(["-eu", "-o", "pipefail", "-c", &script])
         .env("SLIPWAY", &team.it.base)
@@ -39,22 +31,9 @@ async fn the_examples_work() {
         .output()
         .await
         .unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&run.stdout),
-        String::from_utf8_lossy(&run.stderr),
-    );
-    assert!(
-        run.status.success(),
-        "{err}\nafter: {}",
-        out.split(">> block").last().unwrap_or_default()
-    );
-    assert!(
-        out.contains("\"health\":\"HEALTHY\"") && !out.contains("never shown again"),
-        "{out}"
-    );
+    let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{err}\nafter: {}", out.split(">> block").last().unwrap_or_default());
+    assert!(out.contains("\"health\":\"HEALTHY\"") && !out.contains("never shown again"), "{out}");
     let same: Vec<&str> = out.matches("\"number\":4").collect();
-    assert!(
-        same.len() >= 2,
-        "the repeated request answered with the first result"
-    );
+    assert!(same.len() >= 2, "the repeated request answered with the first result");
 }

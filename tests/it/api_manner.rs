@@ -25,54 +25,31 @@ async fn a_wrong_body_is_refused_by_its_place() {
             "invalid type",
         ),
         (
-            with(
-                "services",
-                json!({ "api": { "ports": [{ "containerPort": 70_000 }] } }),
-            ),
+            with("services", json!({ "api": { "ports": [{ "containerPort": 70_000 }] } })),
             "containerPort",
             "70000",
         ),
-        (
-            with("project", json!("../etc")),
-            "spec.project",
-            "not a valid project",
-        ),
+        (with("project", json!("../etc")), "spec.project", "not a valid project"),
         (json!({ "name": "x" }), "body", "missing field `spec`"),
         (json!([]), "body", "invalid"),
     ];
     for (body, place, words) in cases {
-        let answer = team
-            .deployer
-            .post("/api/v1/deployments", &body)
-            .await
-            .expect(400)
-            .json();
+        let answer = team.deployer.post("/api/v1/deployments", &body).await.expect(400).json();
         assert_eq!(answer["code"], "invalid_input", "{body}");
         let problem = &answer["problems"][0];
         assert!(
             problem["place"].as_str().unwrap().contains(place) || place == "replica",
             "{body}: {problem}"
         );
-        assert!(
-            problem["message"].as_str().unwrap().contains(words),
-            "{body}: {problem}"
-        );
+        assert!(problem["message"].as_str().unwrap().contains(words), "{body}: {problem}");
     }
-    assert_eq!(
-        team.deployer.get("/api/v1/deployments").await.expect(200).json(),
-        json!([])
-    );
+    assert_eq!(team.deployer.get("/api/v1/deployments").await.expect(200).json(), json!([]));
 }
 
 #[tokio::test]
 async fn an_error_has_datacaters_fields_and_ours() {
     let it = TestApp::builder().start().await;
-    let answer = it
-        .key(&["ml"])
-        .await
-        .get("/api/v1/deployments/nothing")
-        .await
-        .expect(404);
+    let answer = it.key(&["ml"]).await.get("/api/v1/deployments/nothing").await.expect(404);
     let request = answer.header("x-request-id").unwrap().to_owned();
     let body = answer.json();
     assert_eq!(
@@ -87,32 +64,16 @@ async fn what_is_no_json_and_what_is_too_large_are_refused() {
     let it = TestApp::builder().start().await;
     let admin = it.admin().await;
     let post = |kind: &str, body: String| {
-        admin.send(
-            admin
-                .request(Method::POST, "/api/v1/projects")
-                .header("content-type", kind)
-                .body(body),
-        )
+        admin.send(admin.request(Method::POST, "/api/v1/projects").header("content-type", kind).body(body))
     };
     assert_eq!(
-        post("application/json", "{\"name\":".into())
-            .await
-            .expect(400)
-            .json()["code"],
+        post("application/json", "{\"name\":".into()).await.expect(400).json()["code"],
         "invalid_json"
     );
-    assert_eq!(
-        post("text/xml", "<name/>".into()).await.expect(400).json()["code"],
-        "unsupported_body"
-    );
+    assert_eq!(post("text/xml", "<name/>".into()).await.expect(400).json()["code"], "unsupported_body");
     let large = format!("{{\"name\": \"{}\"}}", "x".repeat(3 << 20));
-    assert_eq!(
-        post("application/json", large).await.expect(413).json()["code"],
-        "body_too_large"
-    );
-    post("application/json; charset=utf-8", "{\"name\":\"iris\"}".into())
-        .await
-        .expect(200);
+    assert_eq!(post("application/json", large).await.expect(413).json()["code"], "body_too_large");
+    post("application/json; charset=utf-8", "{\"name\":\"iris\"}".into()).await.expect(200);
 }
 
 #[tokio::test]
@@ -120,16 +81,10 @@ async fn a_wrong_method_is_405_and_an_unknown_path_404() {
     let it = TestApp::builder().start().await;
     let admin = it.admin().await;
     let wrong = admin.delete("/api/v1/stages").await.expect(405);
-    assert_eq!(
-        (wrong.header("allow"), &wrong.json()["code"]),
-        (Some("GET, PUT"), &json!("wrong_method"))
-    );
+    assert_eq!((wrong.header("allow"), &wrong.json()["code"]), (Some("GET, PUT"), &json!("wrong_method")));
     admin.get("/api/v1/nothing-here").await.expect(404);
     let answer = admin.get("/api/v1/projects?colour=red").await.expect(400).json();
-    assert!(
-        answer["message"].as_str().unwrap().contains("`colour`"),
-        "{answer}"
-    );
+    assert!(answer["message"].as_str().unwrap().contains("`colour`"), "{answer}");
 }
 
 async fn pages(client: &Client, base: &str, first: &str) -> Vec<Vec<String>> {
@@ -147,15 +102,8 @@ async fn pages(client: &Client, base: &str, first: &str) -> Vec<Vec<String>> {
         let Some(link) = answer.header("link") else {
             return pages;
         };
-        let next = link
-            .strip_prefix('<')
-            .unwrap()
-            .strip_suffix(">; rel=\"next\"")
-            .unwrap();
-        path = next
-            .strip_prefix(base.trim_end_matches("/slipway"))
-            .unwrap()
-            .replacen("/slipway", "", 1);
+        let next = link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+        path = next.strip_prefix(base.trim_end_matches("/slipway")).unwrap().replacen("/slipway", "", 1);
     }
 }
 
@@ -175,11 +123,7 @@ async fn pages_hold_each_entry_once_and_link_to_the_next() {
     assert_eq!(whole.json().as_array().unwrap().len(), 7);
     for wrong in ["limit=0", "limit=501", "limit=-1"] {
         assert_eq!(
-            admin
-                .get(&format!("/api/v1/projects?{wrong}"))
-                .await
-                .expect(400)
-                .json()["problems"][0]["place"],
+            admin.get(&format!("/api/v1/projects?{wrong}")).await.expect(400).json()["problems"][0]["place"],
             "limit"
         );
     }
@@ -203,12 +147,8 @@ async fn a_whole_list_comes_however_long_it_is() {
             .unwrap();
     }
     let whole = admin.get("/api/v1/projects").await.expect(200).json();
-    let names: Vec<&str> = whole
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| item["name"].as_str().unwrap())
-        .collect();
+    let names: Vec<&str> =
+        whole.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 1_203);
     assert!(names.is_sorted());
 }
@@ -218,14 +158,8 @@ async fn a_stale_save_is_refused() {
     let team = Team::start().await;
     team.deployment(json!({})).await;
     for (path, body) in [
-        (
-            "/api/v1/projects/iris",
-            json!({ "spec": { "description": "flowers" } }),
-        ),
-        (
-            "/api/v1/infrastructures/local",
-            json!({ "spec": { "stage": "dev" } }),
-        ),
+        ("/api/v1/projects/iris", json!({ "spec": { "description": "flowers" } })),
+        ("/api/v1/infrastructures/local", json!({ "spec": { "stage": "dev" } })),
         (
             "/api/v1/deployments/iris-on-local",
             json!({ "spec": { "project": "iris", "bundle": "1.1", "infrastructure": "local" } }),
@@ -235,21 +169,10 @@ async fn a_stale_save_is_refused() {
             let request = team.admin.request(Method::PUT, path).json(&body);
             team.admin.send(request.header("if-match", tag))
         };
-        let tag = team
-            .admin
-            .get(path)
-            .await
-            .expect(200)
-            .header("etag")
-            .unwrap()
-            .to_owned();
+        let tag = team.admin.get(path).await.expect(200).header("etag").unwrap().to_owned();
         let saved = put(&tag).await.expect(200);
         assert_ne!(saved.header("etag"), Some(tag.as_str()), "{path}");
-        assert_eq!(
-            put(&tag).await.expect(412).json()["code"],
-            "changed_meanwhile",
-            "{path}"
-        );
+        assert_eq!(put(&tag).await.expect(412).json()["code"], "changed_meanwhile", "{path}");
         for foreign in ["\"x\"", "W/\"2\"", "2"] {
             put(foreign).await.expect(412);
         }
@@ -262,11 +185,7 @@ async fn a_stale_save_is_refused() {
 async fn a_repeated_request_makes_nothing_twice() {
     let team = Team::start().await;
     let post = async |path: &str, body: Value| {
-        let request = team
-            .deployer
-            .request(Method::POST, path)
-            .header("idempotency-key", path)
-            .json(&body);
+        let request = team.deployer.request(Method::POST, path).header("idempotency-key", path).json(&body);
         team.deployer.send(request).await
     };
     let spec = json!({ "spec": { "project": "iris", "bundle": "1.0", "infrastructure": "local" } });
@@ -275,52 +194,26 @@ async fn a_repeated_request_makes_nothing_twice() {
     assert_eq!(first["uuid"], second["uuid"]);
     let mut other = spec;
     other["name"] = json!("another");
-    assert_eq!(
-        post("/api/v1/deployments", other).await.expect(409).json()["code"],
-        "idempotency_key_reused"
-    );
+    assert_eq!(post("/api/v1/deployments", other).await.expect(409).json()["code"], "idempotency_key_reused");
     let updates = "/api/v1/deployments/iris-on-local/updates";
     let first = post(updates, json!({})).await.expect(200).json();
-    assert_eq!(
-        post(updates, json!({})).await.expect(200).json()["number"],
-        first["number"]
-    );
-    assert_eq!(
-        team.deployer
-            .get(updates)
-            .await
-            .expect(200)
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(post(updates, json!({})).await.expect(200).json()["number"], first["number"]);
+    assert_eq!(team.deployer.get(updates).await.expect(200).json().as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn the_document_and_its_console_are_open_and_run_nothing_inline() {
     let it = TestApp::builder().base_path("/slipway").start().await;
     let nobody = it.nobody();
-    assert_eq!(
-        nobody.get("/api/docs").await.expect(308).header("location"),
-        Some("/slipway/api/docs/")
-    );
+    assert_eq!(nobody.get("/api/docs").await.expect(308).header("location"), Some("/slipway/api/docs/"));
     let page = nobody.get("/api/docs/").await.expect(200);
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("script-src 'self';"), "{policy}");
     for script in page.text.split("<script").skip(1) {
-        assert!(
-            script.trim_start().starts_with("src=") || script.contains(" src="),
-            "inline: {script}"
-        );
+        assert!(script.trim_start().starts_with("src=") || script.contains(" src="), "inline: {script}");
     }
     let start = nobody.get("/api/docs/swagger-initializer.js").await.expect(200);
-    assert!(
-        start.text.contains("/slipway/api/v1/openapi.json"),
-        "{}",
-        start.text
-    );
+    assert!(start.text.contains("/slipway/api/v1/openapi.json"), "{}", start.text);
     nobody.get("/api/docs/../../Cargo.toml").await.expect(401);
     nobody.get("/api/docs/nothing.js").await.expect(404);
 }
@@ -333,29 +226,16 @@ async fn hidden_things_stay_hidden_in_every_field_that_takes_an_id() {
     publish(&team.stranger, "?version=1.0", own).await.expect(200);
     let post = async |path: &str, body: Value| team.stranger.post(path, &body).await;
     let with = |project: &str, infrastructure: &str| json!({ "spec": { "project": project, "bundle": "1.0", "infrastructure": infrastructure } });
-    post("/api/v1/deployments", with("iris", "local"))
-        .await
-        .expect(404);
-    post("/api/v1/deployments", with("theirs", "local"))
-        .await
-        .expect(404);
+    post("/api/v1/deployments", with("iris", "local")).await.expect(404);
+    post("/api/v1/deployments", with("theirs", "local")).await.expect(404);
     let journal = |query: &str| format!("/api/v1/journal?{query}");
     for query in ["deployment=iris-on-local", "project=iris", "infrastructure=local"] {
         team.stranger.get(&journal(query)).await.expect(404);
     }
     let into = archive(&[("compose.yaml", COMPOSE)]);
-    publish(&team.stranger, "?project=iris&version=9", into)
-        .await
-        .expect(404);
+    publish(&team.stranger, "?project=iris&version=9", into).await.expect(404);
     assert_eq!(
-        team.admin
-            .get("/api/v1/projects/iris/bundles")
-            .await
-            .expect(200)
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
+        team.admin.get("/api/v1/projects/iris/bundles").await.expect(200).json().as_array().unwrap().len(),
         2
     );
 }

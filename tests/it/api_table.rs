@@ -21,9 +21,7 @@ const OPEN: &[&str] = &[
 
 fn table(it: &TestApp) -> Vec<(Method, String)> {
     let routes = all_routes(&it.state.settings).table().into_iter();
-    routes
-        .map(|(method, path)| (method.as_str().parse().unwrap(), path))
-        .collect()
+    routes.map(|(method, path)| (method.as_str().parse().unwrap(), path)).collect()
 }
 
 /// A path that the pattern matches.
@@ -53,10 +51,7 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn id_in(&self, pattern: &str) -> &'a str {
-        let noun = pattern
-            .split("/api/v1/")
-            .nth(1)
-            .and_then(|rest| rest.split('/').next());
+        let noun = pattern.split("/api/v1/").nth(1).and_then(|rest| rest.split('/').next());
         match noun {
             Some("deployments") => self.deployment,
             Some("infrastructures") => self.infrastructure,
@@ -88,10 +83,7 @@ async fn the_document_holds_every_route_and_no_other() {
         .unwrap()
         .iter()
         .flat_map(|(path, item)| {
-            item.as_object()
-                .unwrap()
-                .keys()
-                .map(move |method| format!("{method} {path}"))
+            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
         })
         .collect();
     assert_eq!(served, described);
@@ -109,9 +101,7 @@ async fn the_document_describes_its_answers_and_has_no_loose_ends() {
             let id = operation["operationId"].as_str().unwrap();
             assert!(ids.insert(id.to_owned()), "{id} stands there twice");
             assert!(
-                operation["summary"]
-                    .as_str()
-                    .is_some_and(|text| !text.contains('\n')),
+                operation["summary"].as_str().is_some_and(|text| !text.contains('\n')),
                 "{method} {path}"
             );
             assert!(operation["tags"][0].is_string(), "{method} {path}");
@@ -124,10 +114,7 @@ async fn the_document_describes_its_answers_and_has_no_loose_ends() {
     let text = document.to_string();
     for reference in text.split("\"#/components/schemas/").skip(1) {
         let name = reference.split('"').next().unwrap();
-        assert!(
-            document["components"]["schemas"][name].is_object(),
-            "{name} is named and not there"
-        );
+        assert!(document["components"]["schemas"][name].is_object(), "{name} is named and not there");
     }
 }
 
@@ -144,27 +131,18 @@ async fn nobody_gets_in_anywhere_else() {
     };
     let mut open = BTreeSet::new();
     for (method, pattern) in table(&it) {
-        let request = it
-            .nobody()
-            .request(method.clone(), &filled(&pattern, &names))
-            .json(&json!({}));
+        let request = it.nobody().request(method.clone(), &filled(&pattern, &names)).json(&json!({}));
         if it.nobody().send(request).await.status != 401 {
             open.insert(format!("{method} {pattern}"));
         }
     }
-    let open: BTreeSet<&str> = open
-        .iter()
-        .map(String::as_str)
-        .filter(|route| !is_sign_in(route))
-        .collect();
+    let open: BTreeSet<&str> = open.iter().map(String::as_str).filter(|route| !is_sign_in(route)).collect();
     assert_eq!(open, OPEN.iter().copied().collect());
 }
 
 /// What signing in itself needs, tested where it is made.
 fn is_sign_in(route: &str) -> bool {
-    ["/login", "/setup", "/auth/", "/favicon.ico"]
-        .iter()
-        .any(|path| route.contains(path))
+    ["/login", "/setup", "/auth/", "/favicon.ico"].iter().any(|path| route.contains(path))
 }
 
 /// A body that a route takes, naming these ids where it takes any.
@@ -194,9 +172,7 @@ fn body(method: &Method, pattern: &str, names: &Names) -> Value {
 }
 
 async fn ask(client: &Client, method: &Method, pattern: &str, names: &Names<'_>) -> Answer {
-    let request = client
-        .request(method.clone(), &filled(pattern, names))
-        .json(&body(method, pattern, names));
+    let request = client.request(method.clone(), &filled(pattern, names)).json(&body(method, pattern, names));
     client.send(request).await
 }
 
@@ -283,19 +259,12 @@ async fn to_a_stranger_what_is_foreign_looks_like_what_is_absent() {
         let (theirs, none) = (without_request_id(&theirs), without_request_id(&none));
         assert_eq!(foreign.blank(&theirs), absent.blank(&none), "{route}");
         if status == 200 {
-            assert!(
-                !theirs.contains("iris") && !theirs.contains("local"),
-                "{route}: {theirs}"
-            );
+            assert!(!theirs.contains("iris") && !theirs.contains("local"), "{route}: {theirs}");
         }
     }
     by_uuid(&team, made["uuid"].as_str().unwrap()).await;
     assert_eq!(
-        team.deployer
-            .get("/api/v1/deployments/iris-on-local")
-            .await
-            .expect(200)
-            .json()["status"]["revision"],
+        team.deployer.get("/api/v1/deployments/iris-on-local").await.expect(200).json()["status"]["revision"],
         1
     );
 }
@@ -303,24 +272,13 @@ async fn to_a_stranger_what_is_foreign_looks_like_what_is_absent() {
 /// A foreign uuid tells no more than one that nobody has: above all not the deployment's id.
 async fn by_uuid(team: &Team, uuid: &str) {
     let absent = "b6cf4b5a-5e0a-4b0b-8b0e-3a4c9f2d6a11";
-    let theirs = team
-        .stranger
-        .get(&format!("/api/v1/deployments/{uuid}"))
-        .await
-        .expect(404);
-    let none = team
-        .stranger
-        .get(&format!("/api/v1/deployments/{absent}"))
-        .await
-        .expect(404);
+    let theirs = team.stranger.get(&format!("/api/v1/deployments/{uuid}")).await.expect(404);
+    let none = team.stranger.get(&format!("/api/v1/deployments/{absent}")).await.expect(404);
     assert_eq!(
         without_request_id(&theirs).replace(uuid, "ID"),
         without_request_id(&none).replace(absent, "ID")
     );
-    team.viewer
-        .get(&format!("/api/v1/deployments/{uuid}"))
-        .await
-        .expect(200);
+    team.viewer.get(&format!("/api/v1/deployments/{uuid}")).await.expect(200);
 }
 
 fn without_request_id(answer: &Answer) -> String {
@@ -364,11 +322,7 @@ async fn a_viewer_reads_everything_and_changes_nothing() {
         assert_eq!(answer.status, wanted, "{method} {path}: {}", answer.text);
         if wanted == 403 {
             let hint = answer.json()["hint"].as_str().unwrap_or_default().to_owned();
-            assert!(
-                !hint.is_empty(),
-                "{method} {path} does not say who could help: {}",
-                answer.text
-            );
+            assert!(!hint.is_empty(), "{method} {path} does not say who could help: {}", answer.text);
         }
     }
 }

@@ -39,11 +39,7 @@ pub struct Window {
 impl Browser {
     /// A window of this width.
     pub async fn open(window: Window) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .stdout(Stdio::null())
@@ -56,10 +52,7 @@ impl Browser {
                 format!("--window-size={},900", window.width)],
             "prefs": { "profile.managed_default_content_settings.javascript": scripts },
         });
-        let capabilities = json!({ "goog:chromeOptions": options })
-            .as_object()
-            .cloned()
-            .unwrap();
+        let capabilities = json!({ "goog:chromeOptions": options }).as_object().cloned().unwrap();
         for _ in 0..100 {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             builder.capabilities(capabilities.clone());
@@ -80,24 +73,12 @@ impl Browser {
 
     /// Types into a field.
     pub async fn fill(&self, css: &str, text: &str) {
-        self.client
-            .find(Locator::Css(css))
-            .await
-            .unwrap()
-            .send_keys(text)
-            .await
-            .unwrap();
+        self.client.find(Locator::Css(css)).await.unwrap().send_keys(text).await.unwrap();
     }
 
     /// Presses what matches.
     pub async fn press(&self, css: &str) {
-        self.client
-            .find(Locator::Css(css))
-            .await
-            .unwrap()
-            .click()
-            .await
-            .unwrap();
+        self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
     }
 
     /// The text of what matches, once it holds `needle`.
@@ -140,9 +121,5 @@ pub async fn administrator(it: &TestApp) {
         password: SecretString::from(PASSWORD.to_owned()),
         groups: groups(&["admins"]),
     };
-    it.instance
-        .auth
-        .create_local(&Caller::system(), new)
-        .await
-        .unwrap();
+    it.instance.auth.create_local(&Caller::system(), new).await.unwrap();
 }

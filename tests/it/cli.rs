@@ -18,10 +18,7 @@ fn slipway(dir: &Path, arguments: &[&str], input: &str) -> Output {
         }
     }
     command.args(arguments).arg("--data-dir").arg(dir);
-    let piped = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     // A command that reads nothing may have ended already.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -30,11 +27,7 @@ fn slipway(dir: &Path, arguments: &[&str], input: &str) -> Output {
 
 #[track_caller]
 fn good(output: Output) -> String {
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -54,15 +47,9 @@ fn a_configuration_is_checked_as_a_whole() {
     std::fs::write(&file, "[server]\nlissten = 1\n[session]\nidle = 8\n").unwrap();
     for command in [&["config", "check"][..], &["config", "print"], &["serve"]] {
         let said = failed(&slipway(dir.path(), command, ""));
-        assert!(
-            said.contains("config.toml:2: [server] has no option lissten"),
-            "{said}"
-        );
+        assert!(said.contains("config.toml:2: [server] has no option lissten"), "{said}");
         assert!(said.contains("Did you mean listen?"), "{said}");
-        assert!(
-            said.contains("config.toml:4: session.idle: this is a number"),
-            "{said}"
-        );
+        assert!(said.contains("config.toml:4: session.idle: this is a number"), "{said}");
     }
     std::fs::write(
         &file,
@@ -89,11 +76,7 @@ fn the_example_is_printed_and_good() {
 #[test]
 fn what_is_not_understood_ends_with_two() {
     let dir = tempfile::tempdir().unwrap();
-    for wrong in [
-        &["frobnicate"][..],
-        &["admin", "grant"],
-        &["--listen", "nowhere", "version"],
-    ] {
+    for wrong in [&["frobnicate"][..], &["admin", "grant"], &["--listen", "nowhere", "version"]] {
         assert_eq!(slipway(dir.path(), wrong, "").status.code(), Some(2), "{wrong:?}");
     }
     assert!(good(slipway(dir.path(), &["version"], "")).starts_with("slipway "));
@@ -115,27 +98,11 @@ fn strangers_are_not_served_while_nobody_can_sign_in() {
 #[test]
 fn a_key_is_printed_alone_and_a_bad_one_is_not_made() {
     let dir = tempfile::tempdir().unwrap();
-    let key = good(slipway(
-        dir.path(),
-        &["admin", "create-api-key", "--name", "ci", "--group", "a"],
-        "",
-    ));
-    assert!(
-        key.starts_with("slw_") && key.trim().len() == 47 && key.lines().count() == 1,
-        "{key}"
-    );
+    let key = good(slipway(dir.path(), &["admin", "create-api-key", "--name", "ci", "--group", "a"], ""));
+    assert!(key.starts_with("slw_") && key.trim().len() == 47 && key.lines().count() == 1, "{key}");
     let said = slipway(
         dir.path(),
-        &[
-            "admin",
-            "create-api-key",
-            "--name",
-            "ci",
-            "--group",
-            "a",
-            "--expires",
-            "30",
-        ],
+        &["admin", "create-api-key", "--name", "ci", "--group", "a", "--expires", "30"],
         "",
     );
     assert!(String::from_utf8_lossy(&said.stderr).contains("lacks a unit"));
@@ -150,91 +117,50 @@ async fn what_an_operator_does_takes_effect_beside_the_running_server() {
         all.extend_from_slice(arguments);
         slipway(&house.dir, &all, input)
     };
-    good(admin(
-        &["create-user", "--username", "ada", "--group", "ml"],
-        "correct horse battery staple\n",
-    ));
+    good(admin(&["create-user", "--username", "ada", "--group", "ml"], "correct horse battery staple\n"));
     assert!(
-        failed(&admin(
-            &["create-user", "--username", "ada"],
-            "correct horse battery staple"
-        ))
-        .contains("is taken")
+        failed(&admin(&["create-user", "--username", "ada"], "correct horse battery staple"))
+            .contains("is taken")
     );
     assert!(
         failed(&admin(&["create-user", "--username", "bob"], "short\n")).contains("12 to 256 characters")
     );
 
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap();
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let base = format!("http://{}", house.address);
     let sign_in = async |password: &str| {
         let form = [("username", "ada"), ("password", password)];
-        let request = client
-            .post(format!("{base}/login"))
-            .form(&form)
-            .header("sec-fetch-site", "same-origin");
+        let request =
+            client.post(format!("{base}/login")).form(&form).header("sec-fetch-site", "same-origin");
         let answer = request.header("accept", "text/html").send().await.unwrap();
-        let cookie = answer
-            .headers()
-            .get("set-cookie")
-            .map(|set| set.to_str().unwrap().to_owned());
+        let cookie = answer.headers().get("set-cookie").map(|set| set.to_str().unwrap().to_owned());
         cookie.map(|set| set.split(';').next().unwrap().to_owned())
     };
     let me = async |cookie: &str| {
         let request = client.get(format!("{base}/api/v1/me")).header("cookie", cookie);
         request.send().await.unwrap().status().as_u16()
     };
-    let cookie = sign_in("correct horse battery staple")
-        .await
-        .expect("the new user signs in");
+    let cookie = sign_in("correct horse battery staple").await.expect("the new user signs in");
     assert_eq!(me(&cookie).await, 200);
 
-    assert_eq!(
-        good(admin(&["revoke-sessions", "--user", "ada"], "")),
-        "1 ended\n"
-    );
+    assert_eq!(good(admin(&["revoke-sessions", "--user", "ada"], "")), "1 ended\n");
     tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
     assert_eq!(me(&cookie).await, 401);
 
-    good(admin(
-        &["reset-password", "--username", "ada"],
-        "another horse battery staple\n",
-    ));
+    good(admin(&["reset-password", "--username", "ada"], "another horse battery staple\n"));
     assert!(sign_in("correct horse battery staple").await.is_none());
     assert!(sign_in("another horse battery staple").await.is_some());
 
-    let grant = [
-        "grant",
-        "--infrastructure",
-        "local",
-        "--group",
-        "ml",
-        "--right",
-        "deploy",
-    ];
+    let grant = ["grant", "--infrastructure", "local", "--group", "ml", "--right", "deploy"];
     assert_eq!(good(admin(&grant, "")), "deploy\tml\n");
-    house
-        .call(Method::POST, "/projects", Some(json!({ "name": "iris" })))
-        .await;
-    let grants = good(admin(
-        &["grant", "--project", "iris", "--group", "ml", "--right", "view"],
-        "",
-    ));
+    house.call(Method::POST, "/projects", Some(json!({ "name": "iris" }))).await;
+    let grants = good(admin(&["grant", "--project", "iris", "--group", "ml", "--right", "view"], ""));
     assert!(grants.lines().any(|line| line == "view\tml"), "{grants}");
-    let grants = good(admin(
-        &["grant", "--project", "iris", "--group", "ml", "--right", "none"],
-        "",
-    ));
+    let grants = good(admin(&["grant", "--project", "iris", "--group", "ml", "--right", "none"], ""));
     assert!(!grants.contains("\tml"), "{grants}");
     assert!(
-        failed(&admin(
-            &["grant", "--project", "nope", "--group", "ml", "--right", "view"],
-            ""
-        ))
-        .contains("nope")
+        failed(&admin(&["grant", "--project", "nope", "--group", "ml", "--right", "view"], ""))
+            .contains("nope")
     );
 }
 
@@ -242,10 +168,7 @@ async fn what_an_operator_does_takes_effect_beside_the_running_server() {
 async fn a_server_is_healthy_until_it_stops_and_alone_on_its_data() {
     let mut house = House::fresh().await;
     let listen = house.address.to_string();
-    assert_eq!(
-        good(slipway(&house.dir, &["healthcheck", "--listen", &listen], "")),
-        "ready\n"
-    );
+    assert_eq!(good(slipway(&house.dir, &["healthcheck", "--listen", &listen], "")), "ready\n");
     let said = failed(&slipway(&house.dir, &["serve", "--listen", "127.0.0.1:0"], ""));
     assert!(said.contains("another Slipway already serves"), "{said}");
     house.stop(true);

@@ -27,12 +27,7 @@ fn parse(text: &str, files: &BTreeMap<String, String>) -> Result<Manifest> {
         text,
         env: files.get(".env").map(String::as_str),
         files: &list,
-        read: &|path| {
-            files
-                .get(path)
-                .cloned()
-                .ok_or_else(|| Error::not_found("bundle file", path))
-        },
+        read: &|path| files.get(path).cloned().ok_or_else(|| Error::not_found("bundle file", path)),
     })
 }
 
@@ -42,12 +37,8 @@ fn alone(text: &str) -> Result<Manifest> {
 
 /// The bundle's other files, which a fixture names in its first lines: `# file PATH = CONTENT`.
 fn files(text: &str) -> BTreeMap<String, String> {
-    let named = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# file ")?.split_once(" ="));
-    named
-        .map(|(path, content)| (path.to_owned(), content.trim_start().replace("\\n", "\n")))
-        .collect()
+    let named = text.lines().filter_map(|line| line.strip_prefix("# file ")?.split_once(" ="));
+    named.map(|(path, content)| (path.to_owned(), content.trim_start().replace("\\n", "\n"))).collect()
 }
 
 fn shown(result: Result<Manifest>) -> String {
@@ -68,10 +59,7 @@ fn shown(result: Result<Manifest>) -> String {
 #[test]
 fn fixtures_give_what_their_snapshots_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/compose");
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     assert!(paths.len() >= 20);
     for path in paths {
@@ -107,10 +95,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
             collect(root, &path, files);
         } else {
             let content = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-            files.insert(
-                path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(),
-                content,
-            );
+            files.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), content);
         }
     }
 }
@@ -123,10 +108,7 @@ fn restart_is_always_unless_said_otherwise_and_tasks_never_do() {
     )
     .unwrap();
     let restart = |name: &str| manifest.workload.services[name].restart;
-    assert_eq!(
-        (restart("a"), restart("b"), restart("c")),
-        (Restart::Always, Restart::No, Restart::No)
-    );
+    assert_eq!((restart("a"), restart("b"), restart("c")), (Restart::Always, Restart::No, Restart::No));
     assert_eq!(manifest.workload.services["e"].kind, ServiceKind::Task);
     assert_eq!(restart("e"), Restart::No);
 }
@@ -139,23 +121,16 @@ fn a_file_that_is_too_large_is_refused_before_it_is_read() {
 
 #[test]
 fn hostile_files_end_in_a_refusal_soon() {
-    let laughs = (1..40).fold(
-        "x-a0: &a0 [a, a, a, a, a, a, a, a, a, a]\n".to_owned(),
-        |text, at| {
-            text + &format!(
-                "x-a{at}: &a{at} [{}]\n",
-                vec![format!("*a{}", at - 1); 10].join(",")
-            )
-        },
-    );
+    let laughs = (1..40).fold("x-a0: &a0 [a, a, a, a, a, a, a, a, a, a]\n".to_owned(), |text, at| {
+        text + &format!("x-a{at}: &a{at} [{}]\n", vec![format!("*a{}", at - 1); 10].join(","))
+    });
     let many_problems: String = (0..30_000).map(|at| format!("unknown{at}: 1\n")).collect();
     let many_services: String = (0..20_000).map(|at| format!("  s{at}: {{image: a}}\n")).collect();
     let chain: String = (0..5_000)
         .map(|at| format!("  s{at}: {{image: a, depends_on: [s{}]}}\n", (at + 1) % 5_000))
         .collect();
-    let unknown: String = (0..20_000)
-        .map(|at| format!("  s{at}: {{image: a, depends_on: [t{at}]}}\n"))
-        .collect();
+    let unknown: String =
+        (0..20_000).map(|at| format!("  s{at}: {{image: a, depends_on: [t{at}]}}\n")).collect();
     let names: Vec<String> = (0..300).map(|at| format!("s{at}")).collect();
     let dense: String = names
         .iter()
@@ -169,17 +144,11 @@ fn hostile_files_end_in_a_refusal_soon() {
         (format!("services:\n{chain}"), BTreeMap::new()),
         (format!("services:\n{unknown}"), BTreeMap::new()),
         (format!("services:\n{dense}"), BTreeMap::new()),
-        (
-            format!("services: {{a: {{image: a, labels: {{x: {grows}}}}}}}"),
-            variables,
-        ),
+        (format!("services: {{a: {{image: a, labels: {{x: {grows}}}}}}}"), variables),
         ("{".repeat(60_000), BTreeMap::new()),
         ("- ".repeat(60_000), BTreeMap::new()),
         ("? ".repeat(60_000), BTreeMap::new()),
-        (
-            format!("services: {{a: {{image: {}}}}}", "${A:-".repeat(50_000)),
-            BTreeMap::new(),
-        ),
+        (format!("services: {{a: {{image: {}}}}}", "${A:-".repeat(50_000)), BTreeMap::new()),
     ] {
         let error = parse(&text, &files).unwrap_err();
         assert!(!error.problems.is_empty() && error.problems.len() <= 101);

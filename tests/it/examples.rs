@@ -18,13 +18,7 @@ fn read(name: &str) -> Result<Manifest> {
         std::fs::read_to_string(root.join(path))
             .map_err(|error| slipway::domain::Error::new(Kind::NotFound, "no_such_file", error.to_string()))
     };
-    compose::parse(&Input {
-        path: "compose.yaml",
-        text: &text,
-        env: None,
-        files: &files,
-        read: &read,
-    })
+    compose::parse(&Input { path: "compose.yaml", text: &text, env: None, files: &files, read: &read })
 }
 
 fn list(root: &Path, folder: &Path, found: &mut Vec<BundleFile>) {
@@ -47,10 +41,7 @@ fn list(root: &Path, folder: &Path, found: &mut Vec<BundleFile>) {
 /// The services of that kind, by name.
 fn of_kind(workload: &Workload, kind: ServiceKind) -> Vec<String> {
     let services = workload.services.iter();
-    services
-        .filter(|(_, service)| service.kind == kind)
-        .map(|(name, _)| name.to_string())
-        .collect()
+    services.filter(|(_, service)| service.kind == kind).map(|(name, _)| name.to_string()).collect()
 }
 
 #[test]
@@ -66,18 +57,11 @@ fn every_example_is_accepted_as_it_stands() {
     for name in names {
         let manifest = read(&name).unwrap();
         assert_eq!(manifest.name.map(|key| key.to_string()), Some(name.clone()));
-        assert_eq!(
-            manifest.version.map(|version| version.to_string()).as_deref(),
-            Some("1.0.0"),
-            "{name}"
-        );
+        assert_eq!(manifest.version.map(|version| version.to_string()).as_deref(), Some("1.0.0"), "{name}");
         let refused = policy::refusals(&manifest.workload, &Policy::default());
         assert!(refused.is_empty(), "{name}: {refused:?}");
         for (service, spec) in &manifest.workload.services {
-            assert!(
-                spec.ports.iter().all(|port| port.host_port.is_none()),
-                "{name}: {service}"
-            );
+            assert!(spec.ports.iter().all(|port| port.host_port.is_none()), "{name}: {service}");
             assert!(spec.resources.memory_limit_bytes.is_some(), "{name}: {service}");
         }
     }
@@ -86,10 +70,7 @@ fn every_example_is_accepted_as_it_stands() {
 #[test]
 fn they_show_what_keeps_running_and_what_ends() {
     let iris = read("iris").unwrap().workload;
-    assert_eq!(
-        of_kind(&iris, ServiceKind::Replicated),
-        ["api", "redis", "retrain"]
-    );
+    assert_eq!(of_kind(&iris, ServiceKind::Replicated), ["api", "redis", "retrain"]);
     assert_eq!(of_kind(&iris, ServiceKind::Task), ["train"]);
     let report = read("nightly-report").unwrap().workload;
     assert_eq!(of_kind(&report, ServiceKind::Task), ["report"]);

@@ -19,39 +19,13 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("config", &["domain"]),
         ("tls", &[]),
         ("auth", &["domain", "bus", "store", "crypto", "tls"]),
-        (
-            "app",
-            &[
-                "domain", "bus", "store", "crypto", "blob", "compose", "plugin", "engine",
-            ],
-        ),
-        (
-            "reconcile",
-            &[
-                "domain", "bus", "store", "crypto", "blob", "compose", "plugin", "engine",
-            ],
-        ),
+        ("app", &["domain", "bus", "store", "crypto", "blob", "compose", "plugin", "engine"]),
+        ("reconcile", &["domain", "bus", "store", "crypto", "blob", "compose", "plugin", "engine"]),
         // `http` stands on `app`; it names `store` types that `app` hands out, and `auth` for who asks.
-        (
-            "http",
-            &[
-                "domain", "bus", "store", "auth", "app", "blob", "engine", "crypto",
-            ],
-        ),
+        ("http", &["domain", "bus", "store", "auth", "app", "blob", "engine", "crypto"]),
         (
             "instance",
-            &[
-                "domain",
-                "bus",
-                "store",
-                "auth",
-                "app",
-                "blob",
-                "engine",
-                "crypto",
-                "reconcile",
-                "config",
-            ],
+            &["domain", "bus", "store", "auth", "app", "blob", "engine", "crypto", "reconcile", "config"],
         ),
         (
             "cli",
@@ -94,16 +68,11 @@ fn named(text: &str) -> Vec<(usize, String)> {
             continue;
         }
         for rest in line.split("crate::").skip(1) {
-            let group = rest
-                .strip_prefix('{')
-                .map(|group| group.split('}').next().unwrap_or_default());
+            let group = rest.strip_prefix('{').map(|group| group.split('}').next().unwrap_or_default());
             let names: Vec<&str> = group.map_or_else(|| vec![rest], |group| group.split(',').collect());
             for name in names {
-                let word: String = name
-                    .trim()
-                    .chars()
-                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                    .collect();
+                let word: String =
+                    name.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 if !word.is_empty() {
                     found.push((number + 1, word));
                 }
@@ -136,10 +105,7 @@ fn layers_import_only_what_the_design_allows() {
             }
         }
     }
-    assert!(
-        seen > 200,
-        "only {seen} imports were found: the reader of sources is broken"
-    );
+    assert!(seen > 200, "only {seen} imports were found: the reader of sources is broken");
     assert_eq!(wrong, Vec::<String>::new());
 }
 
@@ -154,9 +120,7 @@ fn only_http_knows_actix_and_only_the_store_knows_sql() {
         if text.contains("actix") && !below.starts_with("http") {
             wrong.push(format!("{below} names actix"));
         }
-        let sql = ["SELECT ", "INSERT INTO", "DELETE FROM"]
-            .iter()
-            .any(|word| text.contains(word));
+        let sql = ["SELECT ", "INSERT INTO", "DELETE FROM"].iter().any(|word| text.contains(word));
         if sql && !below.starts_with("store") {
             wrong.push(format!("{below} holds SQL"));
         }

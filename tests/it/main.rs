@@ -1,9 +1,6 @@
 //! One binary for all integration tests: linking once keeps them fast.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "these tests start the built binary and real services"
-)]
+#![expect(clippy::disallowed_methods, reason = "these tests start the built binary and real services")]
 
 mod api_access;
 mod api_deployment;

@@ -19,10 +19,7 @@ fn name(text: &str) -> ServiceName {
 
 fn bundle(change: impl FnOnce(&mut Workload)) -> Bundle {
     let mut api = Service::new(Image::Reference("registry.test:5000/team/api:1.0".into()));
-    api.files = vec![FileMount {
-        source: "app".into(),
-        target: "/app".into(),
-    }];
+    api.files = vec![FileMount { source: "app".into(), target: "/app".into() }];
     let redis = Service::new(Image::Reference("redis:7".into()));
     let mut workload = Workload::default();
     workload.services.insert(name("api"), api);
@@ -39,11 +36,7 @@ fn bundle(change: impl FnOnce(&mut Workload)) -> Bundle {
         version: Version::parse("1.0.0").unwrap(),
         digest: Digest::of(b"archive"),
         size: 7,
-        manifest: Manifest {
-            name: None,
-            version: None,
-            workload,
-        },
+        manifest: Manifest { name: None, version: None, workload },
         files: vec![file("app/main.py", "print()"), file("README.md", "read me")],
         uploader: "bob".into(),
         created_at: SystemClock.now(),
@@ -84,10 +77,7 @@ fn plain(bundle: &Bundle, settings: &Settings) -> Plan {
 }
 
 fn override_of(service: &str, own: ServiceSettings) -> Settings {
-    Settings {
-        services: [(name(service), own)].into(),
-        ..Settings::default()
-    }
+    Settings { services: [(name(service), own)].into(), ..Settings::default() }
 }
 
 #[test]
@@ -95,21 +85,12 @@ fn equal_inputs_give_equal_digests_and_every_change_another() {
     let base = bundle(|_| {});
     let first = plain(&base, &Settings::default()).digest();
     assert_eq!(first, plain(&bundle(|_| {}), &Settings::default()).digest());
-    let env = Settings {
-        environment: [("A".to_owned(), "1".to_owned())].into(),
-        ..Settings::default()
-    };
+    let env = Settings { environment: [("A".to_owned(), "1".to_owned())].into(), ..Settings::default() };
     assert_ne!(first, plain(&base, &env).digest());
-    let tighter = Policy {
-        profile: Profile::Baseline,
-        max_replicas: 3,
-        ..Policy::default()
-    };
+    let tighter = Policy { profile: Profile::Baseline, max_replicas: 3, ..Policy::default() };
     assert_eq!(
         first,
-        resolve(&base, &Settings::default(), &[], tighter)
-            .unwrap()
-            .digest(),
+        resolve(&base, &Settings::default(), &[], tighter).unwrap().digest(),
         "a limit that bites nothing"
     );
     let secret = |version| SecretInfo {
@@ -117,12 +98,8 @@ fn equal_inputs_give_equal_digests_and_every_change_another() {
         version,
         updated_at: SystemClock.now(),
     };
-    let one = resolve(&base, &Settings::default(), &[secret(1)], Policy::default())
-        .unwrap()
-        .digest();
-    let two = resolve(&base, &Settings::default(), &[secret(2)], Policy::default())
-        .unwrap()
-        .digest();
+    let one = resolve(&base, &Settings::default(), &[secret(1)], Policy::default()).unwrap().digest();
+    let two = resolve(&base, &Settings::default(), &[secret(2)], Policy::default()).unwrap().digest();
     assert!(first != one && one != two);
 }
 
@@ -131,33 +108,15 @@ fn scaling_keeps_the_template_and_everything_else_changes_it() {
     let base = plain(&bundle(|_| {}), &Settings::default());
     let scaled = plain(
         &bundle(|_| {}),
-        &override_of(
-            "api",
-            ServiceSettings {
-                replicas: Some(5),
-                ..Default::default()
-            },
-        ),
+        &override_of("api", ServiceSettings { replicas: Some(5), ..Default::default() }),
     );
     assert_eq!(scaled.workload.services[&name("api")].replicas, 5);
-    assert_eq!(
-        base.template_hash(&name("api")),
-        scaled.template_hash(&name("api"))
-    );
+    assert_eq!(base.template_hash(&name("api")), scaled.template_hash(&name("api")));
     let tagged = plain(
         &bundle(|_| {}),
-        &override_of(
-            "api",
-            ServiceSettings {
-                image_tag: Some("2.0".into()),
-                ..Default::default()
-            },
-        ),
+        &override_of("api", ServiceSettings { image_tag: Some("2.0".into()), ..Default::default() }),
     );
-    assert_ne!(
-        base.template_hash(&name("api")),
-        tagged.template_hash(&name("api"))
-    );
+    assert_ne!(base.template_hash(&name("api")), tagged.template_hash(&name("api")));
     assert_eq!(
         base.template_hash(&name("redis")),
         tagged.template_hash(&name("redis")),
@@ -182,21 +141,12 @@ fn the_diff_names_places_and_never_a_secret() {
     let before = plain(&bundle(|_| {}), &Settings::default());
     let after = plain(
         &bundle(|_| {}),
-        &override_of(
-            "api",
-            ServiceSettings {
-                replicas: Some(3),
-                ..Default::default()
-            },
-        ),
+        &override_of("api", ServiceSettings { replicas: Some(3), ..Default::default() }),
     );
     let changes = diff::plans(Some(&before), &after);
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0].place, "services.api.deploy.replicas");
-    assert_eq!(
-        (changes[0].before.as_deref(), changes[0].after.as_deref()),
-        (Some("1"), Some("3"))
-    );
+    assert_eq!((changes[0].before.as_deref(), changes[0].after.as_deref()), (Some("1"), Some("3")));
     assert!(diff::plans(Some(&before), &before).is_empty());
 }
 
@@ -209,34 +159,17 @@ fn every_problem_is_named_at_once_with_a_way_out() {
     });
     let settings = override_of("nobody", ServiceSettings::default());
     let error = resolve(&bundle, &settings, &[], Policy::default()).unwrap_err();
-    let places: Vec<&str> = error
-        .problems
-        .iter()
-        .map(|problem| problem.place.as_str())
-        .collect();
-    assert_eq!(
-        places,
-        [
-            "settings.services.nobody",
-            "services.api",
-            "services.api.deploy.replicas"
-        ]
-    );
+    let places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
+    assert_eq!(places, ["settings.services.nobody", "services.api", "services.api.deploy.replicas"]);
     assert!(error.problems.iter().all(|problem| problem.hint.is_some()));
-    let granted = Policy {
-        exceptions: [Exception::Privileged].into(),
-        max_replicas: 99,
-        ..Policy::default()
-    };
+    let granted =
+        Policy { exceptions: [Exception::Privileged].into(), max_replicas: 99, ..Policy::default() };
     resolve(&bundle, &Settings::default(), &[], granted).unwrap();
 }
 
 #[test]
 fn restricted_wants_a_user_that_is_not_root() {
-    let restricted = || Policy {
-        profile: Profile::Restricted,
-        ..Policy::default()
-    };
+    let restricted = || Policy { profile: Profile::Restricted, ..Policy::default() };
     let with_user = |user: Option<&str>| {
         bundle(|workload| {
             for service in workload.services.values_mut() {
@@ -244,27 +177,11 @@ fn restricted_wants_a_user_that_is_not_root() {
             }
         })
     };
-    for root in [
-        None,
-        Some("0"),
-        Some("root"),
-        Some("0:1000"),
-        Some("app"),
-        Some(""),
-    ] {
+    for root in [None, Some("0"), Some("root"), Some("0:1000"), Some("app"), Some("")] {
         let error = resolve(&with_user(root), &Settings::default(), &[], restricted()).unwrap_err();
-        assert!(
-            error.problems[0].hint.as_deref().unwrap().contains("user:"),
-            "{root:?}"
-        );
+        assert!(error.problems[0].hint.as_deref().unwrap().contains("user:"), "{root:?}");
     }
-    resolve(
-        &with_user(Some("1000:1000")),
-        &Settings::default(),
-        &[],
-        restricted(),
-    )
-    .unwrap();
+    resolve(&with_user(Some("1000:1000")), &Settings::default(), &[], restricted()).unwrap();
 }
 
 #[test]
@@ -286,9 +203,6 @@ fn a_writable_volume_or_a_fixed_port_means_downtime() {
     let downtime = after.downtime(Some(&before));
     assert_eq!(downtime.len(), 1);
     assert_eq!(downtime[0].because, "volume data is writable");
-    assert!(
-        after.downtime(None).is_empty(),
-        "a first start interrupts nothing"
-    );
+    assert!(after.downtime(None).is_empty(), "a first start interrupts nothing");
     assert!(before.downtime(Some(&before)).is_empty());
 }

@@ -74,14 +74,7 @@ async fn use_is_written_down_once_a_minute_at_most() {
 async fn a_cookie_that_nobody_was_given_opens_nothing() {
     let (it, _) = timed().await;
     let name = it.state.settings.cookie_name();
-    for value in [
-        "",
-        "x",
-        "admin",
-        &"a".repeat(43),
-        "'; DROP TABLE session; --",
-        &"x".repeat(5000),
-    ] {
+    for value in ["", "x", "admin", &"a".repeat(43), "'; DROP TABLE session; --", &"x".repeat(5000)] {
         let client = it.nobody().header("cookie", &format!("{name}={value}"));
         assert!(!is_in(&client).await, "{value}");
     }
@@ -139,10 +132,7 @@ async fn a_key_never_has_more_than_its_maker_nor_outlives_it() {
     bob.groups = groups(&["ml", "data"]);
     save(&it, &bob).await;
     let now = me().await;
-    assert_eq!(
-        (now["isAdmin"].as_bool(), now["groups"].to_string()),
-        (Some(false), "[\"ml\"]".to_owned())
-    );
+    assert_eq!((now["isAdmin"].as_bool(), now["groups"].to_string()), (Some(false), "[\"ml\"]".to_owned()));
     bob.groups = Groups::new();
     save(&it, &bob).await;
     assert_eq!(me().await["groups"].to_string(), "[]");
@@ -157,14 +147,7 @@ async fn what_looks_like_a_key_opens_nothing() {
     let (it, _) = timed().await;
     let honest = key_of(&it, None, &["admins"], None).await;
     assert!(is_in(&honest).await);
-    for secret in [
-        "slw_",
-        "slw_x",
-        "SLW_x",
-        "x",
-        "a.b.c",
-        &format!("slw_{}", "a".repeat(43)),
-    ] {
+    for secret in ["slw_", "slw_x", "SLW_x", "x", "a.b.c", &format!("slw_{}", "a".repeat(43))] {
         assert!(!is_in(&it.nobody().bearer(secret)).await, "{secret}");
     }
 }
@@ -176,28 +159,12 @@ async fn local(it: &TestApp, username: &str, names: &[&str]) {
         password: PASSWORD.to_owned().into(),
         groups: groups(names),
     };
-    it.instance
-        .auth
-        .create_local(&Caller::system(), new)
-        .await
-        .unwrap();
+    it.instance.auth.create_local(&Caller::system(), new).await.unwrap();
 }
 
 async fn sign_in(it: &TestApp, username: &str, password: &str) -> Answer {
-    let browser = it
-        .nobody()
-        .header("accept", "text/html")
-        .header("sec-fetch-site", "same-origin");
-    browser
-        .form(
-            "/login",
-            &[
-                ("username", username),
-                ("password", password),
-                ("to", "/projects"),
-            ],
-        )
-        .await
+    let browser = it.nobody().header("accept", "text/html").header("sec-fetch-site", "same-origin");
+    browser.form("/login", &[("username", username), ("password", password), ("to", "/projects")]).await
 }
 
 /// The client of the session that an answer began.
@@ -213,10 +180,7 @@ async fn a_local_user_signs_in_by_password() {
     let answer = sign_in(&it, "ada", PASSWORD).await.expect(303);
     assert_eq!(answer.header("location"), Some("/projects"));
     let me = begun(&it, &answer).get("/api/v1/me").await.expect(200).json();
-    assert_eq!(
-        (me["name"].as_str(), me["isAdmin"].as_bool()),
-        (Some("ada"), Some(true))
-    );
+    assert_eq!((me["name"].as_str(), me["isAdmin"].as_bool()), (Some("ada"), Some(true)));
 }
 
 #[tokio::test]
@@ -228,9 +192,7 @@ async fn a_wrong_name_and_a_wrong_password_answer_alike() {
         assert!(answer.header("set-cookie").is_none());
         let page = scraper::Html::parse_document(&answer.text);
         let main = scraper::Selector::parse(".trouble, [role=alert]").unwrap();
-        page.select(&main)
-            .flat_map(|part| part.text())
-            .collect::<String>()
+        page.select(&main).flat_map(|part| part.text()).collect::<String>()
     };
     let known = told(sign_in(&it, "ada", "wrong horse battery staple").await);
     let unknown = told(sign_in(&it, "nobody", "wrong horse battery staple").await);
@@ -247,9 +209,7 @@ async fn guessing_is_stopped_and_other_accounts_go_on() {
     local(&it, "ada", &["admins"]).await;
     local(&it, "bob", &["ml"]).await;
     for _ in 0..10 {
-        sign_in(&it, "ada", "wrong horse battery staple")
-            .await
-            .expect(401);
+        sign_in(&it, "ada", "wrong horse battery staple").await.expect(401);
     }
     let answer = sign_in(&it, "Ada", PASSWORD).await.expect(429);
     assert!(answer.text.contains("oo many attempts"), "{}", answer.text);
@@ -261,25 +221,17 @@ async fn guessing_is_stopped_and_other_accounts_go_on() {
 async fn a_sign_in_from_another_site_is_refused() {
     let (it, _) = timed().await;
     local(&it, "ada", &["admins"]).await;
-    for (name, value) in [
-        ("sec-fetch-site", "cross-site"),
-        ("origin", "https://evil.example"),
-        ("x-nothing", "1"),
-    ] {
+    for (name, value) in
+        [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example"), ("x-nothing", "1")]
+    {
         let browser = it.nobody().header("accept", "text/html").header(name, value);
-        let answer = browser
-            .form("/login", &[("username", "ada"), ("password", PASSWORD)])
-            .await
-            .expect(403);
+        let answer = browser.form("/login", &[("username", "ada"), ("password", PASSWORD)]).await.expect(403);
         assert!(answer.header("set-cookie").is_none());
     }
 }
 
 async fn set_up(it: &TestApp, token: &str, password: &str) -> Answer {
-    let browser = it
-        .nobody()
-        .header("accept", "text/html")
-        .header("sec-fetch-site", "same-origin");
+    let browser = it.nobody().header("accept", "text/html").header("sec-fetch-site", "same-origin");
     let fields = [
         ("token", token),
         ("username", "root"),
@@ -294,28 +246,14 @@ async fn set_up(it: &TestApp, token: &str, password: &str) -> Answer {
 async fn the_setup_link_makes_one_administrator_once() {
     let (it, _) = timed().await;
     let token = it.instance.auth.setup_token().await.unwrap().unwrap();
-    let page = it
-        .nobody()
-        .header("accept", "text/html")
-        .get(&format!("/setup?token={token}"))
-        .await;
+    let page = it.nobody().header("accept", "text/html").get(&format!("/setup?token={token}")).await;
     assert!(page.expect(200).text.contains("Make the first administrator"));
-    assert_eq!(
-        set_up(&it, &token, "short").await.status,
-        400,
-        "a weak password leaves the link alive"
-    );
+    assert_eq!(set_up(&it, &token, "short").await.status, 400, "a weak password leaves the link alive");
     let answer = set_up(&it, &token, PASSWORD).await.expect(303);
     let me = begun(&it, &answer).get("/api/v1/me").await.expect(200).json();
-    assert_eq!(
-        (me["name"].as_str(), me["isAdmin"].as_bool()),
-        (Some("Root"), Some(true))
-    );
+    assert_eq!((me["name"].as_str(), me["isAdmin"].as_bool()), (Some("Root"), Some(true)));
     assert!(set_up(&it, &token, PASSWORD).await.status >= 400);
-    assert!(
-        it.instance.auth.setup_token().await.unwrap().is_none(),
-        "no other is made any more"
-    );
+    assert!(it.instance.auth.setup_token().await.unwrap().is_none(), "no other is made any more");
 }
 
 #[tokio::test]
@@ -328,12 +266,7 @@ async fn a_setup_link_is_none_without_its_token_or_after_a_day() {
     clock.advance(TimeDelta::hours(24) + TimeDelta::seconds(1));
     assert!(set_up(&it, &token, PASSWORD).await.status >= 400);
     assert!(
-        it.nobody()
-            .header("accept", "text/html")
-            .get(&format!("/setup?token={token}"))
-            .await
-            .status
-            >= 400
+        it.nobody().header("accept", "text/html").get(&format!("/setup?token={token}")).await.status >= 400
     );
 }
 
@@ -344,15 +277,9 @@ async fn a_new_password_ends_what_the_old_one_began() {
     let ada = begun(&it, &sign_in(&it, "ada", PASSWORD).await);
     assert!(is_in(&ada).await);
     let new = "another horse battery staple".to_owned();
-    it.instance
-        .auth
-        .reset_password(&Caller::system(), "ada", new.into())
-        .await
-        .unwrap();
+    it.instance.auth.reset_password(&Caller::system(), "ada", new.into()).await.unwrap();
     clock.advance(TimeDelta::seconds(2));
     assert!(!is_in(&ada).await);
     sign_in(&it, "ada", PASSWORD).await.expect(401);
-    sign_in(&it, "ada", "another horse battery staple")
-        .await
-        .expect(303);
+    sign_in(&it, "ada", "another horse battery staple").await.expect(303);
 }

@@ -18,14 +18,8 @@ async fn note(store: &Store, object: &'static str) {
         .write(move |tx| {
             let caller = Caller::system();
             let detail = serde_json::json!({ "z": 1, "a": [true, null] });
-            let entry = Entry {
-                caller: &caller,
-                action: "tested",
-                noun: "test",
-                object,
-                reason: None,
-                detail,
-            };
+            let entry =
+                Entry { caller: &caller, action: "tested", noun: "test", object, reason: None, detail };
             audit::append(tx, &JournalKey([7; 32]), &entry, SystemClock.now())
         })
         .await
@@ -42,11 +36,7 @@ async fn a_failed_job_takes_back_only_its_own_work() {
             store
                 .write(move |tx| {
                     meta::set(tx, key, "1")?;
-                    if good {
-                        Ok(())
-                    } else {
-                        Err(Error::conflict("no", "not this one"))
-                    }
+                    if good { Ok(()) } else { Err(Error::conflict("no", "not this one")) }
                 })
                 .await
         })
@@ -57,10 +47,8 @@ async fn a_failed_job_takes_back_only_its_own_work() {
         good.push(task.await.unwrap().is_ok());
     }
     assert_eq!(good, [true, false, true]);
-    let kept = store
-        .read(|db| Ok(["a", "b", "c"].map(|key| meta::get(db, key).unwrap().is_some())))
-        .await
-        .unwrap();
+    let kept =
+        store.read(|db| Ok(["a", "b", "c"].map(|key| meta::get(db, key).unwrap().is_some()))).await.unwrap();
     assert_eq!(kept, [true, false, true]);
 }
 
@@ -102,10 +90,8 @@ async fn what_is_acknowledged_is_there_after_opening_again() {
     let store = open(dir.path());
     store.write(|tx| meta::set(tx, "kept", "yes")).await.unwrap();
     drop(store);
-    let value = Store::open(dir.path(), Bus::new(), Mode::Beside)
-        .unwrap()
-        .read(|db| meta::get(db, "kept"))
-        .await;
+    let value =
+        Store::open(dir.path(), Bus::new(), Mode::Beside).unwrap().read(|db| meta::get(db, "kept")).await;
     assert_eq!(value.unwrap().as_deref(), Some("yes"));
 }
 
@@ -130,10 +116,7 @@ async fn a_newer_schema_is_refused() {
     let mut error = None;
     for _ in 0..50 {
         error = Store::open(dir.path(), Bus::new(), Mode::Lead).err();
-        if error
-            .as_ref()
-            .is_some_and(|error| error.code != "second_instance")
-        {
+        if error.as_ref().is_some_and(|error| error.code != "second_instance") {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -145,26 +128,10 @@ async fn a_newer_schema_is_refused() {
 async fn the_journal_shows_every_kind_of_tampering() {
     let tampering = [
         ("nothing", "SELECT 1", None),
-        (
-            "a changed word",
-            "UPDATE journal SET actor = 'mallory' WHERE sequence = 2",
-            Some(2),
-        ),
-        (
-            "a changed time",
-            "UPDATE journal SET at = at + 1 WHERE sequence = 3",
-            Some(3),
-        ),
-        (
-            "a removed entry",
-            "DELETE FROM journal WHERE sequence = 2",
-            Some(2),
-        ),
-        (
-            "a renumbered entry",
-            "UPDATE journal SET sequence = 9 WHERE sequence = 3",
-            Some(3),
-        ),
+        ("a changed word", "UPDATE journal SET actor = 'mallory' WHERE sequence = 2", Some(2)),
+        ("a changed time", "UPDATE journal SET at = at + 1 WHERE sequence = 3", Some(3)),
+        ("a removed entry", "DELETE FROM journal WHERE sequence = 2", Some(2)),
+        ("a renumbered entry", "UPDATE journal SET sequence = 9 WHERE sequence = 3", Some(3)),
     ];
     for (what, sql, broken) in tampering {
         let dir = tempfile::tempdir().unwrap();
@@ -174,33 +141,18 @@ async fn the_journal_shows_every_kind_of_tampering() {
         }
         let raw = rusqlite::Connection::open(dir.path().join("slipway.db")).unwrap();
         if broken.is_some() {
-            assert!(
-                raw.execute_batch(sql).is_err(),
-                "{what}: the table itself must refuse it"
-            );
+            assert!(raw.execute_batch(sql).is_err(), "{what}: the table itself must refuse it");
         }
         raw.execute_batch(
             "DROP TRIGGER journal_is_append_only_update; DROP TRIGGER journal_is_append_only_delete",
         )
         .unwrap();
         raw.execute_batch(sql).unwrap();
-        let verdict = store
-            .read(|db| audit::verify(db, &JournalKey([7; 32])))
-            .await
-            .unwrap();
-        let expected = broken.map_or(Verdict::Whole { entries: 3 }, |sequence| Verdict::Broken {
-            sequence,
-        });
+        let verdict = store.read(|db| audit::verify(db, &JournalKey([7; 32]))).await.unwrap();
+        let expected = broken.map_or(Verdict::Whole { entries: 3 }, |sequence| Verdict::Broken { sequence });
         assert_eq!(verdict, expected, "{what}");
-        let stranger = store
-            .read(|db| audit::verify(db, &JournalKey([8; 32])))
-            .await
-            .unwrap();
-        assert_eq!(
-            stranger,
-            Verdict::Broken { sequence: 1 },
-            "without the key nobody can forge it"
-        );
+        let stranger = store.read(|db| audit::verify(db, &JournalKey([8; 32]))).await.unwrap();
+        assert_eq!(stranger, Verdict::Broken { sequence: 1 }, "without the key nobody can forge it");
     }
 }
 
@@ -211,10 +163,7 @@ async fn nobody_else_can_read_the_databases() {
     let store = open(dir.path());
     store.write(|tx| meta::set(tx, "a", "b")).await.unwrap();
     for name in ["slipway.db", "slipway.db-wal", "observed.db"] {
-        let mode = std::fs::metadata(dir.path().join(name))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
     }
 }

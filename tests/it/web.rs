@@ -25,10 +25,7 @@ impl Dom {
 
     /// The text of the first element that matches, white space folded; empty when none does.
     pub fn text(&self, css: &str) -> String {
-        self.all(css)
-            .first()
-            .map(|found| text(*found))
-            .unwrap_or_default()
+        self.all(css).first().map(|found| text(*found)).unwrap_or_default()
     }
 
     /// The texts of all elements that match.
@@ -38,21 +35,13 @@ impl Dom {
 
     /// An attribute of the first element that matches.
     pub fn attribute(&self, css: &str, name: &str) -> Option<String> {
-        self.all(css)
-            .first()
-            .and_then(|found| found.attr(name))
-            .map(ToOwned::to_owned)
+        self.all(css).first().and_then(|found| found.attr(name)).map(ToOwned::to_owned)
     }
 }
 
 /// An element's text, white space folded.
 pub fn text(element: ElementRef<'_>) -> String {
-    element
-        .text()
-        .collect::<String>()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    element.text().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The team, with its sessions.

@@ -73,10 +73,7 @@ pub async fn follow(app: &App, caller: &Caller, id: DeploymentId, wanted: Wanted
             Err(error) => Some((Err(error), None)),
         }
     });
-    Ok(Lines {
-        several,
-        batches: batches.boxed(),
-    })
+    Ok(Lines { several, batches: batches.boxed() })
 }
 
 impl Following {
@@ -129,11 +126,7 @@ impl Following {
             }
             Said::Lines(batch) => {
                 let mut batch = batch?;
-                if batch
-                    .lines
-                    .first()
-                    .is_some_and(|line| line.at_nanos <= known.last)
-                {
+                if batch.lines.first().is_some_and(|line| line.at_nanos <= known.last) {
                     batch.lines.retain(|line| line.at_nanos > known.last);
                 }
                 known.last = batch.lines.last().map_or(known.last, |line| line.at_nanos);
@@ -155,8 +148,7 @@ impl Following {
 
     async fn look(&mut self, first: bool) -> Result<()> {
         let (engine, slots) = open(&self.app, &self.caller, &self.id, &self.wanted).await?;
-        self.known
-            .retain(|key, _| slots.iter().any(|slot| *slot.engine_id == **key));
+        self.known.retain(|key, _| slots.iter().any(|slot| *slot.engine_id == **key));
         for slot in &slots {
             let known = self.known.get(slot.engine_id.as_str());
             let begins = match known {
@@ -172,10 +164,7 @@ impl Following {
                 continue;
             };
             let key: Arc<str> = slot.engine_id.as_str().into();
-            let followed = Followed {
-                open: true,
-                last: last.unwrap_or(i64::MIN),
-            };
+            let followed = Followed { open: true, last: last.unwrap_or(i64::MIN) };
             self.known.insert(Arc::clone(&key), followed);
             self.streams.push(tagged(key, batches_of(Place::of(slot), lines)));
         }
@@ -191,10 +180,7 @@ impl Following {
                 ..LogOptions::default()
             },
             None if first => self.wanted.options(true),
-            None => LogOptions {
-                follow: true,
-                ..LogOptions::default()
-            },
+            None => LogOptions { follow: true, ..LogOptions::default() },
         }
     }
 }

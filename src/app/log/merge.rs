@@ -47,14 +47,8 @@ pub fn by_time(sources: Vec<(Arc<Place>, RawLines)>) -> BoxStream<'static, Resul
     if sources.is_empty() {
         return nothing();
     }
-    let sources: Vec<Source> = sources
-        .into_iter()
-        .map(|(place, lines)| Source {
-            place,
-            lines,
-            read: VecDeque::new(),
-        })
-        .collect();
+    let sources: Vec<Source> =
+        sources.into_iter().map(|(place, lines)| Source { place, lines, read: VecDeque::new() }).collect();
     stream::try_unfold(sources, |mut sources| async move {
         let batch = next(&mut sources).await?;
         Ok(batch.map(|batch| (batch, sources)))
@@ -83,10 +77,7 @@ async fn next(sources: &mut Vec<Source>) -> Result<Option<Batch>> {
     let others = times.iter().enumerate().filter(|(at, _)| *at != first);
     let until = others.map(|(_, time)| *time).min().unwrap_or(i64::MAX);
     let source = &mut sources[first];
-    Ok(Some(Batch {
-        place: Arc::clone(&source.place),
-        lines: source.take_until(until),
-    }))
+    Ok(Some(Batch { place: Arc::clone(&source.place), lines: source.take_until(until) }))
 }
 
 #[cfg(test)]
@@ -99,40 +90,28 @@ mod tests {
     use crate::engine::LogStream;
 
     fn source(service: &str, batches: &[&[i64]]) -> (Arc<Place>, RawLines) {
-        let place = Place {
-            service: ServiceName::parse(service).unwrap(),
-            replica: 1,
-        };
+        let place = Place { service: ServiceName::parse(service).unwrap(), replica: 1 };
         let line = |at: &i64| ContainerLine {
             at_nanos: *at,
             stream: LogStream::Stdout,
             text: Bytes::from(at.to_string()),
         };
-        let batches: Vec<_> = batches
-            .iter()
-            .map(|batch| Ok(batch.iter().map(line).collect()))
-            .collect();
+        let batches: Vec<_> = batches.iter().map(|batch| Ok(batch.iter().map(line).collect())).collect();
         (Arc::new(place), stream::iter(batches).boxed())
     }
 
     async fn merged(sources: Vec<(Arc<Place>, RawLines)>) -> Vec<(String, i64)> {
         let batches: Vec<Batch> = by_time(sources).try_collect().await.unwrap();
         let lines = batches.iter().flat_map(|batch| {
-            batch
-                .lines
-                .iter()
-                .map(|line| (batch.place.service.to_string(), line.at_nanos))
+            batch.lines.iter().map(|line| (batch.place.service.to_string(), line.at_nanos))
         });
         lines.collect()
     }
 
     #[tokio::test]
     async fn lines_come_in_the_order_of_their_times() {
-        let sources = vec![
-            source("a", &[&[1, 4], &[], &[9, 10]]),
-            source("b", &[&[2, 3, 5], &[6]]),
-            source("c", &[]),
-        ];
+        let sources =
+            vec![source("a", &[&[1, 4], &[], &[9, 10]]), source("b", &[&[2, 3, 5], &[6]]), source("c", &[])];
         let times: Vec<i64> = merged(sources).await.into_iter().map(|(_, at)| at).collect();
         assert_eq!(times, [1, 2, 3, 4, 5, 6, 9, 10]);
     }

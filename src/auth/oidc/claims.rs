@@ -52,9 +52,7 @@ impl Claims {
     pub fn time(&self, name: &str) -> Option<i64> {
         let value = self.get(name)?;
         // The cast saturates, and such a time is refused by whoever asked.
-        value
-            .as_i64()
-            .or_else(|| value.as_f64().map(|seconds| seconds as i64))
+        value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64))
     }
 
     /// A claim that is text or a list of texts: `aud`, or the groups.
@@ -74,17 +72,13 @@ impl Claims {
 
     /// The subject: 1 to 255 characters, as the standard bounds it.
     pub fn subject(&self) -> Option<&str> {
-        self.text("sub")
-            .filter(|sub| !sub.trim().is_empty() && sub.len() <= 255)
+        self.text("sub").filter(|sub| !sub.trim().is_empty() && sub.len() <= 255)
     }
 
     /// The groups at `path`; `None` when the claim is missing.
     pub fn groups(&self, path: &ClaimPath) -> Option<Groups> {
         let value = self.at(path)?;
-        let names = Self::texts(value)
-            .into_iter()
-            .map(str::trim)
-            .filter(|name| !name.is_empty());
+        let names = Self::texts(value).into_iter().map(str::trim).filter(|name| !name.is_empty());
         Some(names.filter_map(|name| GroupName::parse(name).ok()).collect())
     }
 
@@ -113,10 +107,7 @@ impl Claims {
             let text = one_line(self.at(path)?.as_str()?, 120);
             (!text.is_empty()).then_some(text)
         };
-        let email = self
-            .text("email")
-            .map(|email| one_line(email, 254))
-            .filter(|email| !email.is_empty());
+        let email = self.text("email").map(|email| one_line(email, 254)).filter(|email| !email.is_empty());
         let name = shown(&settings.name_claim).or_else(|| shown(&settings.username_claim));
         let groups = self.groups(&settings.groups_claim);
         if groups.is_none() {
@@ -124,9 +115,7 @@ impl Claims {
         }
         Person {
             subject: subject.to_owned(),
-            name: name
-                .or_else(|| email.clone())
-                .unwrap_or_else(|| one_line(subject, 120)),
+            name: name.or_else(|| email.clone()).unwrap_or_else(|| one_line(subject, 120)),
             email,
             groups: groups.unwrap_or_default(),
         }
@@ -135,20 +124,13 @@ impl Claims {
     fn explain_missing_groups(&self, settings: &Settings) {
         let claim = &settings.groups_claim.0;
         // Entra puts a pointer in place of more groups than fit into a token.
-        if self
-            .get("_claim_names")
-            .and_then(|names| names.get(claim))
-            .is_some()
-        {
+        if self.get("_claim_names").and_then(|names| names.get(claim)).is_some() {
             tracing::warn!(
                 claim,
                 "the provider gave a pointer to the groups instead of them: too many for a token"
             );
         } else {
-            tracing::info!(
-                claim,
-                "the provider gave no groups claim: the person has no groups"
-            );
+            tracing::info!(claim, "the provider gave no groups claim: the person has no groups");
         }
     }
 }
@@ -171,33 +153,18 @@ mod unit {
     #[test]
     fn groups_are_a_list_or_one_text() {
         let some = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(
-            groups(json!({ "groups": ["b", "a", "a"] }), "groups"),
-            some(&["a", "b"])
-        );
+        assert_eq!(groups(json!({ "groups": ["b", "a", "a"] }), "groups"), some(&["a", "b"]));
         assert_eq!(groups(json!({ "groups": "admins" }), "groups"), some(&["admins"]));
-        assert_eq!(
-            groups(
-                json!({ "realm_access": { "roles": ["a"] } }),
-                "realm_access.roles"
-            ),
-            some(&["a"])
-        );
-        assert_eq!(
-            groups(json!({ "https://x.y/groups": ["a"] }), "https://x.y/groups"),
-            some(&["a"])
-        );
+        assert_eq!(groups(json!({ "realm_access": { "roles": ["a"] } }), "realm_access.roles"), some(&["a"]));
+        assert_eq!(groups(json!({ "https://x.y/groups": ["a"] }), "https://x.y/groups"), some(&["a"]));
         assert_eq!(groups(json!({}), "groups"), None);
     }
 
     #[test]
     fn what_is_no_group_is_left_out() {
-        for odd in [
-            json!(7),
-            json!(null),
-            json!({ "a": "admins" }),
-            json!([["admins"], { "name": "admins" }, 7]),
-        ] {
+        for odd in
+            [json!(7), json!(null), json!({ "a": "admins" }), json!([["admins"], { "name": "admins" }, 7])]
+        {
             assert_eq!(groups(json!({ "groups": odd }), "groups"), Some(vec![]));
         }
         let hostile = json!({ "groups": ["a\r\nb", "", " admins ", "x".repeat(300)] });

@@ -68,10 +68,7 @@ impl Http {
             (false, Some(pem)) => builder.tls_certs_merge(certificates(pem)?),
             (false, None) => builder,
         };
-        Ok(Self {
-            client: builder.build().map_err(Error::internal)?,
-            plain_loopback,
-        })
+        Ok(Self { client: builder.build().map_err(Error::internal)?, plain_loopback })
     }
 
     /// Sends one request and reads its answer.
@@ -126,10 +123,8 @@ fn is_loopback(url: &Url) -> bool {
 fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>> {
     let found = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
     if found.is_empty() {
-        return Err(
-            Error::invalid("oidc_ca", "the file of oidc.ca_file holds no certificate in PEM")
-                .hint("It begins with -----BEGIN CERTIFICATE-----."),
-        );
+        return Err(Error::invalid("oidc_ca", "the file of oidc.ca_file holds no certificate in PEM")
+            .hint("It begins with -----BEGIN CERTIFICATE-----."));
     }
     Ok(found)
 }

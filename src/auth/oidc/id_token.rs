@@ -59,9 +59,7 @@ impl Provider {
         if actual.is_ok_and(|actual| actual == *expected) {
             return Ok(());
         }
-        Err(Unfit::Other(
-            "it belongs to another access token (at_hash)".to_owned(),
-        ))
+        Err(Unfit::Other("it belongs to another access token (at_hash)".to_owned()))
     }
 
     fn verifier<'a>(&self, keys: &Keys) -> Result<CoreIdTokenVerifier<'a>, Unfit> {
@@ -98,9 +96,7 @@ fn not_ahead(issued: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), String> {
     if issued <= now + LEEWAY {
         return Ok(());
     }
-    Err(format!(
-        "it is from the future (iat is {issued}): do the clocks agree?"
-    ))
+    Err(format!("it is from the future (iat is {issued}): do the clocks agree?"))
 }
 
 /// Why it is not believed.

@@ -82,13 +82,7 @@ impl<'a> Jws<'a> {
                 return Err(Refusal::Kind(typ));
             }
         }
-        Ok(Self {
-            header,
-            algorithm,
-            signed,
-            payload: decode(payload)?,
-            signature: decode(signature)?,
-        })
+        Ok(Self { header, algorithm, signed, payload: decode(payload)?, signature: decode(signature)? })
     }
 
     /// The claims, once one of `keys` made the signature.
@@ -98,8 +92,7 @@ impl<'a> Jws<'a> {
             return Err(Refusal::UnknownKey);
         }
         let signed = |key: &CoreJsonWebKey| {
-            key.verify_signature(&self.algorithm, self.signed.as_bytes(), &self.signature)
-                .is_ok()
+            key.verify_signature(&self.algorithm, self.signed.as_bytes(), &self.signature).is_ok()
         };
         if !candidates.any(signed) {
             return Err(Refusal::Signature);
@@ -118,9 +111,8 @@ impl<'a> Jws<'a> {
             JsonWebKeyAlgorithm::Algorithm(algorithm) => *algorithm == self.algorithm,
             JsonWebKeyAlgorithm::Unsupported => false,
         };
-        let signs = key
-            .key_use()
-            .is_none_or(|usage| *usage == openidconnect::core::CoreJsonWebKeyUse::Signature);
+        let signs =
+            key.key_use().is_none_or(|usage| *usage == openidconnect::core::CoreJsonWebKeyUse::Signature);
         by_id && by_algorithm && signs
     }
 }

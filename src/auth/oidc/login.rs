@@ -68,9 +68,7 @@ impl Provider {
     pub async fn begin(&self) -> Result<Started> {
         let known = self.known().await?;
         let authorization = known.metadata.authorization_endpoint().url();
-        self.http
-            .demand_encrypted(authorization)
-            .map_err(|error| unavailable(self.issuer(), error))?;
+        self.http.demand_encrypted(authorization).map_err(|error| unavailable(self.issuer(), error))?;
         let verifier = random::token();
         let client = self.client(&known)?;
         let challenge =
@@ -87,10 +85,7 @@ impl Provider {
         Ok(Started {
             url: url.into(),
             state: state.into_secret(),
-            pending: Pending {
-                nonce: nonce.secret().clone(),
-                verifier,
-            },
+            pending: Pending { nonce: nonce.secret().clone(), verifier },
         })
     }
 
@@ -104,17 +99,11 @@ impl Provider {
         if let Some(error) = &callback.error {
             return Err(provider_said(error, callback.error_description.as_deref()));
         }
-        let code = callback
-            .code
-            .ok_or_else(|| refused("answer", "it carries no code"))?;
+        let code = callback.code.ok_or_else(|| refused("answer", "it carries no code"))?;
         let answer = self.exchange(&known, code, pending.verifier).await?;
-        let id_token = answer
-            .id_token()
-            .ok_or_else(|| refused("answer", "it carries no ID token"))?;
+        let id_token = answer.id_token().ok_or_else(|| refused("answer", "it carries no ID token"))?;
         let nonce = Nonce::new(pending.nonce);
-        let claims = self
-            .id_token_claims(id_token, answer.access_token(), &nonce)
-            .await?;
+        let claims = self.id_token_claims(id_token, answer.access_token(), &nonce).await?;
         self.signed_in(&known, &answer, id_token, claims).await
     }
 
@@ -125,10 +114,7 @@ impl Provider {
         id_token: &CoreIdToken,
         claims: Claims,
     ) -> Result<SignedIn> {
-        let subject = claims
-            .subject()
-            .ok_or_else(|| refused("ID token", "it has no subject"))?
-            .to_owned();
+        let subject = claims.subject().ok_or_else(|| refused("ID token", "it has no subject"))?.to_owned();
         let sid = claims.text("sid").map(str::to_owned);
         let has_groups = claims.at(&self.settings.groups_claim).is_some();
         let all = match self.settings.groups_from {
@@ -138,9 +124,7 @@ impl Provider {
             // What userinfo says comes first, so that a groups claim of the ID token does not count.
             GroupsFrom::Userinfo => {
                 let without = claims.without(&self.settings.groups_claim);
-                self.userinfo(known, answer.access_token(), &subject)
-                    .await?
-                    .or(without)
+                self.userinfo(known, answer.access_token(), &subject).await?.or(without)
             }
         };
         Ok(SignedIn {
@@ -152,10 +136,7 @@ impl Provider {
 
     /// Refuses an answer of another provider (RFC 9207), whatever it holds.
     fn check_sender(&self, known: &Known, callback: &Callback) -> Result<()> {
-        let promised = known
-            .metadata
-            .additional_metadata()
-            .authorization_response_iss_parameter_supported;
+        let promised = known.metadata.additional_metadata().authorization_response_iss_parameter_supported;
         match callback.iss.as_deref() {
             Some(issuer) if issuer != self.issuer() => Err(refused("answer", "it comes from another issuer")),
             None if promised => Err(refused("answer", "it does not say which issuer it comes from")),
@@ -169,10 +150,7 @@ impl Provider {
             .exchange_code(AuthorizationCode::new(code))
             .map_err(|_| unavailable(self.issuer(), "its discovery document names no token endpoint"))?
             .set_pkce_verifier(PkceCodeVerifier::new(verifier));
-        request
-            .request_async(&self.http)
-            .await
-            .map_err(|error| self.exchange_failed(error))
+        request.request_async(&self.http).await.map_err(|error| self.exchange_failed(error))
     }
 
     fn exchange_failed(
@@ -180,10 +158,9 @@ impl Provider {
         error: RequestTokenError<HttpError, StandardErrorResponse<CoreErrorResponseType>>,
     ) -> Error {
         match error {
-            RequestTokenError::ServerResponse(said) => provider_said(
-                said.error().as_ref(),
-                said.error_description().map(String::as_str),
-            ),
+            RequestTokenError::ServerResponse(said) => {
+                provider_said(said.error().as_ref(), said.error_description().map(String::as_str))
+            }
             RequestTokenError::Request(error) => unavailable(self.issuer(), error),
             // The body may hold tokens, and is not told to anybody.
             RequestTokenError::Parse(error, _) => refused("answer", format!("it can't be read: {error}")),

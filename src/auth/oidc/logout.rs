@@ -40,11 +40,7 @@ impl Provider {
     /// answer: then signing out here has to do.
     pub async fn logout_url(&self, id_token: Option<&SecretString>) -> Option<String> {
         let known = self.known().await.ok()?;
-        let mut url: Url = known
-            .metadata
-            .additional_metadata()
-            .end_session_endpoint
-            .clone()?;
+        let mut url: Url = known.metadata.additional_metadata().end_session_endpoint.clone()?;
         self.http.demand_encrypted(&url).ok()?;
         {
             let mut query = url.query_pairs_mut();
@@ -72,10 +68,7 @@ impl Provider {
 
     fn logout_claims(&self, claims: &Claims) -> Result<LogoutToken, String> {
         let expires_at = self.unexpired(claims)?;
-        let issued = claims
-            .time("iat")
-            .and_then(time)
-            .ok_or("it does not say when it was issued (iat)")?;
+        let issued = claims.time("iat").and_then(time).ok_or("it does not say when it was issued (iat)")?;
         if issued + OLDEST < self.clock.now() {
             return Err(format!("it is too old: it was issued at {issued}"));
         }
@@ -86,9 +79,7 @@ impl Provider {
         if !event.is_some_and(serde_json::Value::is_object) {
             return Err("it does not tell of a logout (events)".to_owned());
         }
-        let jti = claims
-            .text("jti")
-            .filter(|jti| !jti.is_empty() && jti.len() <= 255);
+        let jti = claims.text("jti").filter(|jti| !jti.is_empty() && jti.len() <= 255);
         let who = match (claims.text("sid"), claims.subject()) {
             (Some(sid), _) if !sid.is_empty() => LoggedOut::Session(sid.to_owned()),
             (_, Some(subject)) => LoggedOut::Subject(subject.to_owned()),

@@ -104,10 +104,7 @@ pub(super) fn refused(what: &str, why: impl std::fmt::Display) -> Error {
 /// The provider says no.
 fn provider_said(code: &str, description: Option<&str>) -> Error {
     let code = one_line(code, 60);
-    let message = match description
-        .map(|said| one_line(said, 300))
-        .filter(|said| !said.is_empty())
-    {
+    let message = match description.map(|said| one_line(said, 300)).filter(|said| !said.is_empty()) {
         Some(said) => format!("the identity provider said {code}: {said}"),
         None => format!("the identity provider said {code}"),
     };

@@ -90,14 +90,7 @@ impl Provider {
         let issuer = IssuerUrl::new(settings.issuer.clone())
             .map_err(|error| Error::field("oidc.issuer", format!("this is no URL: {error}")))?;
         let http = Http::new(issuer.url(), settings.ca.as_deref())?;
-        Ok(Self {
-            settings,
-            http,
-            clock,
-            issuer,
-            known: RwLock::default(),
-            asking: Mutex::default(),
-        })
+        Ok(Self { settings, http, clock, issuer, known: RwLock::default(), asking: Mutex::default() })
     }
 
     /// The issuer, letter by letter.

@@ -37,9 +37,7 @@ impl Provider {
             return Err(refused(WHAT, "it tells of an event and lets nobody in"));
         }
         let expires_at = self.unexpired(&claims).map_err(|why| refused(WHAT, why))?;
-        let subject = claims
-            .subject()
-            .ok_or_else(|| refused(WHAT, "it has no subject"))?;
+        let subject = claims.subject().ok_or_else(|| refused(WHAT, "it has no subject"))?;
         let scopes = claims.text("scope").unwrap_or_default();
         Ok(Bearer {
             person: claims.person(subject, &self.settings),
@@ -91,9 +89,7 @@ impl Provider {
         for name in ["iat", "nbf"] {
             let at = claims.time(name).and_then(time);
             if let Some(at) = at.filter(|at| *at > now + LEEWAY) {
-                return Err(format!(
-                    "it is from the future ({name} is {at}): do the clocks agree?"
-                ));
+                return Err(format!("it is from the future ({name} is {at}): do the clocks agree?"));
             }
         }
         Ok(end)
@@ -103,7 +99,5 @@ impl Provider {
 /// A time of a token; `None` beyond what a calendar has.
 pub fn time(seconds: i64) -> Option<Timestamp> {
     let in_reach = (-62_135_596_800..=253_402_300_799).contains(&seconds);
-    in_reach
-        .then(|| DateTime::<Utc>::from_timestamp(seconds, 0))
-        .flatten()
+    in_reach.then(|| DateTime::<Utc>::from_timestamp(seconds, 0)).flatten()
 }

@@ -32,22 +32,12 @@ impl Provider {
             .header(AUTHORIZATION, token)
             .body(Vec::new());
         let request: HttpRequest = request.map_err(Error::internal)?;
-        let answer = self
-            .http
-            .send(request)
-            .await
-            .map_err(|error| unavailable(self.issuer(), error))?;
+        let answer = self.http.send(request).await.map_err(|error| unavailable(self.issuer(), error))?;
         if !answer.status().is_success() {
             let status = answer.status();
-            return Err(unavailable(
-                self.issuer(),
-                format!("its userinfo answers {status}"),
-            ));
+            return Err(unavailable(self.issuer(), format!("its userinfo answers {status}")));
         }
-        let kind = answer
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok());
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
         let claims = if kind.is_some_and(|kind| kind.starts_with("application/jwt")) {
             self.signed_userinfo(answer.body()).await?
         } else {
@@ -56,18 +46,14 @@ impl Provider {
         if claims.text("sub") == Some(subject) {
             return Ok(claims);
         }
-        Err(refused(
-            WHAT,
-            "it speaks of somebody else than the ID token (sub)",
-        ))
+        Err(refused(WHAT, "it speaks of somebody else than the ID token (sub)"))
     }
 
     async fn signed_userinfo(&self, body: &[u8]) -> Result<Claims> {
         let token = std::str::from_utf8(body).map_err(|_| refused(WHAT, "it is not a signed token"))?;
         let claims = self.signed_claims(WHAT, token.trim(), &["jwt"]).await?;
         let client = [self.settings.client_id.as_str()];
-        self.issued_for(&claims, client.into_iter())
-            .map_err(|why| refused(WHAT, why))?;
+        self.issued_for(&claims, client.into_iter()).map_err(|why| refused(WHAT, why))?;
         Ok(claims)
     }
 }

@@ -108,10 +108,7 @@ impl Directory {
     /// Every entry, folders too, in the directory's order. At most `most`.
     pub fn entries(&self, file: &File, most: usize) -> Result<Vec<Entry>> {
         if self.count > most as u64 {
-            let message = format!(
-                "the archive holds {} entries, more than the {most} allowed",
-                self.count
-            );
+            let message = format!("the archive holds {} entries, more than the {most} allowed", self.count);
             return Err(Error::invalid("archive_refused", message)
                 .hint("Leave out what is not needed at run time, such as virtual environments and caches."));
         }
@@ -195,9 +192,8 @@ impl Header {
         let plain = name.strip_suffix('/').unwrap_or(&name).to_owned();
         names::check(&plain)?;
         self.refuse_special(&plain, folder)?;
-        let wide = self
-            .widen(extra)
-            .ok_or_else(|| refuse(&plain, "the entry's zip64 sizes are damaged", AGAIN))?;
+        let wide =
+            self.widen(extra).ok_or_else(|| refuse(&plain, "the entry's zip64 sizes are damaged", AGAIN))?;
         let method = self.packing(&plain)?;
         let (size, packed, offset) = wide;
         if folder && size != 0 {
@@ -207,34 +203,17 @@ impl Header {
             return Err(refuse(&plain, "a stored file has two sizes", AGAIN));
         }
         let executable = self.attributes >> 16 & 0o100 != 0;
-        Ok(Entry {
-            name: plain,
-            folder,
-            executable,
-            method,
-            crc32: self.crc32,
-            packed,
-            size,
-            offset,
-        })
+        Ok(Entry { name: plain, folder, executable, method, crc32: self.crc32, packed, size, offset })
     }
 
     /// Only regular files and folders pass, and only whole, readable ones.
     fn refuse_special(&self, name: &str, folder: bool) -> Result<()> {
         const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
         if self.flags & ENCRYPTED != 0 {
-            return Err(refuse(
-                name,
-                "the entry is encrypted",
-                "Zip the folder again without a password.",
-            ));
+            return Err(refuse(name, "the entry is encrypted", "Zip the folder again without a password."));
         }
         if self.flags & 1 << 5 != 0 || self.disk != 0 {
-            return Err(refuse(
-                name,
-                "the entry is a patch or part of another archive",
-                AGAIN,
-            ));
+            return Err(refuse(name, "the entry is a patch or part of another archive", AGAIN));
         }
         match (self.attributes >> 16 & 0o170_000, folder) {
             (0, _) | (0o100_000, false) | (0o040_000, true) => Ok(()),
@@ -244,11 +223,7 @@ impl Header {
                 "Replace the link by the file itself: `zip -r` without `-y` does so.",
             )),
             (0o100_000 | 0o040_000, _) => Err(refuse(name, "the entry is both a file and a folder", AGAIN)),
-            _ => Err(refuse(
-                name,
-                "the entry is a device, pipe or socket",
-                "Leave it out of the archive.",
-            )),
+            _ => Err(refuse(name, "the entry is a device, pipe or socket", "Leave it out of the archive.")),
         }
     }
 
@@ -258,10 +233,7 @@ impl Header {
             8 => Ok(Method::Deflated),
             other => Err(refuse(
                 name,
-                format!(
-                    "the entry is packed by {}, which is not supported",
-                    method_name(other)
-                ),
+                format!("the entry is packed by {}, which is not supported", method_name(other)),
                 "Zip the folder again with the usual method, deflate: `zip -Z deflate -r bundle.zip .`.",
             )),
         }
@@ -272,11 +244,7 @@ impl Header {
         const MOST: u32 = u32::MAX;
         let mut wide = Fields(zip64_field(extra)?);
         let mut pick = |narrow: u32| {
-            if narrow == MOST {
-                wide.u64()
-            } else {
-                Some(narrow.into())
-            }
+            if narrow == MOST { wide.u64() } else { Some(narrow.into()) }
         };
         Some((pick(self.size)?, pick(self.packed)?, pick(self.offset)?))
     }

@@ -35,9 +35,7 @@ fn find_end(file: &File, length: u64) -> Result<u64> {
     let mut tail = vec![0; usize::try_from(length - start).map_err(Error::internal)?];
     file.read_exact_at(&mut tail, start).map_err(short_read)?;
     let fits = |at: &usize| {
-        let comment = tail
-            .get(at + 20..at + 22)
-            .map(|two| u16::from_le_bytes([two[0], two[1]]));
+        let comment = tail.get(at + 20..at + 22).map(|two| u16::from_le_bytes([two[0], two[1]]));
         tail[*at..].starts_with(END)
             && comment.is_some_and(|long| at + END_SIZE as usize + long as usize == tail.len())
     };
@@ -90,11 +88,7 @@ impl EndRecord {
     fn widened(self, wide: &Self) -> Result<Self> {
         let pairs = [
             (u64::from(self.disk), u64::from(wide.disk), 0xffff),
-            (
-                u64::from(self.directory_disk),
-                u64::from(wide.directory_disk),
-                0xffff,
-            ),
+            (u64::from(self.directory_disk), u64::from(wide.directory_disk), 0xffff),
             (self.entries_here, wide.entries_here, 0xffff),
             (self.entries, wide.entries, 0xffff),
             (self.size, wide.size, 0xffff_ffff),
@@ -116,11 +110,7 @@ impl EndRecord {
                 "the archive has bytes before it or within its directory that belong to nothing",
             ));
         }
-        Ok(Directory {
-            start: self.offset,
-            end: at,
-            count: self.entries,
-        })
+        Ok(Directory { start: self.offset, end: at, count: self.entries })
     }
 }
 

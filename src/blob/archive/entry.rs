@@ -27,17 +27,11 @@ const DAMAGED: &str = "The archive is damaged: zip the folder again and send it 
 pub fn locate(file: &File, entry: &Entry, directory_start: u64) -> Result<(u64, u64)> {
     let mut block = [0; LOCAL_SIZE as usize];
     file.read_exact_at(&mut block, entry.offset).map_err(short_read)?;
-    let differs = || {
-        refuse(
-            &entry.name,
-            "the entry's own header differs from the archive's directory",
-            DAMAGED,
-        )
-    };
+    let differs =
+        || refuse(&entry.name, "the entry's own header differs from the archive's directory", DAMAGED);
     let local = Local::parse(&block).ok_or_else(differs)?;
     let mut name = vec![0; local.name_length.into()];
-    file.read_exact_at(&mut name, entry.offset + LOCAL_SIZE)
-        .map_err(short_read)?;
+    file.read_exact_at(&mut name, entry.offset + LOCAL_SIZE).map_err(short_read)?;
     let slash = if entry.folder { "/" } else { "" };
     if name != format!("{}{slash}", entry.name).as_bytes() || !local.agrees(entry) {
         return Err(differs());
@@ -108,33 +102,20 @@ pub fn copy(
     out: &mut impl Write,
 ) -> Result<Digest> {
     let packed = BufReader::with_capacity(BUFFER, Region::new(file, data.0, data.1));
-    let mut count = Count {
-        entry,
-        left,
-        most: entry.packed.saturating_mul(ratio).max(SMALL),
-        inflated: 0,
-    };
+    let mut count = Count { entry, left, most: entry.packed.saturating_mul(ratio).max(SMALL), inflated: 0 };
     let (hash, crc32) = match entry.method {
         Method::Stored => pump(packed, &mut count, out)?.0,
         Method::Deflated => {
             let (sums, decoder) = pump(DeflateDecoder::new(packed), &mut count, out)?;
             let used = decoder.total_in();
             if used != entry.packed || !decoder.into_inner().fill_buf().map_err(disk_error)?.is_empty() {
-                return Err(refuse(
-                    &entry.name,
-                    "packed bytes are left over after the entry's end",
-                    DAMAGED,
-                ));
+                return Err(refuse(&entry.name, "packed bytes are left over after the entry's end", DAMAGED));
             }
             sums
         }
     };
     if count.inflated != entry.size {
-        return Err(refuse(
-            &entry.name,
-            "the entry is shorter than the archive says",
-            DAMAGED,
-        ));
+        return Err(refuse(&entry.name, "the entry is shorter than the archive says", DAMAGED));
     }
     if crc32 != entry.crc32 {
         return Err(refuse(&entry.name, "the entry's checksum is wrong", DAMAGED));
@@ -155,11 +136,7 @@ impl Count<'_> {
         let bytes = bytes as u64;
         self.inflated += bytes;
         if self.inflated > self.entry.size {
-            return Err(refuse(
-                &self.entry.name,
-                "the entry is longer than the archive says",
-                DAMAGED,
-            ));
+            return Err(refuse(&self.entry.name, "the entry is longer than the archive says", DAMAGED));
         }
         if self.inflated > self.most {
             return Err(refuse(
@@ -169,11 +146,9 @@ impl Count<'_> {
             ));
         }
         *self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            Error::invalid(
-                "archive_refused",
-                "the archive inflates to more than the server allows",
+            Error::invalid("archive_refused", "the archive inflates to more than the server allows").hint(
+                "Leave out what a volume or an image can hold, or have an administrator raise the limit.",
             )
-            .hint("Leave out what a volume or an image can hold, or have an administrator raise the limit.")
         })?;
         Ok(())
     }

@@ -41,11 +41,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            entries: 20_000,
-            inflated: 8 << 30,
-            ratio: 200,
-        }
+        Self { entries: 20_000, inflated: 8 << 30, ratio: 200 }
     }
 }
 
@@ -100,28 +96,16 @@ impl Archive {
             .into_iter()
             .zip(places)
             .filter(|(entry, _)| !entry.folder && !root::is_foreign(&entry.name))
-            .map(|(entry, data)| Member {
-                path: root.strip(&entry.name),
-                entry,
-                data,
-            })
+            .map(|(entry, data)| Member { path: root.strip(&entry.name), entry, data })
             .collect();
-        let archive = Self {
-            file,
-            members,
-            limits,
-            compose: root.compose,
-        };
+        let archive = Self { file, members, limits, compose: root.compose };
         archive.refuse_large()?;
         Ok(archive)
     }
 
     /// What the headers admit to is refused before anything is inflated; what they hide is caught by the count.
     fn refuse_large(&self) -> Result<()> {
-        let total = self
-            .members
-            .iter()
-            .try_fold(0u64, |sum, member| sum.checked_add(member.entry.size));
+        let total = self.members.iter().try_fold(0u64, |sum, member| sum.checked_add(member.entry.size));
         if total.is_none_or(|total| total > self.limits.inflated) {
             let most = crate::blob::upload::human(self.limits.inflated);
             return Err(Error::invalid(
@@ -151,21 +135,12 @@ impl Archive {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let text = self.read_text(&self.compose)?;
         let env = self.find(".env").map(|_| self.read_text(".env")).transpose()?;
-        Ok(Contents {
-            files,
-            compose: TextFile {
-                path: self.compose.clone(),
-                text,
-            },
-            env,
-        })
+        Ok(Contents { files, compose: TextFile { path: self.compose.clone(), text }, env })
     }
 
     /// The text of one file of the bundle, of [`LARGEST_TEXT`] bytes at most.
     pub fn read_text(&self, path: &str) -> Result<String> {
-        let member = self
-            .find(path)
-            .ok_or_else(|| Error::not_found("bundle file", path))?;
+        let member = self.find(path).ok_or_else(|| Error::not_found("bundle file", path))?;
         if member.entry.size > LARGEST_TEXT {
             return Err(refuse(
                 path,
@@ -184,11 +159,7 @@ impl Archive {
         for member in &self.members {
             let target = folder.join(&member.path);
             if let Some(parent) = target.parent() {
-                fs::DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o755)
-                    .create(parent)
-                    .map_err(disk_error)?;
+                fs::DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(disk_error)?;
             }
             let mode = if member.entry.executable { 0o755 } else { 0o644 };
             let options = File::options().write(true).create_new(true).mode(mode).clone();
@@ -208,14 +179,7 @@ impl Archive {
         left: &mut u64,
         out: &mut impl io::Write,
     ) -> Result<crate::domain::bundle::Digest> {
-        entry::copy(
-            &self.file,
-            &member.entry,
-            member.data,
-            left,
-            self.limits.ratio,
-            out,
-        )
+        entry::copy(&self.file, &member.entry, member.data, left, self.limits.ratio, out)
     }
 }
 
@@ -226,10 +190,7 @@ fn places(file: &File, entries: &[Entry], directory_start: u64) -> Result<Vec<(u
     let mut free_from = 0;
     for entry in entries {
         if entry.offset < free_from {
-            return Err(broken(format!(
-                "the archive's entry {:?} overlaps another",
-                entry.name
-            )));
+            return Err(broken(format!("the archive's entry {:?} overlaps another", entry.name)));
         }
         let place = entry::locate(file, entry, directory_start)?;
         free_from = place.1;

@@ -40,16 +40,10 @@ fn fault(path: &str) -> Option<(&'static str, &'static str)> {
         return Some(("the path is longer than 1024 bytes", SHORT));
     }
     if path.chars().any(char::is_control) {
-        return Some((
-            "the name holds a control character",
-            "Rename the file, then zip it again.",
-        ));
+        return Some(("the name holds a control character", "Rename the file, then zip it again."));
     }
     if path.contains('\\') {
-        return Some((
-            "the name holds a backslash",
-            "Zip it with a tool that separates folders by `/`.",
-        ));
+        return Some(("the name holds a backslash", "Zip it with a tool that separates folders by `/`."));
     }
     if path.starts_with('/') || drive(path) {
         return Some(("the path is absolute", PLAIN));
@@ -88,10 +82,7 @@ struct Seen {
 impl Tree {
     /// A tree of at most `most` files and folders.
     pub fn new(most: usize) -> Self {
-        Self {
-            seen: HashMap::new(),
-            most,
-        }
+        Self { seen: HashMap::new(), most }
     }
 
     /// Adds `path`, refusing it when it meets another name of the archive.
@@ -111,14 +102,7 @@ impl Tree {
                     "Leave out what is not needed at run time, such as virtual environments and caches.",
                 ));
             }
-            self.seen.insert(
-                path.to_lowercase(),
-                Seen {
-                    spelled: path.to_owned(),
-                    folder,
-                    listed,
-                },
-            );
+            self.seen.insert(path.to_lowercase(), Seen { spelled: path.to_owned(), folder, listed });
             return Ok(());
         };
         if known.spelled != path {
@@ -126,18 +110,10 @@ impl Tree {
             return Err(refuse(path, what, "Rename one of the two, then zip them again."));
         }
         if known.folder != folder {
-            return Err(refuse(
-                path,
-                "the name is both a file and a folder",
-                "Zip the folder again.",
-            ));
+            return Err(refuse(path, "the name is both a file and a folder", "Zip the folder again."));
         }
         if known.listed && listed {
-            return Err(refuse(
-                path,
-                "the name stands twice in the archive",
-                "Zip the folder again.",
-            ));
+            return Err(refuse(path, "the name stands twice in the archive", "Zip the folder again."));
         }
         known.listed |= listed;
         Ok(())
@@ -180,24 +156,13 @@ mod tests {
     fn names_that_meet_are_refused() {
         let refused = |names: &[(&str, bool)]| {
             let mut tree = Tree::new(100);
-            names
-                .iter()
-                .find_map(|(name, folder)| tree.add(name, *folder).err())
-                .map(|error| error.message)
+            names.iter().find_map(|(name, folder)| tree.add(name, *folder).err()).map(|error| error.message)
         };
         assert_eq!(refused(&[("a/b", false), ("a", true), ("a/c", false)]), None);
         assert!(refused(&[("a", false), ("a", false)]).unwrap().contains("twice"));
         assert!(refused(&[("a", true), ("a", true)]).unwrap().contains("twice"));
-        assert!(
-            refused(&[("README", false), ("readme", false)])
-                .unwrap()
-                .contains("case")
-        );
-        assert!(
-            refused(&[("Data/x", false), ("data/y", false)])
-                .unwrap()
-                .contains("case")
-        );
+        assert!(refused(&[("README", false), ("readme", false)]).unwrap().contains("case"));
+        assert!(refused(&[("Data/x", false), ("data/y", false)]).unwrap().contains("case"));
         assert!(refused(&[("a", false), ("a/b", false)]).unwrap().contains("both"));
         assert!(refused(&[("a/b", false), ("a", false)]).unwrap().contains("both"));
     }
@@ -205,11 +170,6 @@ mod tests {
     #[test]
     fn implied_folders_count() {
         let mut tree = Tree::new(3);
-        assert!(
-            tree.add("a/b/c/d", false)
-                .unwrap_err()
-                .message
-                .contains("more than 3")
-        );
+        assert!(tree.add("a/b/c/d", false).unwrap_err().message.contains("more than 3"));
     }
 }

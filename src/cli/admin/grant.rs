@@ -52,9 +52,6 @@ pub async fn run(instance: &Instance, arguments: Arguments) -> Result<()> {
 }
 
 fn show<R: Display>(grants: &[(GroupName, R)]) -> Result<()> {
-    let lines: String = grants
-        .iter()
-        .map(|(group, right)| format!("{right}\t{group}\n"))
-        .collect();
+    let lines: String = grants.iter().map(|(group, right)| format!("{right}\t{group}\n")).collect();
     crate::cli::print(&lines)
 }

@@ -46,10 +46,7 @@ pub async fn run(command: Command, config: Config) -> Result<()> {
 
 /// The operator: whoever holds the data directory may do all.
 fn operator() -> Caller {
-    Caller {
-        origin: Origin::CommandLine,
-        ..Caller::system()
-    }
+    Caller { origin: Origin::CommandLine, ..Caller::system() }
 }
 
 fn groups(names: &[GroupName]) -> Groups {
@@ -88,14 +85,9 @@ async fn find_user(app: &App, who: &str) -> Result<User> {
             Err(Error::not_found("user", who).hint("A user of the provider is known once it has signed in."))
         }
         many => {
-            let ids: Vec<String> = many
-                .iter()
-                .map(|user| format!("{} ({})", user.id, user.issuer))
-                .collect();
-            Err(
-                Error::field("user", format!("{who} may be any of {}", ids.join(", ")))
-                    .hint("Name it by its id."),
-            )
+            let ids: Vec<String> = many.iter().map(|user| format!("{} ({})", user.id, user.issuer)).collect();
+            Err(Error::field("user", format!("{who} may be any of {}", ids.join(", ")))
+                .hint("Name it by its id."))
         }
     }
 }

@@ -26,10 +26,7 @@ impl Source {
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     let why = format!("the password can't be read: {error}");
-                    Error::problems(
-                        "password_file",
-                        vec![Problem::new(path.display().to_string(), why)],
-                    )
+                    Error::problems("password_file", vec![Problem::new(path.display().to_string(), why)])
                 })?;
                 Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
             }
@@ -41,10 +38,7 @@ impl Source {
 
 fn line() -> Result<SecretString> {
     let mut text = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut text)
-        .map_err(Error::internal)?;
+    std::io::stdin().lock().read_line(&mut text).map_err(Error::internal)?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
     Ok(text.into())
 }

@@ -45,8 +45,5 @@ pub async fn create(instance: &Instance, arguments: Create) -> Result<()> {
 /// Sets a local user's password anew.
 pub async fn reset(instance: &Instance, arguments: Reset) -> Result<()> {
     let password = arguments.password.read()?;
-    instance
-        .auth
-        .reset_password(&operator(), &arguments.username, password)
-        .await
+    instance.auth.reset_password(&operator(), &arguments.username, password).await
 }

@@ -10,15 +10,9 @@ pub const DEPLOY: Keys = Keys {
     example: "`replicas: 2`",
     supported: &["mode", "replicas", "resources", "update_config"],
     refused: &[
-        (
-            "endpoint_mode",
-            "Remove it: peers reach all replicas by the service's name.",
-        ),
+        ("endpoint_mode", "Remove it: peers reach all replicas by the service's name."),
         ("labels", "Write the labels under the service's own `labels`."),
-        (
-            "placement",
-            "Remove it: where a deployment runs is decided by its infrastructure.",
-        ),
+        ("placement", "Remove it: where a deployment runs is decided by its infrastructure."),
         (
             "restart_policy",
             "Use the service's `restart` instead: always, unless-stopped, on-failure[:N] or \"no\".",
@@ -28,10 +22,7 @@ pub const DEPLOY: Keys = Keys {
             "Remove it: a failed update leaves the old revision serving, and any update can be rolled back to.",
         ),
     ],
-    mistaken: &[
-        ("limits", "Write `resources: {limits: …}`."),
-        ("scale", "Write `replicas`."),
-    ],
+    mistaken: &[("limits", "Write `resources: {limits: …}`."), ("scale", "Write `replicas`.")],
 };
 
 pub const UPDATE_CONFIG: Keys = Keys {
@@ -41,18 +32,9 @@ pub const UPDATE_CONFIG: Keys = Keys {
     refused: &[
         ("parallelism", TASK_ORDER),
         ("delay", TASK_ORDER),
-        (
-            "failure_action",
-            "Remove it: a failed update always leaves the old revision serving.",
-        ),
-        (
-            "monitor",
-            "Remove it: the service's `healthcheck` decides whether new replicas are well.",
-        ),
-        (
-            "max_failure_ratio",
-            "Remove it: an update fails as soon as one replica does not get healthy.",
-        ),
+        ("failure_action", "Remove it: a failed update always leaves the old revision serving."),
+        ("monitor", "Remove it: the service's `healthcheck` decides whether new replicas are well."),
+        ("max_failure_ratio", "Remove it: an update fails as soon as one replica does not get healthy."),
     ],
     mistaken: &[],
 };
@@ -87,10 +69,7 @@ pub const RESERVATIONS: Keys = Keys {
             "devices",
             "GPUs are not supported yet; a device can be named under the service's `devices` with an administrator's exception.",
         ),
-        (
-            "generic_resources",
-            "Remove it: where a deployment runs is decided by its infrastructure.",
-        ),
+        ("generic_resources", "Remove it: where a deployment runs is decided by its infrastructure."),
     ],
     mistaken: &[("cpu", "Write `cpus`."), ("mem", "Write `memory`.")],
 };

@@ -6,15 +6,7 @@ use crate::compose::keys::Keys;
 pub const HEALTHCHECK: Keys = Keys {
     noun: "a healthcheck",
     example: "`test: [\"CMD\", \"curl\", \"-f\", \"http://localhost:8000/health\"]`",
-    supported: &[
-        "test",
-        "interval",
-        "timeout",
-        "retries",
-        "start_period",
-        "start_interval",
-        "disable",
-    ],
+    supported: &["test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"],
     refused: &[],
     mistaken: &[("command", "Write `test`."), ("period", "Write `interval`.")],
 };
@@ -48,14 +40,8 @@ pub const MOUNT: Keys = Keys {
     supported: &["type", "source", "target", "read_only", "bind", "volume"],
     refused: &[
         ("consistency", "Remove it: it means nothing on Linux."),
-        (
-            "tmpfs",
-            "Write to a path of the container that nothing mounts, or to a named volume.",
-        ),
-        (
-            "image",
-            "Mount a folder of the bundle instead, or copy the files in a Dockerfile.",
-        ),
+        ("tmpfs", "Write to a path of the container that nothing mounts, or to a named volume."),
+        ("image", "Mount a folder of the bundle instead, or copy the files in a Dockerfile."),
     ],
     mistaken: &[
         ("src", "Write `source`."),
@@ -73,10 +59,7 @@ pub const MOUNT_BIND: Keys = Keys {
         ("create_host_path", "Remove it: what is mounted must exist."),
         ("propagation", "Remove it: mounts stay private to the container."),
         ("recursive", "Remove it: mounts stay private to the container."),
-        (
-            "selinux",
-            "Remove it: files of a bundle reach the container in its image.",
-        ),
+        ("selinux", "Remove it: files of a bundle reach the container in its image."),
     ],
     mistaken: &[],
 };
@@ -87,10 +70,7 @@ pub const MOUNT_VOLUME: Keys = Keys {
     supported: &[],
     refused: &[
         ("labels", VOLUME_LABEL),
-        (
-            "nocopy",
-            "Remove it: a new volume starts with what the image holds at that path.",
-        ),
+        ("nocopy", "Remove it: a new volume starts with what the image holds at that path."),
         ("subpath", "Mount the whole volume, or use a volume of its own."),
     ],
     mistaken: &[],
@@ -101,19 +81,10 @@ pub const FILE_REFERENCE: Keys = Keys {
     example: "`{source: token, target: /run/secrets/token}`",
     supported: &["source", "target", "mode"],
     refused: &[
-        (
-            "uid",
-            "Remove it and let everybody in the container read the file (`mode: 0444`, the default).",
-        ),
-        (
-            "gid",
-            "Remove it and let everybody in the container read the file (`mode: 0444`, the default).",
-        ),
+        ("uid", "Remove it and let everybody in the container read the file (`mode: 0444`, the default)."),
+        ("gid", "Remove it and let everybody in the container read the file (`mode: 0444`, the default)."),
     ],
-    mistaken: &[(
-        "file",
-        "Write `source`, and the file under the top-level `secrets` or `configs`.",
-    )],
+    mistaken: &[("file", "Write `source`, and the file under the top-level `secrets` or `configs`.")],
 };
 
 pub const ENV_FILE: Keys = Keys {

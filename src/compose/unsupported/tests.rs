@@ -48,10 +48,7 @@ fn the_documentation_lists_every_refused_key() {
     if listed != refused() {
         let path = std::env::temp_dir().join("compose-refused.md");
         std::fs::write(&path, refused()).unwrap();
-        panic!(
-            "docs/compose.md is behind the tables: put {} after its marker",
-            path.display()
-        );
+        panic!("docs/compose.md is behind the tables: put {} after its marker", path.display());
     }
 }
 

@@ -6,33 +6,16 @@ use crate::compose::keys::Keys;
 pub const TOP: Keys = Keys {
     noun: "a compose file",
     example: "`services: …`",
-    supported: &[
-        "name",
-        "version",
-        "services",
-        "volumes",
-        "secrets",
-        "configs",
-        "x-slipway",
-    ],
+    supported: &["name", "version", "services", "volumes", "secrets", "configs", "x-slipway"],
     refused: &[
         ("networks", NETWORK),
         ("include", ONE_FILE),
-        (
-            "models",
-            "Run the model server as a service with an image of its own.",
-        ),
+        ("models", "Run the model server as a service with an image of its own."),
     ],
     mistaken: &[
         ("service", "Write `services`."),
-        (
-            "image",
-            "It belongs under a service: `services: {api: {image: …}}`.",
-        ),
-        (
-            "build",
-            "It belongs under a service: `services: {api: {build: …}}`.",
-        ),
+        ("image", "It belongs under a service: `services: {api: {image: …}}`."),
+        ("build", "It belongs under a service: `services: {api: {build: …}}`."),
     ],
 };
 
@@ -50,10 +33,7 @@ pub const VOLUME: Keys = Keys {
             "Remove it: a deployment's volumes are its own, made on first use and kept from update to update.",
         ),
         ("labels", VOLUME_LABEL),
-        (
-            "name",
-            "Remove it: Slipway names volumes by deployment, so that two never share one by accident.",
-        ),
+        ("name", "Remove it: Slipway names volumes by deployment, so that two never share one by accident."),
     ],
     mistaken: &[],
 };
@@ -63,14 +43,8 @@ pub const SECRET: Keys = Keys {
     example: "`{environment: TOKEN}`",
     supported: &["file", "environment", "external", "name"],
     refused: &[
-        (
-            "driver",
-            "Use `external: true`: the deployment's settings hold the secret, encrypted.",
-        ),
-        (
-            "driver_opts",
-            "Use `external: true`: the deployment's settings hold the secret, encrypted.",
-        ),
+        ("driver", "Use `external: true`: the deployment's settings hold the secret, encrypted."),
+        ("driver_opts", "Use `external: true`: the deployment's settings hold the secret, encrypted."),
         ("labels", VOLUME_LABEL),
         ("template_driver", "Write the file as it shall be."),
     ],
@@ -84,10 +58,7 @@ pub const CONFIG: Keys = Keys {
     noun: "a config",
     example: "`{file: ./app.conf}`",
     supported: &["file", "environment", "content", "external", "name"],
-    refused: &[
-        ("labels", VOLUME_LABEL),
-        ("template_driver", "Write the file as it shall be."),
-    ],
+    refused: &[("labels", VOLUME_LABEL), ("template_driver", "Write the file as it shall be.")],
     mistaken: &[],
 };
 

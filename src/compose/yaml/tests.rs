@@ -5,11 +5,7 @@ fn read(text: &str) -> Result<String, Vec<String>> {
     let mut report = Report::new("f");
     let root = load(text, &mut report);
     report.into_result(root).map(|node| show(&node)).map_err(|error| {
-        error
-            .problems
-            .iter()
-            .map(|problem| format!("{} {}", &problem.place[2..], problem.message))
-            .collect()
+        error.problems.iter().map(|problem| format!("{} {}", &problem.place[2..], problem.message)).collect()
     })
 }
 
@@ -21,10 +17,7 @@ fn show(node: &Node) -> String {
         Value::List(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
         Value::Map(map) => {
             let entry = |entry: &Entry| format!("{}: {}", entry.key, show(&entry.value));
-            format!(
-                "{{{}}}",
-                map.entries.iter().map(entry).collect::<Vec<_>>().join(", ")
-            )
+            format!("{{{}}}", map.entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
     }
 }
@@ -43,10 +36,7 @@ fn anchors_aliases_and_merge_keys_resolve_to_where_they_were_written() {
     let text =
         "x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz: {<<: [*x, *y], a: 0}\nw: {<<: *x}\nv: &v k\n*v : *v\n";
     let tree = read(text).unwrap();
-    assert!(
-        tree.contains(r#"z: {a: "0"@3:22, b: "2"@1:17, c: "4"@2:17}"#),
-        "{tree}"
-    );
+    assert!(tree.contains(r#"z: {a: "0"@3:22, b: "2"@1:17, c: "4"@2:17}"#), "{tree}");
     assert!(tree.contains(r#"w: {a: "1"@1:11, b: "2"@1:17}"#), "{tree}");
     assert!(tree.contains(r#"k: "k"@5:7"#), "{tree}");
 }

@@ -41,17 +41,9 @@ pub(super) fn job<'a>(
     build: &Build,
     files: &Path,
 ) -> EngineResult<Job<'a>> {
-    let source = if build.context.is_empty() {
-        files.to_owned()
-    } else {
-        files.join(&build.context)
-    };
+    let source = if build.context.is_empty() { files.to_owned() } else { files.join(&build.context) };
     if !source.join(&build.dockerfile).is_file() {
-        let folder = if build.context.is_empty() {
-            "the bundle"
-        } else {
-            &build.context
-        };
+        let folder = if build.context.is_empty() { "the bundle" } else { &build.context };
         return Err(EngineError::BuildFailed {
             service: service.to_owned(),
             detail: format!("there is no {} in {folder}", build.dockerfile),
@@ -66,11 +58,7 @@ pub(super) fn job<'a>(
         dockerfile: build.dockerfile.clone(),
         target: build.target.clone().unwrap_or_default(),
         args: build.args.clone().into_iter().collect(),
-        entries: vec![Entry::Path {
-            name: String::new(),
-            source,
-            ignore,
-        }],
+        entries: vec![Entry::Path { name: String::new(), source, ignore }],
     })
 }
 
@@ -99,24 +87,11 @@ pub(super) fn layer<'a>(
         let target = mount.target.replace('\\', "\\\\").replace('$', "\\$");
         let pair = serde_json::json!([name, target]);
         dockerfile.push_str(&format!("COPY {pair}\n"));
-        let source: PathBuf = if mount.source.is_empty() {
-            files.to_owned()
-        } else {
-            files.join(&mount.source)
-        };
-        entries.push(Entry::Path {
-            name,
-            source,
-            ignore: Ignore::default(),
-        });
+        let source: PathBuf =
+            if mount.source.is_empty() { files.to_owned() } else { files.join(&mount.source) };
+        entries.push(Entry::Path { name, source, ignore: Ignore::default() });
     }
-    entries.insert(
-        0,
-        Entry::Text {
-            name: "Dockerfile".into(),
-            content: dockerfile,
-        },
-    );
+    entries.insert(0, Entry::Text { name: "Dockerfile".into(), content: dockerfile });
     Job {
         workload,
         service,
@@ -165,10 +140,7 @@ impl Core {
                 Ok(Some(Err(failed))) => return Err(self.build_failed(job.service, failed, tail.into())),
                 Ok(None) => return Ok(()),
                 Err(_) => {
-                    return Err(timeout(
-                        &format!("building the image of {}", job.service),
-                        SILENCE,
-                    ));
+                    return Err(timeout(&format!("building the image of {}", job.service), SILENCE));
                 }
             }
         }
@@ -182,11 +154,7 @@ impl Core {
         // The image that the build starts from may be what is missing or unreachable.
         match error::pull_failed("that the build starts from", EngineError::Refused(detail.clone())) {
             transient if transient.is_transient() => transient,
-            _ => EngineError::BuildFailed {
-                service: service.to_owned(),
-                detail,
-                tail,
-            },
+            _ => EngineError::BuildFailed { service: service.to_owned(), detail, tail },
         }
     }
 }

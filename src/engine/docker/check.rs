@@ -12,9 +12,7 @@ impl Core {
         let api = docker.client_version();
         let info = self
             .client
-            .call("the engine's description", ASK, |docker| async move {
-                docker.info().await
-            })
+            .call("the engine's description", ASK, |docker| async move { docker.info().await })
             .await?;
         let mut missing = Vec::new();
         if api < OLDEST_API {
@@ -27,10 +25,7 @@ impl Core {
             version: format!("Docker {}", info.server_version.as_deref().unwrap_or("unknown")),
             api_version: api.to_string(),
             cpus: info.ncpu.and_then(|cpus| cpus.try_into().ok()).unwrap_or(0),
-            memory_bytes: info
-                .mem_total
-                .and_then(|bytes| bytes.try_into().ok())
-                .unwrap_or(0),
+            memory_bytes: info.mem_total.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0),
             missing,
             warnings: warnings(&info),
         })
@@ -45,26 +40,14 @@ fn warnings(info: &SystemInfo) -> Vec<String> {
             warnings.push(text.to_owned());
         }
     };
-    unless(
-        info.memory_limit,
-        "the kernel has no memory limits, so that limits of services are not kept",
-    );
+    unless(info.memory_limit, "the kernel has no memory limits, so that limits of services are not kept");
     unless(
         info.swap_limit,
         "the kernel does not count swap, so that a service may swap beyond its memory limit",
     );
-    unless(
-        info.cpu_cfs_quota,
-        "the kernel has no CPU limits, so that limits of services are not kept",
-    );
-    unless(
-        info.pids_limit,
-        "the kernel has no limits on processes, so that limits of services are not kept",
-    );
-    unless(
-        info.ipv4_forwarding,
-        "IPv4 forwarding is off, so that containers reach nothing outside",
-    );
+    unless(info.cpu_cfs_quota, "the kernel has no CPU limits, so that limits of services are not kept");
+    unless(info.pids_limit, "the kernel has no limits on processes, so that limits of services are not kept");
+    unless(info.ipv4_forwarding, "IPv4 forwarding is off, so that containers reach nothing outside");
     if info.init_binary.as_deref() == Some("") {
         warnings.push(
             "the engine has no init program (docker-init), which every container starts with".to_owned(),

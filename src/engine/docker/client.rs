@@ -20,10 +20,7 @@ pub(super) const START: Duration = Duration::from_secs(120);
 pub(super) const SILENCE: Duration = Duration::from_secs(600);
 
 /// The oldest API that everything here works with: Debian 12's engine.
-pub(super) const OLDEST_API: ClientVersion = ClientVersion {
-    major_version: 1,
-    minor_version: 41,
-};
+pub(super) const OLDEST_API: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
 /// One engine's socket.
 pub(super) struct Client {
@@ -38,10 +35,7 @@ impl Client {
             let what = format!("the address {host:?}: name a unix socket, e.g. unix:///var/run/docker.sock");
             return Err(EngineError::Unsupported(what));
         };
-        Ok(Self {
-            socket: socket.to_owned(),
-            link: RwLock::new(None),
-        })
+        Ok(Self { socket: socket.to_owned(), link: RwLock::new(None) })
     }
 
     /// The negotiated connection.
@@ -102,8 +96,5 @@ impl Client {
 
 /// The error of a call that took too long.
 pub(super) fn timeout(what: &str, limit: Duration) -> EngineError {
-    EngineError::Timeout {
-        what: what.to_owned(),
-        seconds: limit.as_secs(),
-    }
+    EngineError::Timeout { what: what.to_owned(), seconds: limit.as_secs() }
 }

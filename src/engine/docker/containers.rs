@@ -43,10 +43,7 @@ impl Core {
         workload: &DeploymentId,
         service: &ServiceName,
     ) -> EngineResult<Vec<Seen>> {
-        let labels = [
-            (label::WORKLOAD, workload.as_str()),
-            (label::SERVICE, service.as_str()),
-        ];
+        let labels = [(label::WORKLOAD, workload.as_str()), (label::SERVICE, service.as_str())];
         let listed = self.list(&labels).await?;
         let ids = listed.into_iter().filter_map(|one| one.id).collect();
         Ok(one_each(self.inspect_all(ids).await?))
@@ -88,11 +85,9 @@ impl Core {
         let id = seen.state.engine_id.as_str();
         if seen.state.phase == Phase::Paused {
             // A paused process can't act on the stop signal.
-            let woken = self
-                .client
-                .call("waking a container", CHANGE, |docker| async move {
-                    docker.unpause_container(id).await
-                });
+            let woken = self.client.call("waking a container", CHANGE, |docker| async move {
+                docker.unpause_container(id).await
+            });
             gone_is_fine(woken.await)?;
         }
         let docker = self.client.docker().await?;
@@ -114,11 +109,7 @@ impl Core {
     }
 
     async fn remove_seen(&self, seen: &Seen) -> EngineResult<()> {
-        let options = RemoveContainerOptions {
-            v: true,
-            force: true,
-            ..Default::default()
-        };
+        let options = RemoveContainerOptions { v: true, force: true, ..Default::default() };
         let id = seen.state.engine_id.as_str();
         let docker = self.client.docker().await?;
         match tokio::time::timeout(CHANGE, docker.remove_container(id, Some(options))).await {
@@ -134,10 +125,7 @@ impl Core {
         let Some(seen) = self.find(slot).await? else {
             return Ok(());
         };
-        if !matches!(
-            seen.state.phase,
-            Phase::Created | Phase::Exited { .. } | Phase::Dead
-        ) {
+        if !matches!(seen.state.phase, Phase::Created | Phase::Exited { .. } | Phase::Dead) {
             self.stop(&seen).await?;
         }
         self.remove_seen(&seen).await
@@ -173,18 +161,11 @@ impl Core {
     }
 
     async fn set_serving(&self, seen: &Seen, serving: bool) -> EngineResult<()> {
-        let up = matches!(
-            seen.state.phase,
-            Phase::Starting | Phase::Running | Phase::Unhealthy
-        );
+        let up = matches!(seen.state.phase, Phase::Starting | Phase::Running | Phase::Unhealthy);
         if seen.state.serving == serving || (!serving && !up) || seen.expected.network.is_empty() {
             return Ok(());
         }
-        let aliases = if serving {
-            vec![seen.state.slot.service.to_string()]
-        } else {
-            Vec::new()
-        };
+        let aliases = if serving { vec![seen.state.slot.service.to_string()] } else { Vec::new() };
         let address = seen.address.clone();
         let moved = self.rejoin(&seen.state.engine_id, &seen.expected.network, aliases, address);
         gone_is_fine(moved.await)

@@ -34,19 +34,13 @@ pub(super) enum Entry {
 pub(super) fn stream(entries: Vec<Entry>) -> BoxStream<'static, io::Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(8);
     tokio::task::spawn_blocking(move || {
-        let mut pipe = Pipe {
-            sender: sender.clone(),
-            piece: BytesMut::with_capacity(PIECE),
-        };
+        let mut pipe = Pipe { sender: sender.clone(), piece: BytesMut::with_capacity(PIECE) };
         if let Err(error) = write(&mut pipe, &entries) {
             // Nobody reads any more, or this is the last word.
             let _ = sender.blocking_send(Err(error));
         }
     });
-    unfold(receiver, |mut receiver| async move {
-        Some((receiver.recv().await?, receiver))
-    })
-    .boxed()
+    unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }).boxed()
 }
 
 fn write(pipe: &mut Pipe, entries: &[Entry]) -> io::Result<()> {
@@ -84,13 +78,7 @@ fn append(
         for child in children {
             let file = child.file_name();
             let file = file.to_string_lossy();
-            append(
-                builder,
-                &child.path(),
-                &joined(name, &file),
-                &joined(below, &file),
-                ignore,
-            )?;
+            append(builder, &child.path(), &joined(name, &file), &joined(below, &file), ignore)?;
         }
         return Ok(());
     }
@@ -118,11 +106,7 @@ fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
 }
 
 fn joined(folder: &str, name: &str) -> String {
-    if folder.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{folder}/{name}")
-    }
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
 fn is_executable(metadata: &std::fs::Metadata) -> bool {
@@ -163,15 +147,8 @@ mod tests {
 
     async fn bytes(root: &Path, ignore: &str) -> Vec<u8> {
         let entries = vec![
-            Entry::Text {
-                name: "Dockerfile".into(),
-                content: "FROM x\n".into(),
-            },
-            Entry::Path {
-                name: "f/0".into(),
-                source: root.to_owned(),
-                ignore: Ignore::parse(ignore),
-            },
+            Entry::Text { name: "Dockerfile".into(), content: "FROM x\n".into() },
+            Entry::Path { name: "f/0".into(), source: root.to_owned(), ignore: Ignore::parse(ignore) },
         ];
         let pieces: Vec<Bytes> = stream(entries).try_collect().await.unwrap();
         pieces.concat()
@@ -185,20 +162,14 @@ mod tests {
         std::fs::write(folder.path().join("a.txt"), vec![b'a'; 200_000]).unwrap();
         let first = bytes(folder.path(), "").await;
         std::fs::write(folder.path().join("a.txt"), vec![b'a'; 200_000]).unwrap();
-        assert!(
-            first == bytes(folder.path(), "").await,
-            "the time of a file does not matter"
-        );
+        assert!(first == bytes(folder.path(), "").await, "the time of a file does not matter");
         let mut archive = tar::Archive::new(first.as_slice());
         let names: Vec<String> = archive
             .entries()
             .unwrap()
             .map(|entry| entry.unwrap().path().unwrap().to_string_lossy().into_owned())
             .collect();
-        assert_eq!(
-            names,
-            ["Dockerfile", "f/0/", "f/0/a.txt", "f/0/conf/", "f/0/conf/b.txt"]
-        );
+        assert_eq!(names, ["Dockerfile", "f/0/", "f/0/a.txt", "f/0/conf/", "f/0/conf/b.txt"]);
         let without = bytes(folder.path(), "*.txt\n").await;
         assert!(without.len() < 100_000 && without.windows(5).any(|part| part == b"b.txt"));
     }

@@ -36,10 +36,7 @@ impl Core {
         let known = |slot: &SlotRef| seen.iter().find(|one| one.state.slot == *slot);
         let serve = steps.serve_at_once;
         let standing = steps.start.iter();
-        all(standing
-            .map(|slot| self.start_again(request, slot, known(slot), serve))
-            .collect())
-        .await?;
+        all(standing.map(|slot| self.start_again(request, slot, known(slot), serve)).collect()).await?;
         let made: Vec<SlotRef> = steps.replace.iter().chain(&steps.make).cloned().collect();
         all(made.iter().map(|slot| self.make(request, slot, serve)).collect()).await?;
         fresh.extend(made);
@@ -70,10 +67,7 @@ impl Core {
         name: &str,
         body: &ContainerCreateBody,
     ) -> EngineResult<()> {
-        let options = CreateContainerOptions {
-            name: Some(name.to_owned()),
-            ..Default::default()
-        };
+        let options = CreateContainerOptions { name: Some(name.to_owned()), ..Default::default() };
         let docker = self.client.docker().await?;
         let creating = docker.create_container(Some(options), body.clone());
         match tokio::time::timeout(CHANGE, creating).await {
@@ -98,13 +92,7 @@ impl Core {
                 let labels = container.config.and_then(|config| config.labels);
                 let found = labels.and_then(|labels| self.names.slot(&labels));
                 let same = found.is_some_and(|found| found == *slot);
-                return if same {
-                    Ok(())
-                } else {
-                    Err(EngineError::NameTaken {
-                        name: name.to_owned(),
-                    })
-                };
+                return if same { Ok(()) } else { Err(EngineError::NameTaken { name: name.to_owned() }) };
             }
             tokio::time::sleep(ADOPT_PAUSE).await;
         }
@@ -182,18 +170,16 @@ impl Core {
     /// Starts a container; one that lost its address to another while it was stopped gets a new one.
     pub(super) async fn start(&self, slot: &SlotRef, container: &str) -> EngineResult<()> {
         let start = || {
-            self.client
-                .call("starting a container", START, |docker| async move {
-                    docker.start_container(container, None).await
-                })
+            self.client.call("starting a container", START, |docker| async move {
+                docker.start_container(container, None).await
+            })
         };
         let mut started = start().await;
         if started.as_ref().is_err_and(error::is_address_taken)
             && let Some(seen) = self.find(slot).await?
         {
             let aliases = vec![slot.service.to_string()];
-            self.rejoin(container, &seen.expected.network, aliases, None)
-                .await?;
+            self.rejoin(container, &seen.expected.network, aliases, None).await?;
             started = start().await;
         }
         started.map_err(|error| error::start_failed(slot.service.as_str(), error))
@@ -206,11 +192,7 @@ impl Core {
             match drift {
                 Drift::Limits => self.restore_limits(seen).await?,
                 Drift::Detached => {
-                    let aliases = if serve {
-                        vec![request.name.to_string()]
-                    } else {
-                        Vec::new()
-                    };
+                    let aliases = if serve { vec![request.name.to_string()] } else { Vec::new() };
                     self.join(id, &seen.expected.network, aliases, None).await?;
                 }
                 Drift::Renamed => {
@@ -241,12 +223,12 @@ impl Core {
             ..Default::default()
         };
         let id = seen.state.engine_id.as_str();
-        let restored = self
-            .client
-            .call("restoring limits", CHANGE, |docker| async move {
-                docker.update_container(id, update).await
-            })
-            .await;
+        let restored =
+            self.client
+                .call("restoring limits", CHANGE, |docker| async move {
+                    docker.update_container(id, update).await
+                })
+                .await;
         restored.map(|_| ())
     }
 
@@ -254,10 +236,7 @@ impl Core {
         let Some(container) = self.inspect(id).await? else {
             return Ok(());
         };
-        let networks = container
-            .network_settings
-            .and_then(|settings| settings.networks)
-            .unwrap_or_default();
+        let networks = container.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
         for other in networks.keys().filter(|name| *name != own) {
             self.leave(id, other).await?;
         }
@@ -281,9 +260,7 @@ impl Core {
         let found: Vec<Option<ContainerInspectResponse>> =
             iter(inspections).buffered(AT_ONCE).try_collect().await?;
         let ours = found.into_iter().flatten();
-        Ok(ours
-            .filter_map(|container| super::observe::read(&self.names, container))
-            .collect())
+        Ok(ours.filter_map(|container| super::observe::read(&self.names, container)).collect())
     }
 }
 
@@ -300,18 +277,11 @@ fn found(seen: &Seen) -> Found {
     let exchanged = seen.drift.contains(&Drift::Image);
     Found {
         slot: seen.state.slot.clone(),
-        phase: if exchanged {
-            Phase::Dead
-        } else {
-            seen.state.phase.clone()
-        },
+        phase: if exchanged { Phase::Dead } else { seen.state.phase.clone() },
         serving: seen.state.serving,
     }
 }
 
 fn is_up(container: &ContainerInspectResponse) -> bool {
-    container
-        .state
-        .as_ref()
-        .is_some_and(|state| state.running == Some(true))
+    container.state.as_ref().is_some_and(|state| state.running == Some(true))
 }

@@ -87,10 +87,7 @@ pub(super) fn start_failed(service: &str, error: EngineError) -> EngineError {
             "another container or program of the host holds it; free it or publish another port".into();
         return EngineError::PortTaken { port, detail };
     }
-    EngineError::StartFailed {
-        service: service.to_owned(),
-        detail: runtime_words(&message),
-    }
+    EngineError::StartFailed { service: service.to_owned(), detail: runtime_words(&message) }
 }
 
 /// The host port in the engine's two messages about ports that are held.
@@ -99,17 +96,10 @@ fn taken_port(message: &str) -> Option<u16> {
     if !held {
         return None;
     }
-    let after = [
-        "Bind for ",
-        "listen tcp4 ",
-        "listen tcp6 ",
-        "listen tcp ",
-        "listen udp4 ",
-        "listen udp ",
-    ]
-    .iter()
-    .find_map(|lead| message.split_once(lead))?
-    .1;
+    let after = ["Bind for ", "listen tcp4 ", "listen tcp6 ", "listen tcp ", "listen udp4 ", "listen udp "]
+        .iter()
+        .find_map(|lead| message.split_once(lead))?
+        .1;
     let address = after.split_whitespace().next()?;
     address.trim_end_matches(':').rsplit(':').next()?.parse().ok()
 }
@@ -117,9 +107,7 @@ fn taken_port(message: &str) -> Option<u16> {
 /// What the container runtime says, with a way out for its commonest complaints.
 fn runtime_words(message: &str) -> String {
     let tail = |marker: &str| {
-        message
-            .split_once(marker)
-            .map(|(_, tail)| tail.trim_end_matches(": unknown").to_owned())
+        message.split_once(marker).map(|(_, tail)| tail.trim_end_matches(": unknown").to_owned())
     };
     let what = tail("unable to start container process: ")
         .or_else(|| tail("starting container process caused: "))
@@ -192,10 +180,7 @@ pub(super) fn pull_failed(image: &str, error: EngineError) -> EngineError {
         "proxyconnect",
         "Temporary failure",
     ]) {
-        EngineError::RegistryUnreachable {
-            image,
-            detail: message,
-        }
+        EngineError::RegistryUnreachable { image, detail: message }
     } else {
         EngineError::Refused(format!("image {image}: {message}"))
     }
@@ -204,11 +189,7 @@ pub(super) fn pull_failed(image: &str, error: EngineError) -> EngineError {
 /// Without control characters and of a bounded length: it lands in logs and on pages.
 pub(super) fn plain(text: impl Into<String>) -> String {
     let text: String = text.into();
-    let mut clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(2_000)
-        .collect();
+    let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(2_000).collect();
     clean.truncate(clean.trim_end().len());
     clean
 }
@@ -238,10 +219,7 @@ mod tests {
             ),
         ] {
             let error = start_failed("api", refused(message));
-            assert!(
-                matches!(error, EngineError::PortTaken { port: found, .. } if found == port),
-                "{error}"
-            );
+            assert!(matches!(error, EngineError::PortTaken { port: found, .. } if found == port), "{error}");
         }
     }
 
@@ -253,14 +231,9 @@ mod tests {
                 r#"failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: "/nope": stat /nope: no such file or directory: unknown"#,
             ),
         );
-        let EngineError::StartFailed { service, detail } = error else {
-            panic!("{error}")
-        };
+        let EngineError::StartFailed { service, detail } = error else { panic!("{error}") };
         assert_eq!(service, "api");
-        assert!(
-            detail.starts_with(r#"exec: "/nope""#) && detail.contains("`command`"),
-            "{detail}"
-        );
+        assert!(detail.starts_with(r#"exec: "/nope""#) && detail.contains("`command`"), "{detail}");
     }
 
     #[test]

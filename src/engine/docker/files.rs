@@ -25,25 +25,18 @@ impl Core {
             for folder in folders(&request.service)? {
                 let inside = |mount: &&SecretMount| parent(&mount.target) == Some(folder.as_str());
                 let files = mounts(&request.service).filter(inside);
-                self.put(container, &folder, archive(request, files, &folder)?)
-                    .await?;
+                self.put(container, &folder, archive(request, files, &folder)?).await?;
             }
             return Ok(());
         }
-        self.put(container, "/", archive(request, mounts(&request.service), "/")?)
-            .await
+        self.put(container, "/", archive(request, mounts(&request.service), "/")?).await
     }
 
     async fn put(&self, container: &str, folder: &str, archive: Bytes) -> EngineResult<()> {
-        let options = UploadToContainerOptions {
-            path: folder.to_owned(),
-            ..Default::default()
-        };
+        let options = UploadToContainerOptions { path: folder.to_owned(), ..Default::default() };
         self.client
             .call("putting files into a container", CHANGE, |docker| async move {
-                docker
-                    .upload_to_container(container, Some(options), bollard::body_full(archive))
-                    .await
+                docker.upload_to_container(container, Some(options), bollard::body_full(archive)).await
             })
             .await
     }
@@ -92,11 +85,7 @@ fn archive<'a>(
                 return Err(EngineError::Refused(what));
             }
         };
-        let path = mount
-            .target
-            .strip_prefix(root)
-            .unwrap_or(&mount.target)
-            .trim_start_matches('/');
+        let path = mount.target.strip_prefix(root).unwrap_or(&mount.target).trim_start_matches('/');
         let mut header = tar::Header::new_gnu();
         header.set_mode(mount.mode);
         header.set_size(content.len() as u64);
@@ -105,7 +94,5 @@ fn archive<'a>(
         placed.map_err(|error| EngineError::Refused(format!("{} can't be a path: {error}", mount.target)))?;
     }
     let bytes = builder.into_inner();
-    bytes
-        .map(Bytes::from)
-        .map_err(|error| EngineError::Refused(error.to_string()))
+    bytes.map(Bytes::from).map_err(|error| EngineError::Refused(error.to_string()))
 }

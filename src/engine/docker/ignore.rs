@@ -20,9 +20,7 @@ impl Ignore {
     pub(super) fn parse(text: &str) -> Self {
         let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
         let rules = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        Self {
-            rules: rules.filter_map(Rule::parse).collect(),
-        }
+        Self { rules: rules.filter_map(Rule::parse).collect() }
     }
 
     /// Whether the path, relative to the context, stays out.
@@ -111,15 +109,7 @@ mod tests {
         ] {
             assert!(ignore.leaves_out(out), "{out}");
         }
-        for kept in [
-            "README.md",
-            "docs/NOTES.md",
-            "src/build",
-            "data/rawer",
-            "log12.txt",
-            "dx",
-            "",
-        ] {
+        for kept in ["README.md", "docs/NOTES.md", "src/build", "data/rawer", "log12.txt", "dx", ""] {
             assert!(!ignore.leaves_out(kept), "{kept}");
         }
     }

@@ -55,10 +55,9 @@ impl Core {
             Ok(Ok(found)) => Ok(Some(found)),
             Ok(Err(missing)) if error::is_missing(&missing) => Ok(None),
             Ok(Err(other)) => Err(match self.client.failure(other) {
-                EngineError::Refused(detail) => EngineError::ImageNotFound {
-                    image: image.to_owned(),
-                    detail,
-                },
+                EngineError::Refused(detail) => {
+                    EngineError::ImageNotFound { image: image.to_owned(), detail }
+                }
                 other => other,
             }),
             Err(_) => Err(super::client::timeout("inspecting an image", ASK)),
@@ -67,14 +66,14 @@ impl Core {
 
     /// Keeps an image by a tag of ours, so that rolling back finds it.
     pub(super) async fn keep(&self, workload: &DeploymentId, id: &str, tag: &str) -> EngineResult<()> {
-        let options = TagImageOptions {
-            repo: Some(self.names.repository(workload)),
-            tag: Some(tag.to_owned()),
-        };
+        let options =
+            TagImageOptions { repo: Some(self.names.repository(workload)), tag: Some(tag.to_owned()) };
         self.client
-            .call("tagging an image", CHANGE, |docker| async move {
-                docker.tag_image(id, Some(options)).await
-            })
+            .call(
+                "tagging an image",
+                CHANGE,
+                |docker| async move { docker.tag_image(id, Some(options)).await },
+            )
             .await
     }
 }
@@ -114,11 +113,7 @@ mod tests {
             ("host.io/api:1@sha256:ab", "host.io/api", "sha256:ab", "host.io"),
         ] {
             let parsed = Reference::parse(text);
-            assert_eq!(
-                (parsed.name, parsed.version, parsed.host()),
-                (name, version, host),
-                "{text}"
-            );
+            assert_eq!((parsed.name, parsed.version, parsed.host()), (name, version, host), "{text}");
         }
     }
 
@@ -131,14 +126,8 @@ mod tests {
         };
         let digest = |reference: &str| resolved(reference, &image).pull_digest;
         assert_eq!(digest("redis:7").as_deref(), Some("redis@sha256:bb"));
-        assert_eq!(
-            digest("docker.io/library/redis").as_deref(),
-            Some("redis@sha256:bb")
-        );
-        assert_eq!(
-            digest("host:5000/redis:7").as_deref(),
-            Some("host:5000/redis@sha256:aa")
-        );
+        assert_eq!(digest("docker.io/library/redis").as_deref(), Some("redis@sha256:bb"));
+        assert_eq!(digest("host:5000/redis:7").as_deref(), Some("host:5000/redis@sha256:aa"));
         assert_eq!(digest("other"), None);
     }
 }

@@ -25,11 +25,7 @@ impl Joiner {
         let open = &mut self.open[stream as usize];
         let Some((first, mut parts)) = open.take() else {
             if ends {
-                return Some(ContainerLine {
-                    at_nanos,
-                    stream,
-                    text,
-                });
+                return Some(ContainerLine { at_nanos, stream, text });
             }
             *open = Some((at_nanos, BytesMut::from(text)));
             return None;
@@ -37,11 +33,7 @@ impl Joiner {
         parts.extend_from_slice(&text);
         if ends || parts.len() >= LONGEST {
             let text = parts.freeze();
-            return Some(ContainerLine {
-                at_nanos: first,
-                stream,
-                text,
-            });
+            return Some(ContainerLine { at_nanos: first, stream, text });
         }
         *open = Some((first, parts));
         None
@@ -53,11 +45,7 @@ impl Joiner {
         let open = streams.into_iter().filter_map(|stream| {
             let (at_nanos, parts) = self.open[stream as usize].take()?;
             let text = parts.freeze();
-            Some(ContainerLine {
-                at_nanos,
-                stream,
-                text,
-            })
+            Some(ContainerLine { at_nanos, stream, text })
         });
         open.collect()
     }
@@ -82,9 +70,9 @@ fn split_time(mut frame: Bytes) -> (i64, Bytes) {
 /// Nanoseconds since the epoch of a time as the engine writes it: RFC 3339 in UTC with up to nine digits of a second.
 fn nanos(text: &[u8]) -> Option<i64> {
     let number = |from: usize, to: usize| {
-        text.get(from..to)?.iter().try_fold(0_i64, |sum, byte| {
-            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
-        })
+        text.get(from..to)?
+            .iter()
+            .try_fold(0_i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
     };
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     if marks.iter().any(|(at, mark)| text.get(*at) != Some(mark)) || text.last() != Some(&b'Z') {
@@ -124,9 +112,7 @@ mod tests {
             "2026-12-31T23:59:59.999999999Z",
             "2100-03-01T00:00:00.1Z",
         ] {
-            let expected = chrono::DateTime::parse_from_rfc3339(text)
-                .unwrap()
-                .timestamp_nanos_opt();
+            let expected = chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_nanos_opt();
             assert_eq!(nanos(text.as_bytes()), expected, "{text}");
         }
         for bad in [

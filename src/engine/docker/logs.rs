@@ -48,18 +48,13 @@ impl Core {
             }
         });
         let kept = batches.map(move |batch| batch.map(|lines| window.keep(lines)));
-        Ok(kept
-            .filter(|batch| std::future::ready(!matches!(batch, Ok(lines) if lines.is_empty())))
-            .boxed())
+        Ok(kept.filter(|batch| std::future::ready(!matches!(batch, Ok(lines) if lines.is_empty()))).boxed())
     }
 }
 
 /// Where the reading of an output stands.
 enum Reading {
-    Frames(
-        BoxStream<'static, Vec<Result<LogOutput, bollard::errors::Error>>>,
-        Joiner,
-    ),
+    Frames(BoxStream<'static, Vec<Result<LogOutput, bollard::errors::Error>>>, Joiner),
     Failed(EngineError),
     Over,
 }
@@ -83,9 +78,7 @@ fn query(options: &LogOptions) -> LogsOptions {
         since: options.since.map_or(0, seconds),
         // The engine counts whole seconds; the rest is cut off here.
         until: options.until.map_or(0, |until| seconds(until).saturating_add(1)),
-        tail: options
-            .tail
-            .map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
+        tail: options.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string()),
     }
 }
 

@@ -52,10 +52,7 @@ use stats::Samples;
 use subnet::Pool;
 
 /// From here on the engine knows how often to check a container's health while it starts.
-const START_INTERVAL_API: ClientVersion = ClientVersion {
-    major_version: 1,
-    minor_version: 44,
-};
+const START_INTERVAL_API: ClientVersion = ClientVersion { major_version: 1, minor_version: 44 };
 
 /// A Docker engine.
 pub struct DockerEngine {
@@ -81,16 +78,8 @@ impl DockerEngine {
     /// # Errors
     /// `Unsupported` when the connection is no Docker engine's, names no unix socket, or has a pool that is no range.
     pub fn connect(connection: &EngineConnection, instance: &str, clock: SharedClock) -> EngineResult<Self> {
-        let EngineConnection::Docker {
-            host,
-            publish_address,
-            network_pool,
-        } = connection
-        else {
-            return Err(EngineError::Unsupported(format!(
-                "a connection of kind {}",
-                connection.kind()
-            )));
+        let EngineConnection::Docker { host, publish_address, network_pool } = connection else {
+            return Err(EngineError::Unsupported(format!("a connection of kind {}", connection.kind())));
         };
         Ok(Self {
             core: Arc::new(Core {

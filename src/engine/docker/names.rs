@@ -50,9 +50,7 @@ impl Names {
 
     /// Whether a network's name may be one of ours; its labels decide.
     pub(super) fn may_be_network(&self, name: &str) -> bool {
-        name.strip_prefix("slw-")
-            .and_then(|rest| rest.strip_prefix(self.short.as_str()))
-            .is_some()
+        name.strip_prefix("slw-").and_then(|rest| rest.strip_prefix(self.short.as_str())).is_some()
     }
 
     /// A named volume of a workload.
@@ -120,9 +118,7 @@ impl Names {
 
     /// Whether labels say that an object is this instance's.
     pub(super) fn is_ours(&self, labels: &HashMap<String, String>) -> bool {
-        labels
-            .get(label::INSTANCE)
-            .is_some_and(|instance| *instance == self.instance)
+        labels.get(label::INSTANCE).is_some_and(|instance| *instance == self.instance)
     }
 
     /// Which slot labels name, where they are this instance's.
@@ -155,23 +151,14 @@ pub(super) struct Expected {
 
 impl Expected {
     fn to_text(&self) -> String {
-        let Self {
-            image,
-            network,
-            memory,
-            nano_cpus,
-            pids,
-        } = self;
+        let Self { image, network, memory, nano_cpus, pids } = self;
         format!("image={image} network={network} memory={memory} nano_cpus={nano_cpus} pids={pids}")
     }
 
     /// From the label of a container of ours.
     pub(super) fn from_labels(labels: &HashMap<String, String>) -> Option<Self> {
         let text = labels.get(EXPECTED)?;
-        let get = |key: &str| {
-            text.split(' ')
-                .find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
-        };
+        let get = |key: &str| text.split(' ').find_map(|part| part.strip_prefix(key)?.strip_prefix('='));
         Some(Self {
             image: get("image")?.to_owned(),
             network: get("network")?.to_owned(),
@@ -221,10 +208,7 @@ mod tests {
         let names = Names::new("3F2a-9c1e7b55-aa");
         let one = names.container(&slot("a-b", "c"));
         let other = names.container(&slot("a", "b-c"));
-        assert!(
-            one.starts_with("slw-3f2a9c1e-a-b-c-") && one.ends_with("-2"),
-            "{one}"
-        );
+        assert!(one.starts_with("slw-3f2a9c1e-a-b-c-") && one.ends_with("-2"), "{one}");
         assert_ne!(one, other);
         let long = names.container(&slot(&"w".repeat(128), &"s".repeat(63)));
         assert!(long.len() <= LONGEST && long.ends_with("-2"), "{long}");

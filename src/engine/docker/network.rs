@@ -24,11 +24,7 @@ impl Core {
         if let Some(labels) = self.network_labels(&name).await? {
             let ours = self.names.is_ours(&labels)
                 && labels.get(label::WORKLOAD).map(String::as_str) == Some(workload.as_str());
-            return if ours {
-                Ok(name)
-            } else {
-                Err(EngineError::NameTaken { name })
-            };
+            return if ours { Ok(name) } else { Err(EngineError::NameTaken { name }) };
         }
         self.make_network(workload, &name).await?;
         Ok(name)
@@ -57,18 +53,13 @@ impl Core {
             .await?;
         let mut taken: Vec<Subnet> = all.iter().flat_map(ranges).collect();
         // Where there is no such table the engine's own check has to do.
-        taken.extend(routes(
-            &std::fs::read_to_string("/proc/net/route").unwrap_or_default(),
-        ));
+        taken.extend(routes(&std::fs::read_to_string("/proc/net/route").unwrap_or_default()));
         for part in self.pool.free(&taken) {
             let request = NetworkCreateRequest {
                 name: name.to_owned(),
                 driver: Some("bridge".into()),
                 ipam: Some(Ipam {
-                    config: Some(vec![IpamConfig {
-                        subnet: Some(part.to_string()),
-                        ..Default::default()
-                    }]),
+                    config: Some(vec![IpamConfig { subnet: Some(part.to_string()), ..Default::default() }]),
                     ..Default::default()
                 }),
                 labels: Some(self.names.labels(workload)),
@@ -76,9 +67,11 @@ impl Core {
             };
             let made = self
                 .client
-                .call("making a network", CHANGE, |docker| async move {
-                    docker.create_network(request).await
-                })
+                .call(
+                    "making a network",
+                    CHANGE,
+                    |docker| async move { docker.create_network(request).await },
+                )
                 .await;
             match made {
                 Ok(_) => return Ok(()),
@@ -87,9 +80,7 @@ impl Core {
                 Err(other) => return Err(other),
             }
         }
-        Err(EngineError::NoNetworkLeft {
-            pool: self.pool.to_string(),
-        })
+        Err(EngineError::NoNetworkLeft { pool: self.pool.to_string() })
     }
 
     /// Removes a workload's network; one that is gone is no error.
@@ -116,9 +107,7 @@ impl Core {
         address: Option<String>,
     ) -> EngineResult<()> {
         self.leave(container, network).await?;
-        let joined = self
-            .join(container, network, aliases.clone(), address.clone())
-            .await;
+        let joined = self.join(container, network, aliases.clone(), address.clone()).await;
         match joined {
             Err(EngineError::Refused(_)) if address.is_some() => {
                 self.join(container, network, aliases, None).await
@@ -129,10 +118,7 @@ impl Core {
 
     /// Takes a container off a network; one that is not on it is no error.
     pub(super) async fn leave(&self, container: &str, network: &str) -> EngineResult<()> {
-        let request = NetworkDisconnectRequest {
-            container: container.to_owned(),
-            force: Some(false),
-        };
+        let request = NetworkDisconnectRequest { container: container.to_owned(), force: Some(false) };
         let left = self
             .client
             .call("leaving a network", CHANGE, |docker| async move {
@@ -168,17 +154,13 @@ impl Core {
 pub(super) fn endpoint(aliases: Vec<String>, address: Option<String>) -> EndpointSettings {
     EndpointSettings {
         aliases: Some(aliases),
-        ipam_config: address.map(|address| EndpointIpamConfig {
-            ipv4_address: Some(address),
-            ..Default::default()
-        }),
+        ipam_config: address
+            .map(|address| EndpointIpamConfig { ipv4_address: Some(address), ..Default::default() }),
         ..Default::default()
     }
 }
 
 fn ranges(network: &Network) -> Vec<Subnet> {
     let configs = network.ipam.iter().flat_map(|ipam| ipam.config.iter().flatten());
-    configs
-        .filter_map(|config| Subnet::parse(config.subnet.as_deref()?))
-        .collect()
+    configs.filter_map(|config| Subnet::parse(config.subnet.as_deref()?)).collect()
 }

@@ -44,11 +44,7 @@ pub(super) fn read(names: &Names, container: ContainerInspectResponse) -> Option
     let slot = names.slot(labels)?;
     let expected = Expected::from_labels(labels)?;
     let revision = labels.get(label::REVISION)?.parse().ok()?;
-    let stop_timeout = container
-        .config
-        .as_ref()?
-        .stop_timeout
-        .and_then(|seconds| seconds.try_into().ok());
+    let stop_timeout = container.config.as_ref()?.stop_timeout.and_then(|seconds| seconds.try_into().ok());
     let state = container.state.clone().unwrap_or_default();
     let settings = container.network_settings.clone().unwrap_or_default();
     let networks = settings.networks.unwrap_or_default();
@@ -67,26 +63,16 @@ pub(super) fn read(names: &Names, container: ContainerInspectResponse) -> Option
     };
     limits_drift(&expected, &container, &mut differs);
     if !on_host && endpoint.is_none() {
-        differs(
-            Drift::Detached,
-            format!("taken off the network {}", expected.network),
-        );
+        differs(Drift::Detached, format!("taken off the network {}", expected.network));
     }
-    for other in networks
-        .keys()
-        .filter(|name| **name != expected.network && !(on_host && *name == "host"))
-    {
+    for other in networks.keys().filter(|name| **name != expected.network && !(on_host && *name == "host")) {
         differs(Drift::Joined, format!("joined to the network {other}"));
     }
     let image_id = container.image.clone().unwrap_or_default();
     if image_id != expected.image {
         differs(Drift::Image, format!("made again from another image, {image_id}"));
     }
-    let name = container
-        .name
-        .as_deref()
-        .unwrap_or_default()
-        .trim_start_matches('/');
+    let name = container.name.as_deref().unwrap_or_default().trim_start_matches('/');
     if name != names.container(&slot) {
         differs(Drift::Renamed, format!("renamed to {name}"));
     }
@@ -103,10 +89,7 @@ pub(super) fn read(names: &Names, container: ContainerInspectResponse) -> Option
             started_at,
             // The engine may note the end of a very short life before its start.
             ended_at: ended_at.map(|ended| started_at.map_or(ended, |started| ended.max(started))),
-            restarts: container
-                .restart_count
-                .and_then(|count| count.try_into().ok())
-                .unwrap_or(0),
+            restarts: container.restart_count.and_then(|count| count.try_into().ok()).unwrap_or(0),
             detail: detail(&state, &phase, container.path.as_deref().unwrap_or_default()),
             phase,
             image_id,
@@ -129,10 +112,7 @@ fn limits_drift(
     let positive = |limit: Option<i64>| limit.filter(|limit| *limit > 0).unwrap_or(0);
     let mut check = |what: &str, asked: i64, has: i64| {
         if asked != has {
-            differs(
-                Drift::Limits,
-                format!("{what} limit changed from {asked} to {has}"),
-            );
+            differs(Drift::Limits, format!("{what} limit changed from {asked} to {has}"));
         }
     };
     check("memory", expected.memory, positive(host.memory));
@@ -225,11 +205,7 @@ fn endpoints(ports: PortMap) -> Vec<Endpoint> {
                 let (number, protocol) = port.split_once('/')?;
                 Some(Endpoint {
                     container_port: number.parse().ok()?,
-                    protocol: if protocol == "udp" {
-                        Protocol::Udp
-                    } else {
-                        Protocol::Tcp
-                    },
+                    protocol: if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp },
                     host_ip: binding.host_ip.as_deref()?.parse().ok()?,
                     host_port: binding.host_port.as_deref()?.parse().ok()?,
                 })

@@ -36,18 +36,13 @@ struct Kept {
 impl Places {
     /// Keeps a snapshot; its cursor.
     pub(super) fn remember(&self, at: Timestamp, seen: &[Seen]) -> String {
-        let one = |seen: &Seen| {
-            (
-                seen.state.engine_id.clone(),
-                (seen.state.slot.clone(), seen.state.phase.clone()),
-            )
-        };
+        let one =
+            |seen: &Seen| (seen.state.engine_id.clone(), (seen.state.slot.clone(), seen.state.phase.clone()));
         let seen = seen.iter().map(one).collect();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.count += 1;
         let cursor = format!("{}.{}", at.timestamp_millis(), kept.count);
-        kept.places
-            .push_back((cursor.clone(), Arc::new(Place { at, seen })));
+        kept.places.push_back((cursor.clone(), Arc::new(Place { at, seen })));
         if kept.places.len() > KEPT {
             kept.places.pop_front();
         }

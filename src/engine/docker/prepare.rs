@@ -55,19 +55,13 @@ impl Core {
                 ready.insert(name.clone(), pinned.clone());
             }
         }
-        let open: Vec<_> = services
-            .into_iter()
-            .filter(|(name, _)| !ready.contains_key(*name))
-            .collect();
+        let open: Vec<_> = services.into_iter().filter(|(name, _)| !ready.contains_key(*name)).collect();
         let mut sources: BTreeMap<String, Source<'_>> = BTreeMap::new();
         for (name, service) in &open {
             let source = source(request, name, service)?;
             sources.entry(key(&source)).or_insert(source);
         }
-        let working: Vec<_> = sources
-            .values()
-            .map(|source| self.base(request, source, progress))
-            .collect();
+        let working: Vec<_> = sources.values().map(|source| self.base(request, source, progress)).collect();
         let found: Vec<ResolvedImage> = iter(working).buffered(AT_ONCE).try_collect().await?;
         let bases: BTreeMap<&String, &ResolvedImage> = sources.keys().zip(&found).collect();
         let mut layering = Vec::new();
@@ -107,12 +101,8 @@ impl Core {
                 Ok(image)
             }
             Source::Built(tag, name) => {
-                let Some(Image::Build(build)) = request
-                    .plan
-                    .workload
-                    .services
-                    .get(*name)
-                    .map(|service| &service.image)
+                let Some(Image::Build(build)) =
+                    request.plan.workload.services.get(*name).map(|service| &service.image)
                 else {
                     return Err(EngineError::Refused(format!("service {name} is not built")));
                 };
@@ -151,24 +141,11 @@ impl Core {
                 name,
                 &tag,
                 progress,
-                || {
-                    Ok(build::layer(
-                        workload,
-                        name.as_str(),
-                        tag.clone(),
-                        &base.id,
-                        &service.files,
-                        files,
-                    ))
-                },
+                || Ok(build::layer(workload, name.as_str(), tag.clone(), &base.id, &service.files, files)),
                 request,
             )
             .await?;
-        Ok(ResolvedImage {
-            id: layered.id,
-            reference: base.reference,
-            pull_digest: base.pull_digest,
-        })
+        Ok(ResolvedImage { id: layered.id, reference: base.reference, pull_digest: base.pull_digest })
     }
 
     /// Builds what bears `tag`, unless it is there.
@@ -188,19 +165,11 @@ impl Core {
         progress.line(&format!("{name}: building its image"));
         self.build(job()?, &request.registries, progress).await?;
         let built = self.image(&reference).await?;
-        built
-            .map(|found| images::resolved(&reference, &found))
-            .ok_or_else(|| vanished(&reference))
+        built.map(|found| images::resolved(&reference, &found)).ok_or_else(|| vanished(&reference))
     }
 
     async fn volumes(&self, workload: &DeploymentId, plan: &Plan) -> EngineResult<()> {
-        all(plan
-            .workload
-            .volumes
-            .iter()
-            .map(|volume| self.volume(workload, volume))
-            .collect())
-        .await
+        all(plan.workload.volumes.iter().map(|volume| self.volume(workload, volume)).collect()).await
     }
 
     /// Makes a volume; the engine answers with the one that is there, whoever made it.
@@ -213,16 +182,10 @@ impl Core {
         };
         let made = self
             .client
-            .call("making a volume", CHANGE, |docker| async move {
-                docker.create_volume(request).await
-            })
+            .call("making a volume", CHANGE, |docker| async move { docker.create_volume(request).await })
             .await?;
         let same = made.labels.get(label::WORKLOAD).map(String::as_str) == Some(workload.as_str());
-        if same && self.names.is_ours(&made.labels) {
-            Ok(())
-        } else {
-            Err(EngineError::NameTaken { name })
-        }
+        if same && self.names.is_ours(&made.labels) { Ok(()) } else { Err(EngineError::NameTaken { name }) }
     }
 }
 
@@ -266,11 +229,8 @@ fn short(value: &impl serde::Serialize) -> String {
 }
 
 fn bundle_files<'a>(request: &'a PrepareRequest, name: &ServiceName) -> EngineResult<&'a Path> {
-    let missing = || {
-        EngineError::Refused(format!(
-            "service {name} needs files of its bundle, which are not unpacked"
-        ))
-    };
+    let missing =
+        || EngineError::Refused(format!("service {name} needs files of its bundle, which are not unpacked"));
     request.files.as_deref().ok_or_else(missing)
 }
 

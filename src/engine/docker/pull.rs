@@ -41,15 +41,12 @@ impl Core {
                 }
                 Ok(Some(Err(failed))) => {
                     let missing = error::is_missing(&failed);
-                    return Err(
-                        match (missing, error::pull_failed(image, self.client.failure(failed))) {
-                            (true, EngineError::Refused(detail)) => EngineError::ImageNotFound {
-                                image: image.to_owned(),
-                                detail,
-                            },
-                            (_, other) => other,
-                        },
-                    );
+                    return Err(match (missing, error::pull_failed(image, self.client.failure(failed))) {
+                        (true, EngineError::Refused(detail)) => {
+                            EngineError::ImageNotFound { image: image.to_owned(), detail }
+                        }
+                        (_, other) => other,
+                    });
                 }
                 Ok(None) => return Ok(()),
                 Err(_) => return Err(timeout(&format!("pulling {image}"), SILENCE)),
@@ -73,17 +70,12 @@ fn line(image: &str, id: Option<&str>, status: Option<&str>) -> Option<String> {
 
 fn credentials(registries: &Registries, host: &str) -> Option<DockerCredentials> {
     let names: &[&str] = match host {
-        "docker.io" => &[
-            "docker.io",
-            "index.docker.io",
-            "registry-1.docker.io",
-            "https://index.docker.io/v1/",
-        ],
+        "docker.io" => {
+            &["docker.io", "index.docker.io", "registry-1.docker.io", "https://index.docker.io/v1/"]
+        }
         _ => &[],
     };
-    let found = registries
-        .get(host)
-        .or_else(|| names.iter().find_map(|name| registries.get(*name)))?;
+    let found = registries.get(host).or_else(|| names.iter().find_map(|name| registries.get(*name)))?;
     Some(as_engine_s(host, found))
 }
 
@@ -99,11 +91,7 @@ fn as_engine_s(host: &str, who: &RegistryCredentials) -> DockerCredentials {
 /// Who pulls the images that a build starts from.
 pub(super) fn all_credentials(registries: &Registries) -> Option<HashMap<String, DockerCredentials>> {
     let of = |(host, who): (&String, &RegistryCredentials)| {
-        let key = if host == "docker.io" {
-            "https://index.docker.io/v1/"
-        } else {
-            host
-        };
+        let key = if host == "docker.io" { "https://index.docker.io/v1/" } else { host };
         (key.to_owned(), as_engine_s(host, who))
     };
     (!registries.is_empty()).then(|| registries.iter().map(of).collect())

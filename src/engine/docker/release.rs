@@ -15,9 +15,7 @@ impl Core {
     pub(super) async fn release_workload(&self, workload: &DeploymentId, volumes: bool) -> EngineResult<()> {
         let left = self.list(&[(label::WORKLOAD, workload.as_str())]).await?.len();
         if left > 0 {
-            return Err(EngineError::Refused(format!(
-                "{left} replicas of {workload} are left"
-            )));
+            return Err(EngineError::Refused(format!("{left} replicas of {workload} are left")));
         }
         self.remove_network(workload).await?;
         self.untag(workload, &BTreeSet::new()).await?;
@@ -32,22 +30,14 @@ impl Core {
     pub(super) async fn untag(&self, workload: &DeploymentId, keep: &BTreeSet<String>) -> EngineResult<()> {
         let repository = self.names.repository(workload);
         let options = ListImagesOptions {
-            filters: Some(HashMap::from([(
-                "reference".to_owned(),
-                vec![repository.clone()],
-            )])),
+            filters: Some(HashMap::from([("reference".to_owned(), vec![repository.clone()])])),
             ..Default::default()
         };
         let images = self
             .client
-            .call("the list of images", ASK, |docker| async move {
-                docker.list_images(Some(options)).await
-            })
+            .call("the list of images", ASK, |docker| async move { docker.list_images(Some(options)).await })
             .await?;
-        let ours = |tag: &String| {
-            tag.strip_prefix(&repository)
-                .is_some_and(|rest| rest.starts_with(':'))
-        };
+        let ours = |tag: &String| tag.strip_prefix(&repository).is_some_and(|rest| rest.starts_with(':'));
         for image in images.into_iter().filter(|image| !keep.contains(&image.id)) {
             for tag in image.repo_tags.iter().filter(|tag| ours(tag)) {
                 self.remove_tag(tag).await?;
@@ -69,18 +59,15 @@ impl Core {
 
     async fn remove_volumes(&self, workload: &DeploymentId) -> EngineResult<()> {
         let labels = self.names.labels(workload);
-        let labels = labels
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        let options = ListVolumesOptions {
-            filters: Some(HashMap::from([("label".to_owned(), labels)])),
-        };
+        let labels = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let options = ListVolumesOptions { filters: Some(HashMap::from([("label".to_owned(), labels)])) };
         let listed = self
             .client
-            .call("the list of volumes", ASK, |docker| async move {
-                docker.list_volumes(Some(options)).await
-            })
+            .call(
+                "the list of volumes",
+                ASK,
+                |docker| async move { docker.list_volumes(Some(options)).await },
+            )
             .await?;
         for volume in listed.volumes.unwrap_or_default() {
             let docker = self.client.docker().await?;

@@ -13,10 +13,7 @@ impl Core {
         let seen = self.all_slots().await?;
         let cursor = self.places.remember(at, &seen);
         let slots = seen.into_iter().map(|one| one.state).collect();
-        Ok(Snapshot {
-            slots,
-            cursor: Cursor(cursor),
-        })
+        Ok(Snapshot { slots, cursor: Cursor(cursor) })
     }
 
     pub(super) async fn all_slots(&self) -> EngineResult<Vec<Seen>> {

@@ -42,14 +42,7 @@ pub(super) fn container(
     let networking = (!on_host_network(service)).then(|| NetworkingConfig {
         endpoints_config: Some(HashMap::from([(
             request.network.clone(),
-            endpoint(
-                if serve {
-                    vec![request.name.to_string()]
-                } else {
-                    Vec::new()
-                },
-                None,
-            ),
+            endpoint(if serve { vec![request.name.to_string()] } else { Vec::new() }, None),
         )])),
     });
     Ok(ContainerCreateBody {
@@ -61,10 +54,7 @@ pub(super) fn container(
         user: service.user.clone(),
         working_dir: service.working_dir.clone(),
         exposed_ports: Some(exposed(service)),
-        healthcheck: service
-            .healthcheck
-            .as_ref()
-            .map(|check| health(check, setting.knows_start_interval)),
+        healthcheck: service.healthcheck.as_ref().map(|check| health(check, setting.knows_start_interval)),
         stop_timeout: Some(service.stop_grace_seconds.into()),
         tty: Some(false),
         open_stdin: Some(false),
@@ -80,11 +70,7 @@ pub(super) fn expected(request: &ServiceRequest) -> Expected {
     let on_host = on_host_network(&request.service);
     Expected {
         image: request.image.id.clone(),
-        network: if on_host {
-            String::new()
-        } else {
-            request.network.clone()
-        },
+        network: if on_host { String::new() } else { request.network.clone() },
         memory: limits.memory,
         nano_cpus: limits.nano_cpus,
         pids: limits.pids,
@@ -103,9 +89,7 @@ fn limits(resources: &Resources) -> Limits {
     let signed = |bytes: Option<u64>| bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     Limits {
         memory: signed(resources.memory_limit_bytes),
-        nano_cpus: resources
-            .cpu_limit_milli
-            .map_or(0, |milli| i64::from(milli) * 1_000_000),
+        nano_cpus: resources.cpu_limit_milli.map_or(0, |milli| i64::from(milli) * 1_000_000),
         pids: resources.pids_limit.map_or(0, i64::from),
     }
 }
@@ -120,18 +104,10 @@ fn host(request: &ServiceRequest, setting: Setting<'_>) -> EngineResult<HostConf
     let has = |exception: Exception| service.exceptions.contains(&exception);
     let restricted = request.profile == Profile::Restricted;
     let shared = |exception: Exception, otherwise: &str| {
-        if service.exceptions.contains(&exception) {
-            "host".to_owned()
-        } else {
-            otherwise.to_owned()
-        }
+        if service.exceptions.contains(&exception) { "host".to_owned() } else { otherwise.to_owned() }
     };
     Ok(HostConfig {
-        network_mode: Some(if on_host_network(service) {
-            "host".into()
-        } else {
-            request.network.clone()
-        }),
+        network_mode: Some(if on_host_network(service) { "host".into() } else { request.network.clone() }),
         port_bindings: Some(bindings(service, setting.publish)),
         restart_policy: Some(restart(service)),
         log_config: Some(log_rotation()),
@@ -183,9 +159,7 @@ fn security_options(service: &Service) -> Vec<String> {
         Exception::Unconfined(profile) => Some(format!("{profile}=unconfined")),
         _ => None,
     });
-    std::iter::once("no-new-privileges".to_owned())
-        .chain(unconfined)
-        .collect()
+    std::iter::once("no-new-privileges".to_owned()).chain(unconfined).collect()
 }
 
 fn devices(service: &Service) -> Vec<DeviceMapping> {
@@ -217,10 +191,7 @@ fn mounts(request: &ServiceRequest, names: &Names) -> EngineResult<Vec<Mount>> {
         })
         .collect();
     for mount in &service.host_mounts {
-        if !service
-            .exceptions
-            .contains(&Exception::HostPath(mount.source.clone()))
-        {
+        if !service.exceptions.contains(&Exception::HostPath(mount.source.clone())) {
             let path = &mount.source;
             return Err(EngineError::Refused(format!(
                 "the host path {path} was not granted to service {}",
@@ -261,12 +232,7 @@ fn environment(request: &ServiceRequest) -> EngineResult<Vec<String>> {
             request.name
         ))),
     };
-    request
-        .service
-        .environment
-        .iter()
-        .map(|(key, text)| value(key, text))
-        .collect()
+    request.service.environment.iter().map(|(key, text)| value(key, text)).collect()
 }
 
 /// `Always` becomes the engine's `unless-stopped`: what Slipway stopped must not come back when the engine restarts.
@@ -276,20 +242,14 @@ fn restart(service: &Service) -> RestartPolicy {
         (_, Restart::Always | Restart::UnlessStopped) => (RestartPolicyNameEnum::UNLESS_STOPPED, None),
         (_, Restart::OnFailure { attempts }) => (RestartPolicyNameEnum::ON_FAILURE, attempts),
     };
-    RestartPolicy {
-        name: Some(name),
-        maximum_retry_count: Some(most.map_or(0, i64::from)),
-    }
+    RestartPolicy { name: Some(name), maximum_retry_count: Some(most.map_or(0, i64::from)) }
 }
 
 fn log_rotation() -> HostConfigLogConfig {
     let option = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     HostConfigLogConfig {
         typ: Some("json-file".into()),
-        config: Some(HashMap::from([
-            option("max-size", "50m"),
-            option("max-file", "3"),
-        ])),
+        config: Some(HashMap::from([option("max-size", "50m"), option("max-file", "3")])),
     }
 }
 
@@ -301,10 +261,7 @@ fn port_key(port: u16, protocol: Protocol) -> String {
 }
 
 fn exposed(service: &Service) -> Vec<String> {
-    let published = service
-        .ports
-        .iter()
-        .map(|port| port_key(port.container_port, port.protocol));
+    let published = service.ports.iter().map(|port| port_key(port.container_port, port.protocol));
     let inside = service.expose.iter().map(|port| port_key(*port, Protocol::Tcp));
     let mut all: Vec<String> = published.chain(inside).collect();
     all.sort();
@@ -333,15 +290,10 @@ fn health(check: &Healthcheck, knows_start_interval: bool) -> HealthConfig {
     let test = match &check.test {
         HealthTest::Disabled => vec!["NONE".to_owned()],
         HealthTest::Shell(line) => vec!["CMD-SHELL".to_owned(), line.clone()],
-        HealthTest::Exec(argv) => std::iter::once("CMD".to_owned())
-            .chain(argv.iter().cloned())
-            .collect(),
+        HealthTest::Exec(argv) => std::iter::once("CMD".to_owned()).chain(argv.iter().cloned()).collect(),
     };
     if check.test == HealthTest::Disabled {
-        return HealthConfig {
-            test: Some(test),
-            ..Default::default()
-        };
+        return HealthConfig { test: Some(test), ..Default::default() };
     }
     HealthConfig {
         test: Some(test),
@@ -349,9 +301,6 @@ fn health(check: &Healthcheck, knows_start_interval: bool) -> HealthConfig {
         timeout: nanos(check.timeout_ms),
         retries: Some(check.retries.into()),
         start_period: nanos(check.start_period_ms),
-        start_interval: check
-            .start_interval_ms
-            .filter(|_| knows_start_interval)
-            .and_then(nanos),
+        start_interval: check.start_interval_ms.filter(|_| knows_start_interval).and_then(nanos),
     }
 }

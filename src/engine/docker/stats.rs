@@ -57,9 +57,7 @@ impl Core {
         }
         let memory = answer.memory_stats.clone().unwrap_or_default();
         Ok(Stats {
-            cpus: before
-                .zip(now)
-                .map_or(0.0, |(before, now)| cpus(before, now, online(&answer))),
+            cpus: before.zip(now).map_or(0.0, |(before, now)| cpus(before, now, online(&answer))),
             memory_bytes: memory.usage.unwrap_or(0).saturating_sub(cache(&answer)),
             memory_limit_bytes: limit(memory.limit),
             pids: answer.pids_stats.and_then(|pids| pids.current).unwrap_or(0),
@@ -67,16 +65,13 @@ impl Core {
     }
 
     async fn one_shot(&self, id: &str) -> EngineResult<ContainerStatsResponse> {
-        let options = StatsOptions {
-            stream: false,
-            one_shot: true,
-        };
-        let answer = self
-            .client
-            .call("stats", ASK, |docker| async move {
-                docker.stats(id, Some(options)).next().await.transpose()
-            })
-            .await?;
+        let options = StatsOptions { stream: false, one_shot: true };
+        let answer =
+            self.client
+                .call("stats", ASK, |docker| async move {
+                    docker.stats(id, Some(options)).next().await.transpose()
+                })
+                .await?;
         answer.ok_or(EngineError::NoSuchSlot)
     }
 
@@ -93,18 +88,12 @@ impl Core {
 
 fn sample(answer: &ContainerStatsResponse) -> Option<Sample> {
     let stats = answer.cpu_stats.as_ref()?;
-    Some(Sample {
-        container: stats.cpu_usage.as_ref()?.total_usage?,
-        host: stats.system_cpu_usage?,
-    })
+    Some(Sample { container: stats.cpu_usage.as_ref()?.total_usage?, host: stats.system_cpu_usage? })
 }
 
 fn online(answer: &ContainerStatsResponse) -> u32 {
     let stats = answer.cpu_stats.as_ref();
-    stats
-        .and_then(|stats| stats.online_cpus)
-        .filter(|cpus| *cpus > 0)
-        .unwrap_or(1)
+    stats.and_then(|stats| stats.online_cpus).filter(|cpus| *cpus > 0).unwrap_or(1)
 }
 
 /// The share of the host's time, times its CPUs.
@@ -119,14 +108,9 @@ fn cpus(before: Sample, now: Sample, online: u32) -> f64 {
 
 /// Page cache that the kernel gives back when asked: not what the container needs. The key differs by cgroup version.
 fn cache(answer: &ContainerStatsResponse) -> u64 {
-    let stats = answer
-        .memory_stats
-        .as_ref()
-        .and_then(|memory| memory.stats.as_ref());
+    let stats = answer.memory_stats.as_ref().and_then(|memory| memory.stats.as_ref());
     let get = |key: &str| stats.and_then(|stats| stats.get(key)).copied();
-    get("total_inactive_file")
-        .or_else(|| get("inactive_file"))
-        .unwrap_or(0)
+    get("total_inactive_file").or_else(|| get("inactive_file")).unwrap_or(0)
 }
 
 /// Version 1 of cgroups says “no limit” as a number near the largest.
@@ -140,14 +124,8 @@ mod tests {
 
     #[test]
     fn half_of_the_host_s_time_on_two_cpus_is_one_cpu() {
-        let before = Sample {
-            container: 1_000,
-            host: 10_000,
-        };
-        let now = Sample {
-            container: 1_500,
-            host: 11_000,
-        };
+        let before = Sample { container: 1_000, host: 10_000 };
+        let now = Sample { container: 1_500, host: 11_000 };
         assert!((cpus(before, now, 2) - 1.0).abs() < 1e-9);
         assert_eq!(cpus(now, now, 2), 0.0);
         assert_eq!(cpus(now, before, 2), 0.0, "a restarted container counts anew");

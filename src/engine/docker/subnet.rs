@@ -59,10 +59,8 @@ impl Pool {
     /// The parts of the pool that overlap with nothing in `taken`, lowest first.
     pub(super) fn free(self, taken: &[Subnet]) -> impl Iterator<Item = Subnet> {
         let count = 1_u32 << (PREFIX - self.0.prefix);
-        let parts = (0..count).map(move |number| Subnet {
-            base: self.0.base + (number << (32 - PREFIX)),
-            prefix: PREFIX,
-        });
+        let parts = (0..count)
+            .map(move |number| Subnet { base: self.0.base + (number << (32 - PREFIX)), prefix: PREFIX });
         parts.filter(|part| !taken.iter().any(|other| part.overlaps(*other)))
     }
 }
@@ -98,14 +96,8 @@ mod tests {
         let pool = Pool::parse("10.201.0.0/16").unwrap();
         let first = |taken: &[Subnet]| pool.free(taken).next().map(|part| part.to_string());
         assert_eq!(first(&[]).as_deref(), Some("10.201.0.0/26"));
-        assert_eq!(
-            first(&[subnet("10.201.0.0/26")]).as_deref(),
-            Some("10.201.0.64/26")
-        );
-        assert_eq!(
-            first(&[subnet("10.201.0.7/24")]).as_deref(),
-            Some("10.201.1.0/26")
-        );
+        assert_eq!(first(&[subnet("10.201.0.0/26")]).as_deref(), Some("10.201.0.64/26"));
+        assert_eq!(first(&[subnet("10.201.0.7/24")]).as_deref(), Some("10.201.1.0/26"));
         assert_eq!(first(&[subnet("10.0.0.0/8")]), None);
         assert_eq!(pool.free(&[]).count(), 1024);
         assert_eq!(Pool::parse("10.201.0.64/26").unwrap().free(&[]).count(), 1);

@@ -15,11 +15,7 @@ pub(super) fn differences(asked: &ContainerCreateBody, made: &ContainerInspectRe
     identity(&mut found, asked, made);
     isolation(&mut found, want, have);
     limits(&mut found, want, have);
-    found.compare(
-        "network mode",
-        want.network_mode.as_deref(),
-        have.network_mode.as_deref(),
-    );
+    found.compare("network mode", want.network_mode.as_deref(), have.network_mode.as_deref());
     found.compare("published ports", Some(ports(want)), Some(ports(have)));
     mounts(&mut found, want, have, made);
     found.0
@@ -53,12 +49,7 @@ fn identity(found: &mut Differences, asked: &ContainerCreateBody, made: &Contain
     }
     // Values may be secrets, so that only names are said.
     let have: BTreeSet<&String> = config.env.iter().flatten().collect();
-    for variable in asked
-        .env
-        .iter()
-        .flatten()
-        .filter(|variable| !have.contains(variable))
-    {
+    for variable in asked.env.iter().flatten().filter(|variable| !have.contains(variable)) {
         let name = variable.split('=').next().unwrap_or_default();
         found.refuse(format!("the variable {name} is not as asked"));
     }
@@ -69,18 +60,10 @@ fn identity(found: &mut Differences, asked: &ContainerCreateBody, made: &Contain
 }
 
 fn isolation(found: &mut Differences, want: &HostConfig, have: &HostConfig) {
-    found.compare(
-        "privileged",
-        want.privileged.unwrap_or(false),
-        have.privileged.unwrap_or(false),
-    );
+    found.compare("privileged", want.privileged.unwrap_or(false), have.privileged.unwrap_or(false));
     found.compare("read-only root", want.readonly_rootfs, have.readonly_rootfs);
     found.compare("added capabilities", names(&want.cap_add), names(&have.cap_add));
-    found.compare(
-        "dropped capabilities",
-        names(&want.cap_drop),
-        names(&have.cap_drop),
-    );
+    found.compare("dropped capabilities", names(&want.cap_drop), names(&have.cap_drop));
     found.compare("PID namespace", text(&want.pid_mode), text(&have.pid_mode));
     found.compare("IPC namespace", text(&want.ipc_mode), text(&have.ipc_mode));
     found.compare("UTS namespace", "", text(&have.uts_mode));
@@ -90,11 +73,7 @@ fn isolation(found: &mut Differences, want: &HostConfig, have: &HostConfig) {
         all.filter_map(|device| device.path_on_host.clone()).collect()
     };
     found.compare("devices", devices(want), devices(have));
-    if have
-        .device_requests
-        .as_ref()
-        .is_some_and(|requests| !requests.is_empty())
-    {
+    if have.device_requests.as_ref().is_some_and(|requests| !requests.is_empty()) {
         found.refuse("device requests were added");
     }
     let options =
@@ -102,37 +81,21 @@ fn isolation(found: &mut Differences, want: &HostConfig, have: &HostConfig) {
     let mut wanted = options(want);
     if want.privileged == Some(true) || text(&want.pid_mode) == "host" || text(&want.ipc_mode) == "host" {
         // The engine adds it by itself then: labels of SELinux can't hold across the host's namespaces.
-        wanted.extend(
-            options(have)
-                .into_iter()
-                .filter(|option| option == "label=disable"),
-        );
+        wanted.extend(options(have).into_iter().filter(|option| option == "label=disable"));
     }
     found.compare("security options", wanted, options(have));
     if have.sysctls.as_ref().is_some_and(|sysctls| !sysctls.is_empty()) {
         found.refuse("sysctls were added");
     }
-    if have
-        .volumes_from
-        .as_ref()
-        .is_some_and(|volumes| !volumes.is_empty())
-    {
+    if have.volumes_from.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
         found.refuse("volumes of other containers were added");
     }
 }
 
 fn limits(found: &mut Differences, want: &HostConfig, have: &HostConfig) {
     found.compare("memory limit", want.memory.unwrap_or(0), have.memory.unwrap_or(0));
-    found.compare(
-        "CPU limit",
-        want.nano_cpus.unwrap_or(0),
-        have.nano_cpus.unwrap_or(0),
-    );
-    found.compare(
-        "process limit",
-        positive(want.pids_limit),
-        positive(have.pids_limit),
-    );
+    found.compare("CPU limit", want.nano_cpus.unwrap_or(0), have.nano_cpus.unwrap_or(0));
+    found.compare("process limit", positive(want.pids_limit), positive(have.pids_limit));
     let restart = |config: &HostConfig| config.restart_policy.clone().unwrap_or_default();
     found.compare("restart policy", restart(want).name, restart(have).name);
     let log = |config: &HostConfig| config.log_config.clone().unwrap_or_default();
@@ -145,17 +108,9 @@ fn mounts(found: &mut Differences, want: &HostConfig, have: &HostConfig, made: &
         found.refuse("binds were added");
     }
     let asked = |typ: MountType| -> BTreeSet<(String, String, bool)> {
-        let all = want
-            .mounts
-            .iter()
-            .flatten()
-            .filter(|mount| mount.typ == Some(typ));
+        let all = want.mounts.iter().flatten().filter(|mount| mount.typ == Some(typ));
         all.map(|mount| {
-            (
-                text(&mount.source).into(),
-                text(&mount.target).into(),
-                mount.read_only == Some(true),
-            )
+            (text(&mount.source).into(), text(&mount.target).into(), mount.read_only == Some(true))
         })
         .collect()
     };
@@ -203,8 +158,7 @@ fn positive(limit: Option<i64>) -> Option<i64> {
 /// Capability names; newer engines give them their prefix.
 fn names(list: &Option<Vec<String>>) -> BTreeSet<&str> {
     let all = list.iter().flatten().map(String::as_str);
-    all.map(|name| name.strip_prefix("CAP_").unwrap_or(name))
-        .collect()
+    all.map(|name| name.strip_prefix("CAP_").unwrap_or(name)).collect()
 }
 
 fn ports(config: &HostConfig) -> BTreeSet<(String, String, String)> {
@@ -270,23 +224,14 @@ mod tests {
         type Change = fn(&mut ContainerInspectResponse, &mut HostConfig);
         let changes: [(&str, Change); 15] = [
             ("image", |made, _| made.image = Some("sha256:2".into())),
-            ("user", |made, _| {
-                made.config.as_mut().unwrap().user = Some(String::new())
-            }),
+            ("user", |made, _| made.config.as_mut().unwrap().user = Some(String::new())),
             ("variable A", |made, _| made.config.as_mut().unwrap().env = None),
             ("privileged", |_, host| host.privileged = Some(true)),
-            ("added cap", |_, host| {
-                host.cap_add.as_mut().unwrap().push("SYS_ADMIN".into())
-            }),
+            ("added cap", |_, host| host.cap_add.as_mut().unwrap().push("SYS_ADMIN".into())),
             ("dropped cap", |_, host| host.cap_drop = None),
             ("PID", |_, host| host.pid_mode = Some("host".into())),
             ("IPC", |_, host| host.ipc_mode = Some("host".into())),
-            ("security", |_, host| {
-                host.security_opt
-                    .as_mut()
-                    .unwrap()
-                    .push("seccomp=unconfined".into())
-            }),
+            ("security", |_, host| host.security_opt.as_mut().unwrap().push("seccomp=unconfined".into())),
             ("memory", |_, host| host.memory = Some(0)),
             ("binds", |_, host| host.binds = Some(vec!["/:/host".into()])),
             ("devices", |_, host| {

@@ -29,18 +29,8 @@ const PULSE_LIMIT: Duration = Duration::from_secs(5);
 /// The events from the cursor on come first; then what is there is compared with what was seen.
 const COMPARE_AFTER: Duration = Duration::from_millis(200);
 
-const CONTAINER_EVENTS: [&str; 10] = [
-    "create",
-    "start",
-    "die",
-    "oom",
-    "destroy",
-    "health_status",
-    "pause",
-    "unpause",
-    "rename",
-    "update",
-];
+const CONTAINER_EVENTS: [&str; 10] =
+    ["create", "start", "die", "oom", "destroy", "health_status", "pause", "unpause", "rename", "update"];
 const NETWORK_EVENTS: [&str; 2] = ["connect", "disconnect"];
 
 impl Core {
@@ -54,11 +44,7 @@ impl Core {
             ));
         };
         let docker = self.client.docker().await?;
-        let options = EventsOptions {
-            since: Some(seconds(place.at)),
-            until: None,
-            filters: Some(filters()),
-        };
+        let options = EventsOptions { since: Some(seconds(place.at)), until: None, filters: Some(filters()) };
         let events = docker.events(Some(options)).boxed();
         let (sender, receiver) = mpsc::channel(64);
         let pump = Pump {
@@ -73,20 +59,14 @@ impl Core {
             results: HashMap::new(),
         };
         tokio::spawn(pump.run(events, place, sender));
-        Ok(unfold(receiver, |mut receiver| async move {
-            Some((receiver.recv().await?, receiver))
-        })
-        .boxed())
+        Ok(unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }).boxed())
     }
 }
 
 fn filters() -> HashMap<String, Vec<String>> {
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let events = [words(&CONTAINER_EVENTS), words(&NETWORK_EVENTS)].concat();
-    HashMap::from([
-        ("type".to_owned(), words(&["container", "network"])),
-        ("event".to_owned(), events),
-    ])
+    HashMap::from([("type".to_owned(), words(&["container", "network"])), ("event".to_owned(), events)])
 }
 
 fn seconds(at: Timestamp) -> String {
@@ -171,10 +151,7 @@ impl Pump {
     /// Notes one event.
     fn take(&mut self, event: EventMessage) {
         let Some(actor) = event.actor else { return };
-        let (what, attributes) = (
-            event.action.unwrap_or_default(),
-            actor.attributes.unwrap_or_default(),
-        );
+        let (what, attributes) = (event.action.unwrap_or_default(), actor.attributes.unwrap_or_default());
         let nanos = event.time_nano.unwrap_or(0);
         let at = DateTime::from_timestamp_nanos(nanos).trunc_subsecs(3);
         if event.typ == Some(EventMessageTypeEnum::NETWORK) {
@@ -273,19 +250,10 @@ impl Pump {
             let Some(id) = container.id.clone() else { continue };
             there.insert(id.clone());
             let told = self.news.contains_key(&id) || self.inspecting.contains(&id);
-            let same = place
-                .seen
-                .get(&id)
-                .is_none_or(|(_, phase)| looks_like(phase, &container));
+            let same = place.seen.get(&id).is_none_or(|(_, phase)| looks_like(phase, &container));
             let new = self.known.insert(id.clone());
             if !told && (new || !same) {
-                self.wait(
-                    id,
-                    News {
-                        what: "compare".into(),
-                        at: now,
-                    },
-                );
+                self.wait(id, News { what: "compare".into(), at: now });
             }
         }
         for (id, (slot, _)) in place.seen.iter().filter(|(id, _)| !there.contains(*id)) {
@@ -296,11 +264,7 @@ impl Pump {
 }
 
 async fn ask_pulse(core: Arc<Core>) -> EngineResult<()> {
-    let asked = core
-        .client
-        .call("a sign of life", PULSE_LIMIT, |docker| async move {
-            docker.ping().await
-        });
+    let asked = core.client.call("a sign of life", PULSE_LIMIT, |docker| async move { docker.ping().await });
     asked.await.map(|_| ())
 }
 

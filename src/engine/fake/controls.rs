@@ -79,10 +79,7 @@ impl Controls {
 
     /// The replica's process ends now.
     pub fn end(&self, slot: &SlotRef, code: i64) -> bool {
-        let phase = Phase::Exited {
-            code,
-            oom_killed: false,
-        };
+        let phase = Phase::Exited { code, oom_killed: false };
         self.set_phase(slot, phase, "die")
     }
 

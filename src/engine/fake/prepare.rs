@@ -38,13 +38,8 @@ pub(super) fn prepare(
     }
     world.networks.insert(plan.deployment.clone());
     let volumes = plan.workload.volumes.iter();
-    world
-        .volumes
-        .extend(volumes.map(|volume| (plan.deployment.clone(), volume.clone())));
-    Ok(Resolution {
-        images,
-        network: format!("fake-{}", plan.deployment),
-    })
+    world.volumes.extend(volumes.map(|volume| (plan.deployment.clone(), volume.clone())));
+    Ok(Resolution { images, network: format!("fake-{}", plan.deployment) })
 }
 
 fn image(request: &PrepareRequest, name: &ServiceName, service: &Service) -> EngineResult<ResolvedImage> {
@@ -60,11 +55,7 @@ fn image(request: &PrepareRequest, name: &ServiceName, service: &Service) -> Eng
         }
     };
     let id = Digest::of(format!("{reference}\n{inputs}").as_bytes());
-    Ok(ResolvedImage {
-        id: format!("sha256:{id}"),
-        reference,
-        pull_digest,
-    })
+    Ok(ResolvedImage { id: format!("sha256:{id}"), reference, pull_digest })
 }
 
 fn inputs(plan: &Plan, name: &ServiceName) -> Digest {
@@ -103,11 +94,7 @@ fn read_below(source: &Path, target: String, files: &mut BTreeMap<String, Bytes>
     for entry in std::fs::read_dir(source)? {
         let entry = entry?;
         let name = entry.file_name();
-        read_below(
-            &entry.path(),
-            format!("{target}/{}", name.to_string_lossy()),
-            files,
-        )?;
+        read_below(&entry.path(), format!("{target}/{}", name.to_string_lossy()), files)?;
     }
     Ok(())
 }

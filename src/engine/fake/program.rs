@@ -33,18 +33,12 @@ pub(super) fn run(argv: &[String], around: &Surroundings) -> Result<Outcome, Str
     };
     let name = program.rsplit('/').next().unwrap_or(program);
     if name.starts_with("no-such") {
-        return Err(format!(
-            "{program}: no such executable in the image. Check `command` and `entrypoint`."
-        ));
+        return Err(format!("{program}: no such executable in the image. Check `command` and `entrypoint`."));
     }
     let mut outcome = Outcome::default();
     match argv {
         [shell, flag, script] if flag == "-c" && (shell == "sh" || shell == "/bin/sh") => {
-            for line in script
-                .split([';', '\n'])
-                .flat_map(|part| part.split("&&"))
-                .map(str::trim)
-            {
+            for line in script.split([';', '\n']).flat_map(|part| part.split("&&")).map(str::trim) {
                 let words: Vec<String> = line.split_whitespace().map(|word| expand(word, around)).collect();
                 if !words.is_empty() && !step(&words, around, &mut outcome) {
                     return Ok(outcome);
@@ -80,18 +74,13 @@ fn step(words: &[String], around: &Surroundings, outcome: &mut Outcome) -> bool 
             None => return end(outcome, 1),
         },
         "cat" => match around.files.get(first(1)) {
-            Some(content) => print(
-                content
-                    .strip_suffix(b"\n")
-                    .map_or(content.clone(), Bytes::copy_from_slice),
-            ),
+            Some(content) => {
+                print(content.strip_suffix(b"\n").map_or(content.clone(), Bytes::copy_from_slice))
+            }
             None => return end(outcome, 1),
         },
         "seq" => {
-            let (from, to) = (
-                first(1).parse().unwrap_or(1_u64),
-                first(2).parse().unwrap_or(0_u64),
-            );
+            let (from, to) = (first(1).parse().unwrap_or(1_u64), first(2).parse().unwrap_or(0_u64));
             (from..=to).for_each(|number| print(Bytes::from(number.to_string())));
         }
         "exit" => return end(outcome, first(1).parse().unwrap_or(0)),

@@ -25,10 +25,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(clock: SharedClock) -> Self {
-        Self {
-            world: Mutex::new(World::new(clock)),
-            bell: tokio::sync::watch::Sender::new(0),
-        }
+        Self { world: Mutex::new(World::new(clock)), bell: tokio::sync::watch::Sender::new(0) }
     }
 
     pub(super) fn world(&self) -> MutexGuard<'_, World> {
@@ -94,9 +91,7 @@ impl World {
     /// `Unreachable` while the engine is down.
     pub(super) fn up(&self) -> EngineResult<()> {
         if self.down {
-            return Err(EngineError::Unreachable(
-                "the fake engine was switched off".into(),
-            ));
+            return Err(EngineError::Unreachable("the fake engine was switched off".into()));
         }
         Ok(())
     }
@@ -142,15 +137,7 @@ impl World {
         };
         let lines = Vec::new();
         let request = request.clone();
-        self.slots.insert(
-            slot.clone(),
-            Slot {
-                request,
-                named,
-                state,
-                lines,
-            },
-        );
+        self.slots.insert(slot.clone(), Slot { request, named, state, lines });
         Ok(())
     }
 
@@ -160,9 +147,8 @@ impl World {
             .slots
             .values()
             .filter(|slot| slot.state.started_at.is_some() && slot.state.ended_at.is_none());
-        let mut taken: BTreeSet<u16> = running
-            .flat_map(|slot| slot.state.endpoints.iter().map(|endpoint| endpoint.host_port))
-            .collect();
+        let mut taken: BTreeSet<u16> =
+            running.flat_map(|slot| slot.state.endpoints.iter().map(|endpoint| endpoint.host_port)).collect();
         let mut endpoints = Vec::new();
         for port in &request.service.ports {
             let host_port = match port.host_port {
@@ -171,9 +157,7 @@ impl World {
                     return Err(EngineError::PortTaken { port: fixed, detail });
                 }
                 Some(fixed) => fixed,
-                None => (40_000..=u16::MAX)
-                    .find(|free| !taken.contains(free))
-                    .unwrap_or(40_000),
+                None => (40_000..=u16::MAX).find(|free| !taken.contains(free)).unwrap_or(40_000),
             };
             taken.insert(host_port);
             endpoints.push(Endpoint {
@@ -196,10 +180,8 @@ impl World {
         let around = self.surroundings(&request);
         let argv = [&request.service.entrypoint, &request.service.command];
         let argv: Vec<String> = argv.into_iter().flatten().flatten().cloned().collect();
-        let outcome = program::run(&argv, &around).map_err(|detail| EngineError::StartFailed {
-            service: slot.service.to_string(),
-            detail,
-        })?;
+        let outcome = program::run(&argv, &around)
+            .map_err(|detail| EngineError::StartFailed { service: slot.service.to_string(), detail })?;
         let now = self.clock.now();
         if let Some(found) = self.slots.get_mut(slot) {
             found.state.started_at = Some(now);
@@ -228,20 +210,13 @@ impl World {
         around: &Surroundings,
     ) {
         let has_check = has_check(request) || faults.never_healthy || faults.held;
-        let first = if has_check {
-            Phase::Starting
-        } else {
-            Phase::Running
-        };
+        let first = if has_check { Phase::Starting } else { Phase::Running };
         self.set_phase(slot, first, "start");
         if let Some(code) = end {
             let phase = if starts_again(request, code) {
                 Phase::Restarting
             } else {
-                Phase::Exited {
-                    code,
-                    oom_killed: false,
-                }
+                Phase::Exited { code, oom_killed: false }
             };
             self.set_phase(slot, phase, "die");
         } else if has_check && !faults.held {
@@ -282,11 +257,7 @@ impl World {
 
     /// A kept slot is put right again; no event where nothing was wrong.
     pub(super) fn set_drift_away(&mut self, slot: &SlotRef) {
-        if self
-            .slots
-            .get(slot)
-            .is_some_and(|found| found.state.drift.is_some())
-        {
+        if self.slots.get(slot).is_some_and(|found| found.state.drift.is_some()) {
             self.set_serving(slot, true);
             self.set_drift(slot, None);
         }
@@ -298,10 +269,7 @@ impl World {
             return false;
         };
         change(&mut found.state);
-        let up = matches!(
-            found.state.phase,
-            Phase::Starting | Phase::Running | Phase::Unhealthy
-        );
+        let up = matches!(found.state.phase, Phase::Starting | Phase::Running | Phase::Unhealthy);
         found.state.serving = found.named && up;
         let state = Box::new(found.state.clone());
         let what = what.to_owned();
@@ -333,11 +301,7 @@ impl World {
         // Lines of one millisecond still differ: an engine's clock is finer than ours.
         let after = found.lines.last().map_or(0, |line| line.at_nanos + 1);
         let at_nanos = now.max(after);
-        found.lines.push(ContainerLine {
-            at_nanos,
-            stream,
-            text,
-        });
+        found.lines.push(ContainerLine { at_nanos, stream, text });
         true
     }
 
@@ -359,9 +323,7 @@ impl World {
             files.insert(mount.target.clone(), content);
         }
         Surroundings {
-            environment: environment
-                .filter_map(|(key, text)| Some((key.clone(), value(text)?)))
-                .collect(),
+            environment: environment.filter_map(|(key, text)| Some((key.clone(), value(text)?))).collect(),
             files,
         }
     }

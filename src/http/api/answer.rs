@@ -16,9 +16,7 @@ use crate::http::api::Reply;
 
 /// Settings, with their revision as the ETag that a save may name in `If-Match`.
 pub fn tagged(revision: u32, resource: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::ETAG, format!("\"{revision}\"")))
-        .json(resource)
+    HttpResponse::Ok().insert_header((header::ETAG, format!("\"{revision}\""))).json(resource)
 }
 
 /// The revision that a save expects: from `If-Match`, where it comes. A tag that is none of ours matches nothing.
@@ -36,12 +34,10 @@ pub fn if_match(request: &HttpRequest) -> Result<Option<u32>> {
     let revision = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     match revision.and_then(|text| text.parse().ok()) {
         Some(revision) => Ok(Some(revision)),
-        None => Err(Error::new(
-            Kind::Stale,
-            "changed_meanwhile",
-            format!("{text} is no ETag of these settings"),
-        )
-        .hint("Read them again, and send back the ETag that comes with them.")),
+        None => {
+            Err(Error::new(Kind::Stale, "changed_meanwhile", format!("{text} is no ETag of these settings"))
+                .hint("Read them again, and send back the ETag that comes with them."))
+        }
     }
 }
 
@@ -97,12 +93,7 @@ where
     }
     let pages = stream::try_unfold(Some((first, true)), move |state| {
         let later = state.as_ref().and_then(|(page, _)| page.next.clone());
-        let fetched = later.map(|after| {
-            fetch(PageRequest {
-                limit: PageRequest::MOST,
-                after: Some(after),
-            })
-        });
+        let fetched = later.map(|after| fetch(PageRequest { limit: PageRequest::MOST, after: Some(after) }));
         async move {
             let Some((page, is_first)) = state else {
                 return Ok(None);
@@ -115,9 +106,7 @@ where
             Ok::<_, Error>(Some((chunk, next)))
         }
     });
-    Ok(HttpResponse::Ok()
-        .content_type(ContentType::json())
-        .streaming(pages))
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).streaming(pages))
 }
 
 fn chunk<T: Serialize>(items: &[T], is_first: bool, is_last: bool) -> Result<Bytes> {

@@ -108,21 +108,10 @@ async fn list(state: Data<State>, who: Who, query: Query<Whose>) -> Reply<Json<V
     request_body(content = ApiKeyRequest, example = json!({ "name": "ci", "groups": ["ml-deployers"], "expiresAt": "2027-01-31T00:00:00Z" })),
     responses((status = 200, body = ApiKey)))]
 async fn create(state: Data<State>, who: Who, body: Body<ApiKeyRequest>) -> Reply<Json<ApiKey>> {
-    let ApiKeyRequest {
-        name,
-        groups,
-        expires_at,
-    } = body.value;
-    let new = NewKey {
-        name,
-        groups,
-        expires_at,
-    };
+    let ApiKeyRequest { name, groups, expires_at } = body.value;
+    let new = NewKey { name, groups, expires_at };
     let (key, secret) = app::api_key::create(&state.app, &who, new).await?;
-    Ok(Json(ApiKey {
-        secret: Some(secret.expose_secret().to_owned()),
-        ..key.into()
-    }))
+    Ok(Json(ApiKey { secret: Some(secret.expose_secret().to_owned()), ..key.into() }))
 }
 
 /// Revoke a key: one's own, or any by an administrator.

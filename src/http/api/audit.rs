@@ -43,11 +43,8 @@ impl Filter {
             (Some(key), None, None) => Ok(Of::Project(named("project", key)?)),
             (None, Some(id), None) => Ok(Of::Infrastructure(named("infrastructure", id)?)),
             (None, None, Some(id)) => Ok(Of::Deployment(app::deployment::id_of(&state.app, who, id).await?)),
-            _ => Err(Error::field(
-                "query",
-                "project, infrastructure and deployment exclude each other",
-            )
-            .hint("Name one of them.")),
+            _ => Err(Error::field("query", "project, infrastructure and deployment exclude each other")
+                .hint("Name one of them.")),
         }
     }
 }
@@ -91,16 +88,10 @@ async fn list(
     responses((status = 200, body = ChainReport, example = json!({ "whole": true, "entries": 42 }))))]
 async fn verify(state: Data<State>, who: Who) -> Reply<Json<ChainReport>> {
     let report = match app::audit::verify(&state.app, &who).await? {
-        Verdict::Whole { entries } => ChainReport {
-            whole: true,
-            entries: Some(entries),
-            broken_at: None,
-        },
-        Verdict::Broken { sequence } => ChainReport {
-            whole: false,
-            entries: None,
-            broken_at: Some(sequence),
-        },
+        Verdict::Whole { entries } => ChainReport { whole: true, entries: Some(entries), broken_at: None },
+        Verdict::Broken { sequence } => {
+            ChainReport { whole: false, entries: None, broken_at: Some(sequence) }
+        }
     };
     Ok(Json(report))
 }

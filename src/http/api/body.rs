@@ -32,9 +32,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), web::Payload::from_request(request, payload));
         Box::pin(async move {
-            let payload = payload
-                .await
-                .map_err(|error| Error::internal(error.to_string()))?;
+            let payload = payload.await.map_err(|error| Error::internal(error.to_string()))?;
             refuse_other_types(&request)?;
             let bytes = read(&request, payload).await?;
             let once = idempotency(&request, &bytes)?;
@@ -47,26 +45,16 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 fn refuse_other_types(request: &HttpRequest) -> Result<()> {
     let named = request.headers().get(header::CONTENT_TYPE);
     let named = named.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = named
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = named.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence.is_empty() || essence == "application/json" || essence.ends_with("+json") {
         return Ok(());
     }
-    Err(Error::invalid(
-        "unsupported_body",
-        format!("a body of type {essence:?} is not understood here"),
-    )
-    .hint("Send JSON, with `Content-Type: application/json`."))
+    Err(Error::invalid("unsupported_body", format!("a body of type {essence:?} is not understood here"))
+        .hint("Send JSON, with `Content-Type: application/json`."))
 }
 
 async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Bytes> {
-    let limit = request
-        .app_data::<web::Data<State>>()
-        .map_or(0, |state| state.settings.body_limit);
+    let limit = request.app_data::<web::Data<State>>().map_or(0, |state| state.settings.body_limit);
     match payload.to_bytes_limited(limit).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(failure)) => {
@@ -112,11 +100,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let place = place(&failure.path().to_string(), "body");
         let inner = failure.into_inner();
         let problem = Problem::new(place, inner.to_string());
-        let code = if inner.is_data() {
-            "invalid_input"
-        } else {
-            "invalid_json"
-        };
+        let code = if inner.is_data() { "invalid_input" } else { "invalid_json" };
         Error::problems(code, vec![problem])
     })?;
     reader.end().map_err(|failure| {
@@ -162,11 +146,7 @@ mod tests {
     fn an_unknown_field_is_named() {
         let error = parse::<Outer>(br#"{"spec":{"replicas":2,"replica":2}}"#).unwrap_err();
         assert!(error.message.contains("`replica`"), "{}", error.message);
-        assert!(
-            error.problems[0].place.starts_with("spec"),
-            "{}",
-            error.problems[0].place
-        );
+        assert!(error.problems[0].place.starts_with("spec"), "{}", error.problems[0].place);
     }
 
     #[test]

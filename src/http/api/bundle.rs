@@ -124,9 +124,7 @@ async fn list(
     responses((status = 200, body = Bundle)))]
 async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Reply<Json<Bundle>> {
     let (key, version) = located(&path)?;
-    Ok(Json(
-        app::bundle::get(&state.app, &who, key, version).await?.into(),
-    ))
+    Ok(Json(app::bundle::get(&state.app, &who, key, version).await?.into()))
 }
 
 /// Delete a bundle that no deployment wants or runs.
@@ -148,9 +146,7 @@ async fn delete(state: Data<State>, who: Who, path: Path<(String, String)>) -> R
     responses((status = 200, body = [BundleFile])))]
 async fn files(state: Data<State>, who: Who, path: Path<(String, String)>) -> Reply<Json<Vec<BundleFile>>> {
     let (key, version) = located(&path)?;
-    Ok(Json(
-        app::bundle::get(&state.app, &who, key, version).await?.files,
-    ))
+    Ok(Json(app::bundle::get(&state.app, &who, key, version).await?.files))
 }
 
 /// Read one file of a bundle, up to 1 MiB.
@@ -222,10 +218,7 @@ async fn diff(
     query: Query<Against>,
 ) -> Reply<Json<BundleDiff>> {
     let (key, from) = located(&path)?;
-    let with = query
-        .0
-        .with
-        .ok_or_else(|| Error::field("with", "the other version is missing"))?;
+    let with = query.0.with.ok_or_else(|| Error::field("with", "the other version is missing"))?;
     let diff = app::bundle::diff(&state.app, &who, key, from, named("bundle", &with)?).await?;
     Ok(Json(BundleDiff {
         from: diff.from,

@@ -91,10 +91,7 @@ async fn publish_in(
     query: Query<About>,
     payload: web::Payload,
 ) -> Reply<Json<Uploaded>> {
-    let about = About {
-        project: Some(named("project", &key)?),
-        ..query.0
-    };
+    let about = About { project: Some(named("project", &key)?), ..query.0 };
     receive(&request, &state, &who, about, payload).await
 }
 
@@ -111,30 +108,18 @@ async fn receive(
     } else {
         let mut payload = payload.into_inner();
         while let Some(chunk) = payload.next().await {
-            upload
-                .write(&chunk.map_err(|error| broken(error.to_string()))?)
-                .await?;
+            upload.write(&chunk.map_err(|error| broken(error.to_string()))?).await?;
         }
         upload.finish().await?
     };
     let once = body::idempotency(request, staged.digest().as_str().as_bytes())?;
-    let new = NewBundle {
-        project: about.project,
-        version: about.version,
-        file_name: about.file_name,
-    };
+    let new = NewBundle { project: about.project, version: about.version, file_name: about.file_name };
     let uploaded = app::bundle::upload(&state.app, who, staged, new, once).await?;
-    Ok(Json(Uploaded {
-        bundle: uploaded.bundle.into(),
-        project_created: uploaded.project_created,
-    }))
+    Ok(Json(Uploaded { bundle: uploaded.bundle.into(), project_created: uploaded.project_created }))
 }
 
 fn is_form(request: &HttpRequest) -> bool {
-    let named = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let named = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     named.is_some_and(|named| named.to_ascii_lowercase().starts_with("multipart/form-data"))
 }
 
@@ -152,9 +137,8 @@ async fn from_form(
     about: &mut About,
 ) -> Result<Staged> {
     let mut payload = payload.into_inner();
-    let mut form = Multipart::from_request(request, &mut payload)
-        .await
-        .map_err(|error| broken(error.to_string()))?;
+    let mut form =
+        Multipart::from_request(request, &mut payload).await.map_err(|error| broken(error.to_string()))?;
     let (mut upload, mut staged) = (Some(upload), None);
     while let Some(part) = form.next().await {
         let mut part = part.map_err(|error| broken(error.to_string()))?;
@@ -181,9 +165,7 @@ async fn from_form(
 
 async fn archive(part: &mut Field, mut upload: Upload) -> Result<Staged> {
     while let Some(chunk) = part.next().await {
-        upload
-            .write(&chunk.map_err(|error| broken(error.to_string()))?)
-            .await?;
+        upload.write(&chunk.map_err(|error| broken(error.to_string()))?).await?;
     }
     upload.finish().await
 }
@@ -199,12 +181,7 @@ async fn field(name: &str, part: &mut Field, about: &mut About) -> Result<()> {
     let value = String::from_utf8(value).map_err(|_| Error::field(name, "not UTF-8"))?;
     match name {
         "project" if !value.is_empty() => {
-            about.project = Some(
-                about
-                    .project
-                    .take()
-                    .map_or_else(|| ProjectKey::parse(value), Ok)?,
-            )
+            about.project = Some(about.project.take().map_or_else(|| ProjectKey::parse(value), Ok)?)
         }
         "version" if !value.is_empty() => {
             about.version = Some(about.version.take().map_or_else(|| Version::parse(value), Ok)?)

@@ -103,10 +103,7 @@ async fn list(
 /// One deployment as it is now, with its settings' ETag.
 pub(super) async fn answered(state: &State, who: &Who, id: DeploymentId) -> Result<HttpResponse> {
     let detail = app::deployment::detail(&state.app, who, id).await?;
-    Ok(answer::tagged(
-        detail.deployment.revision,
-        &Deployment::from(detail),
-    ))
+    Ok(answer::tagged(detail.deployment.revision, &Deployment::from(detail)))
 }
 
 /// Make a deployment.

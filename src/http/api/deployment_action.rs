@@ -74,11 +74,7 @@ async fn list_updates(
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let fetch = move |page: PageRequest| {
         let (state, who, id) = (state.clone(), who.clone(), id.clone());
-        async move {
-            Ok(app::update::list(&state.app, &who, id, page)
-                .await?
-                .map(Update::from))
-        }
+        async move { Ok(app::update::list(&state.app, &who, id, page).await?.map(Update::from)) }
     };
     answer::list(&request, query.0.page()?, fetch).await
 }

@@ -81,13 +81,7 @@ impl DeploymentSpec {
 }
 
 fn settings(environment: BTreeMap<String, String>, services: BTreeMap<ServiceName, ServiceSpec>) -> Settings {
-    Settings {
-        environment,
-        services: services
-            .into_iter()
-            .map(|(name, spec)| (name, spec.into()))
-            .collect(),
-    }
+    Settings { environment, services: services.into_iter().map(|(name, spec)| (name, spec.into())).collect() }
 }
 
 /// A secret on its way in. It has no way out.
@@ -103,10 +97,7 @@ impl<'de> Deserialize<'de> for SecretValue {
 fn secret_changes(secrets: BTreeMap<SecretName, Option<SecretValue>>) -> BTreeMap<SecretName, SecretChange> {
     let change =
         |value: Option<SecretValue>| value.map_or(SecretChange::Remove, |value| SecretChange::Set(value.0));
-    secrets
-        .into_iter()
-        .map(|(name, value)| (name, change(value)))
-        .collect()
+    secrets.into_iter().map(|(name, value)| (name, change(value))).collect()
 }
 
 /// A deployment to be made.
@@ -161,16 +152,8 @@ impl DeploymentReplacement {
     pub fn into_changes(self, before: &Deployment, revision: Option<u32>) -> Result<Changes> {
         let spec = self.spec;
         fixed("name", self.name.as_deref(), before.id.as_str())?;
-        fixed(
-            "spec.project",
-            Some(spec.project.as_str()),
-            before.project.as_str(),
-        )?;
-        fixed(
-            "spec.infrastructure",
-            Some(spec.infrastructure.as_str()),
-            before.infrastructure.as_str(),
-        )?;
+        fixed("spec.project", Some(spec.project.as_str()), before.project.as_str())?;
+        fixed("spec.infrastructure", Some(spec.infrastructure.as_str()), before.infrastructure.as_str())?;
         Ok(Changes {
             version: Some(spec.bundle),
             settings: Some(settings(spec.environment, spec.services)),

@@ -186,29 +186,17 @@ impl From<Detail> for Deployment {
             downtime: detail.downtime,
             refusal: detail.wanted.err().map(|error| ErrorBody::new(&error, None)),
         };
-        Self::new(
-            &detail.deployment,
-            detail.summary.stage,
-            detail.summary.state,
-            Some(details),
-        )
+        Self::new(&detail.deployment, detail.summary.stage, detail.summary.state, Some(details))
     }
 }
 
 /// The replicas of a deployment.
 pub fn slots(detail: &Detail) -> Vec<Slot> {
     let is_task = |slot: &SlotState| {
-        let service = detail
-            .running
-            .as_ref()
-            .and_then(|plan| plan.workload.services.get(&slot.slot.service));
+        let service = detail.running.as_ref().and_then(|plan| plan.workload.services.get(&slot.slot.service));
         service.is_some_and(|service| service.kind == ServiceKind::Task)
     };
-    detail
-        .slots
-        .iter()
-        .map(|slot| Slot::new(slot, is_task(slot)))
-        .collect()
+    detail.slots.iter().map(|slot| Slot::new(slot, is_task(slot))).collect()
 }
 
 impl Slot {
@@ -252,11 +240,7 @@ fn sync(state: &SlotState) -> Condition {
     Condition {
         kind: "InSync",
         status: truth(state.drift.is_none()),
-        reason: if state.drift.is_none() {
-            "AsPlanned"
-        } else {
-            "Drifted"
-        },
+        reason: if state.drift.is_none() { "AsPlanned" } else { "Drifted" },
         message: state.drift.clone().unwrap_or_default(),
         last_transition_time: None,
     }

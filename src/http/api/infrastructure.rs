@@ -153,11 +153,7 @@ pub struct InfrastructureGrantRequest {
 
 fn rendered(grants: Vec<(GroupName, InfrastructureRight)>) -> Json<Vec<InfrastructureGrant>> {
     let grants = grants.into_iter();
-    Json(
-        grants
-            .map(|(group, right)| InfrastructureGrant { group, right })
-            .collect(),
-    )
+    Json(grants.map(|(group, right)| InfrastructureGrant { group, right }).collect())
 }
 
 /// List the infrastructures that the caller may see, in the order of their stages.
@@ -166,9 +162,7 @@ fn rendered(grants: Vec<(GroupName, InfrastructureRight)>) -> Json<Vec<Infrastru
 async fn list(state: Data<State>, who: Who) -> Reply<Json<Vec<Infrastructure>>> {
     let found = app::infrastructure::list(&state.app, &who).await?.into_iter();
     Ok(Json(
-        found
-            .map(|listed| Infrastructure::new(listed.infrastructure, listed.right, listed.engine))
-            .collect(),
+        found.map(|listed| Infrastructure::new(listed.infrastructure, listed.right, listed.engine)).collect(),
     ))
 }
 
@@ -270,10 +264,7 @@ async fn grant(
     path: Path<(String, String)>,
     body: Body<InfrastructureGrantRequest>,
 ) -> Reply<Json<Vec<InfrastructureGrant>>> {
-    let (id, group) = (
-        named("infrastructure", &path.0)?,
-        GroupName::parse(path.1.as_str())?,
-    );
+    let (id, group) = (named("infrastructure", &path.0)?, GroupName::parse(path.1.as_str())?);
     let grants = app::infrastructure::grant(&state.app, &who, id, group, Some(body.value.right)).await?;
     Ok(rendered(grants))
 }
@@ -289,10 +280,7 @@ async fn revoke(
     who: Who,
     path: Path<(String, String)>,
 ) -> Reply<Json<Vec<InfrastructureGrant>>> {
-    let (id, group) = (
-        named("infrastructure", &path.0)?,
-        GroupName::parse(path.1.as_str())?,
-    );
+    let (id, group) = (named("infrastructure", &path.0)?, GroupName::parse(path.1.as_str())?);
     let grants = app::infrastructure::grant(&state.app, &who, id, group, None).await?;
     Ok(rendered(grants))
 }

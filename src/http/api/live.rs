@@ -77,9 +77,7 @@ where
         }
     });
     let chunks = stream::poll_fn(move |context| {
-        receiver
-            .poll_recv(context)
-            .map(|chunk| chunk.map(Ok::<_, actix_web::Error>))
+        receiver.poll_recv(context).map(|chunk| chunk.map(Ok::<_, actix_web::Error>))
     });
     HttpResponse::Ok()
         .insert_header(("x-accel-buffering", "no"))

@@ -55,10 +55,7 @@ impl LogQuery {
             None => Some(100),
             Some("all") => None,
             Some(number) => Some(number.parse().map_err(|_| {
-                Error::field(
-                    "tail",
-                    format!("{number:?} is neither a number of lines nor \"all\""),
-                )
+                Error::field("tail", format!("{number:?} is neither a number of lines nor \"all\""))
             })?),
         };
         if self.replica == Some(0) {
@@ -75,10 +72,7 @@ impl LogQuery {
 }
 
 fn wants_text(request: &HttpRequest) -> bool {
-    let accepted = request
-        .headers()
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     accepted.is_some_and(|accepted| accepted.trim_start().starts_with("text/plain"))
 }
 
@@ -99,21 +93,14 @@ async fn history(
 ) -> Reply<HttpResponse> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let lines = app::log::history(&state.app, &who, id, query.0.wanted()?).await?;
-    let style = Style {
-        timestamps: query.0.timestamps,
-        places: lines.several,
-    };
+    let style = Style { timestamps: query.0.timestamps, places: lines.several };
     let mut response = HttpResponse::Ok();
     if wants_text(&request) {
         let chunks = gathered(lines, move |out, batch| push(out, batch, style, b"", b"\n"));
-        return Ok(response
-            .content_type("text/plain; charset=utf-8")
-            .streaming(chunks));
+        return Ok(response.content_type("text/plain; charset=utf-8").streaming(chunks));
     }
     let mut is_first = true;
-    let chunks = gathered(lines, move |out, batch| {
-        push_json(out, batch, style, &mut is_first)
-    });
+    let chunks = gathered(lines, move |out, batch| push_json(out, batch, style, &mut is_first));
     let mark = |text: &'static [u8]| stream::once(async move { Ok::<_, Error>(Bytes::from_static(text)) });
     let array = mark(b"[").chain(chunks).chain(mark(b"]"));
     Ok(response.content_type(ContentType::json()).streaming(array))
@@ -187,23 +174,15 @@ async fn watch(
     }
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let lines = app::log::follow(&state.app, &who, id.clone(), wanted).await?;
-    let style = Style {
-        timestamps: query.0.timestamps,
-        places: lines.several,
-    };
-    let form = if wants_text(&request) {
-        Form::Text
-    } else {
-        Form::Events
-    };
+    let style = Style { timestamps: query.0.timestamps, places: lines.several };
+    let form = if wants_text(&request) { Form::Text } else { Form::Events };
     let (before, after): (&[u8], &[u8]) = match form {
         Form::Events => (b"data: ", b"\n\n"),
         Form::Text => (b"", b"\n"),
     };
     let produce = move |sink: Sink| async move {
-        let mut chunks = std::pin::pin!(gathered(lines, move |out, batch| push(
-            out, batch, style, before, after
-        )));
+        let mut chunks =
+            std::pin::pin!(gathered(lines, move |out, batch| push(out, batch, style, before, after)));
         while let Some(chunk) = chunks.next().await {
             let (chunk, last) = match chunk {
                 Ok(chunk) => (chunk, false),

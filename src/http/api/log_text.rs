@@ -19,11 +19,7 @@ pub struct Style {
 
 /// Writes every line of a batch between `before` and `after`.
 pub fn push(out: &mut Vec<u8>, batch: &Batch, style: Style, before: &[u8], after: &[u8]) {
-    let place = if style.places {
-        prefix(&batch.place)
-    } else {
-        String::new()
-    };
+    let place = if style.places { prefix(&batch.place) } else { String::new() };
     for line in &batch.lines {
         out.extend_from_slice(before);
         push_line(out, line, style, place.as_bytes());
@@ -33,11 +29,7 @@ pub fn push(out: &mut Vec<u8>, batch: &Batch, style: Style, before: &[u8], after
 
 /// Writes every line of a batch as JSON strings, each after a comma but the very first.
 pub fn push_json(out: &mut Vec<u8>, batch: &Batch, style: Style, is_first: &mut bool) {
-    let place = if style.places {
-        prefix(&batch.place)
-    } else {
-        String::new()
-    };
+    let place = if style.places { prefix(&batch.place) } else { String::new() };
     let mut text = Vec::new();
     for line in &batch.lines {
         text.clear();
@@ -66,9 +58,8 @@ fn push_line(out: &mut Vec<u8>, line: &ContainerLine, style: Style, place: &[u8]
 
 /// Writes `text` as valid UTF-8 without control characters other than tabs, and without terminals' escape sequences.
 pub fn push_clean(out: &mut Vec<u8>, text: &[u8]) {
-    let plain = text.iter().fold(true, |plain, byte| {
-        plain & (matches!(byte, 0x20..=0x7e) | (*byte == b'\t'))
-    });
+    let plain =
+        text.iter().fold(true, |plain, byte| plain & (matches!(byte, 0x20..=0x7e) | (*byte == b'\t')));
     if plain {
         out.extend_from_slice(text);
         return;

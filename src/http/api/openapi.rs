@@ -114,13 +114,7 @@ pub fn whole() -> utoipa::openapi::OpenApi {
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     document.servers = Some(vec![Server::new(format!("{BASE}/api/v1"))]);
     for item in document.paths.paths.values_mut() {
-        let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.put,
-            &mut item.patch,
-            &mut item.delete,
-        ];
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             describe_errors(operation);
         }
@@ -130,16 +124,9 @@ pub fn whole() -> utoipa::openapi::OpenApi {
 
 /// Every operation can be refused; all refusals have one shape.
 fn describe_errors(operation: &mut Operation) {
-    let content = || {
-        ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("ErrorBody")))
-            .build()
-    };
+    let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
     let error = |words: &str| {
-        ResponseBuilder::new()
-            .description(words)
-            .content("application/json", content())
-            .build()
+        ResponseBuilder::new().description(words).content("application/json", content()).build()
     };
     let responses = &mut operation.responses.responses;
     for response in responses.values_mut() {
@@ -150,14 +137,8 @@ fn describe_errors(operation: &mut Operation) {
         }
     }
     responses.insert("401".to_owned(), error("Nobody is signed in").into());
-    responses.insert(
-        "404".to_owned(),
-        error("Absent, or not to be seen by this caller").into(),
-    );
-    responses.insert(
-        "default".to_owned(),
-        error("Refused; `code` and `hint` say why and what to do").into(),
-    );
+    responses.insert("404".to_owned(), error("Absent, or not to be seen by this caller").into());
+    responses.insert("default".to_owned(), error("Refused; `code` and `hint` say why and what to do").into());
 }
 
 fn text() -> Result<&'static str> {
@@ -179,9 +160,7 @@ async fn document(state: Data<State>) -> Reply<HttpResponse> {
 
 async fn to_docs(state: Data<State>) -> HttpResponse {
     let to = format!("{}/api/docs/", state.settings.base_path());
-    HttpResponse::PermanentRedirect()
-        .insert_header((header::LOCATION, to))
-        .finish()
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, to)).finish()
 }
 
 /// The try-out console's files, which are part of the binary.
@@ -195,10 +174,7 @@ async fn docs(request: HttpRequest, state: Data<State>, file: Path<String>) -> H
                 response.insert_header((header::CONTENT_ENCODING, "gzip"));
             }
             response
-                .insert_header((
-                    header::CONTENT_SECURITY_POLICY,
-                    HeaderValue::from_static(DOCS_POLICY),
-                ))
+                .insert_header((header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY)))
                 .content_type(found.content_type)
                 .body(found.bytes.to_vec())
         }

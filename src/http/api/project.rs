@@ -68,14 +68,8 @@ impl Project {
             created_at: project.created_at,
             created_by: project.created_by,
             updated_at: project.updated_at,
-            spec: ProjectSpec {
-                description: project.description,
-                tags: project.tags,
-            },
-            status: ProjectStatus {
-                right,
-                revision: project.revision,
-            },
+            spec: ProjectSpec { description: project.description, tags: project.tags },
+            status: ProjectStatus { right, revision: project.revision },
         }
     }
 
@@ -123,12 +117,7 @@ pub struct ProjectGrantRequest {
 }
 
 fn rendered(grants: Vec<(GroupName, ProjectRight)>) -> Json<Vec<ProjectGrant>> {
-    Json(
-        grants
-            .into_iter()
-            .map(|(group, right)| ProjectGrant { group, right })
-            .collect(),
-    )
+    Json(grants.into_iter().map(|(group, right)| ProjectGrant { group, right }).collect())
 }
 
 /// Which projects are listed.
@@ -172,12 +161,7 @@ async fn list(
     responses((status = 200, body = Project)))]
 async fn create(state: Data<State>, who: Who, body: Body<ProjectRequest>) -> Reply<HttpResponse> {
     let ProjectRequest { name, spec, group } = body.value;
-    let new = NewProject {
-        key: name,
-        description: spec.description,
-        tags: spec.tags,
-        group,
-    };
+    let new = NewProject { key: name, description: spec.description, tags: spec.tags, group };
     let made = app::project::create(&state.app, &who, new, body.once).await?;
     Ok(Project::tagged(made))
 }
@@ -206,11 +190,7 @@ async fn save(
     body: Body<ProjectChange>,
 ) -> Reply<HttpResponse> {
     let ProjectSpec { description, tags } = body.value.spec;
-    let changes = Changes {
-        description,
-        tags,
-        revision: answer::if_match(&request)?,
-    };
+    let changes = Changes { description, tags, revision: answer::if_match(&request)? };
     let saved = app::project::save(&state.app, &who, named("project", &key)?, changes).await?;
     Ok(Project::tagged(saved))
 }

@@ -25,16 +25,11 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     let given = form_urlencoded::parse(text.as_bytes()).filter(|(_, value)| !value.is_empty());
-    let given: String = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(given)
-        .finish();
+    let given: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
     let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(given.as_bytes()));
     serde_path_to_error::deserialize(reader).map_err(|failure| {
         let place = body::place(&failure.path().to_string(), "query");
-        Error::problems(
-            "invalid_input",
-            vec![Problem::new(place, failure.inner().to_string())],
-        )
+        Error::problems("invalid_input", vec![Problem::new(place, failure.inner().to_string())])
     })
 }
 
@@ -42,14 +37,10 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
 pub fn page(limit: Option<u32>, after: Option<String>) -> Result<Option<PageRequest>> {
     match (limit, after) {
         (None, None) => Ok(None),
-        (Some(limit), _) if limit == 0 || limit > PageRequest::MOST => Err(Error::field(
-            "limit",
-            format!("a page has 1 to {} entries", PageRequest::MOST),
-        )),
-        (limit, after) => Ok(Some(PageRequest {
-            limit: limit.unwrap_or(PageRequest::MOST),
-            after,
-        })),
+        (Some(limit), _) if limit == 0 || limit > PageRequest::MOST => {
+            Err(Error::field("limit", format!("a page has 1 to {} entries", PageRequest::MOST)))
+        }
+        (limit, after) => Ok(Some(PageRequest { limit: limit.unwrap_or(PageRequest::MOST), after })),
     }
 }
 

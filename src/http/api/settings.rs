@@ -144,9 +144,7 @@ impl From<deployment::ServiceSettings> for ServiceSpec {
             environment: settings.environment,
             replicas: settings.replicas,
             resources: settings.resources.into(),
-            ports: settings
-                .ports
-                .map(|ports| ports.into_iter().map(PortSpec::from).collect()),
+            ports: settings.ports.map(|ports| ports.into_iter().map(PortSpec::from).collect()),
             image_tag: settings.image_tag,
         }
     }
@@ -158,9 +156,7 @@ impl From<ServiceSpec> for deployment::ServiceSettings {
             environment: spec.environment,
             replicas: spec.replicas,
             resources: spec.resources.into(),
-            ports: spec
-                .ports
-                .map(|ports| ports.into_iter().map(workload::Port::from).collect()),
+            ports: spec.ports.map(|ports| ports.into_iter().map(workload::Port::from).collect()),
             image_tag: spec.image_tag,
         }
     }

@@ -35,12 +35,7 @@ impl From<SlotStats> for ReplicaStats {
             Ok(stats) => (Some(stats), None),
             Err(error) => (None, Some(error.message)),
         };
-        Self {
-            service: slot.service,
-            replica: slot.replica,
-            stats,
-            error,
-        }
+        Self { service: slot.service, replica: slot.replica, stats, error }
     }
 }
 

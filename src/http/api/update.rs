@@ -136,28 +136,16 @@ impl UpdateStatus {
     fn of(state: UpdateState) -> Self {
         match state {
             UpdateState::Queued => Self::at(UpdatePhase::Queued),
-            UpdateState::Running { step, started_at } => Self {
-                step: Some(step),
-                started_at: Some(started_at),
-                ..Self::at(UpdatePhase::Running)
-            },
-            UpdateState::Ended {
-                outcome,
-                started_at,
-                ended_at,
-            } => {
+            UpdateState::Running { step, started_at } => {
+                Self { step: Some(step), started_at: Some(started_at), ..Self::at(UpdatePhase::Running) }
+            }
+            UpdateState::Ended { outcome, started_at, ended_at } => {
                 let (state, failure, cancelled_by) = match outcome {
                     Outcome::Succeeded => (UpdatePhase::Succeeded, None, None),
                     Outcome::Failed { failure } => (UpdatePhase::Failed, Some(failure), None),
                     Outcome::Cancelled { by } => (UpdatePhase::Cancelled, None, Some(by)),
                 };
-                Self {
-                    started_at,
-                    ended_at: Some(ended_at),
-                    failure,
-                    cancelled_by,
-                    ..Self::at(state)
-                }
+                Self { started_at, ended_at: Some(ended_at), failure, cancelled_by, ..Self::at(state) }
             }
         }
     }
@@ -203,11 +191,7 @@ pub(super) async fn located(
 async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Reply<Json<UpdateDetail>> {
     let (id, number) = located(&state, &who, &path).await?;
     let detail = app::update::detail(&state.app, &who, id, number).await?;
-    Ok(Json(UpdateDetail {
-        update: detail.update.into(),
-        steps: detail.steps,
-        changes: detail.changes,
-    }))
+    Ok(Json(UpdateDetail { update: detail.update.into(), steps: detail.steps, changes: detail.changes }))
 }
 
 /// List the steps that an update has begun, in order.

@@ -40,10 +40,7 @@ async fn watch(
     let (id, number) = located(&state, &who, &path).await?;
     let topics = state.app.store.bus().subscribe();
     app::update::get(&state.app, &who, id.clone(), number).await?;
-    let seen = request
-        .headers()
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok());
+    let seen = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let mut watched = Watched {
         state: state.clone(),
         caller: who.0,

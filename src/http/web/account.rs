@@ -85,38 +85,28 @@ fn theme_of(word: &str) -> Result<Theme> {
         "system" => Ok(Theme::System),
         "light" => Ok(Theme::Light),
         "dark" => Ok(Theme::Dark),
-        other => Err(Error::field(
-            "theme",
-            format!("{other:?} is no theme; it is one of system, light, dark"),
-        )),
+        other => {
+            Err(Error::field("theme", format!("{other:?} is no theme; it is one of system, light, dark")))
+        }
     }
 }
 
 async fn save(visit: Visit, fields: Fields) -> Answer {
-    let preferences = Preferences {
-        theme: theme_of(fields.get("theme"))?,
-        keys: fields.is_checked("keys"),
-    };
+    let preferences = Preferences { theme: theme_of(fields.get("theme"))?, keys: fields.is_checked("keys") };
     user::set_preferences(&visit.app, &visit.caller, preferences).await?;
     visit.go("/account", Tone::Ok, "Saved.")
 }
 
 /// The theme alone, from the menu of every page: back to where one was.
 async fn theme(visit: Visit, request: HttpRequest, fields: Fields) -> Answer {
-    let preferences = Preferences {
-        theme: theme_of(fields.get("theme"))?,
-        ..visit.preferences.clone()
-    };
+    let preferences = Preferences { theme: theme_of(fields.get("theme"))?, ..visit.preferences.clone() };
     user::set_preferences(&visit.app, &visit.caller, preferences).await?;
     Ok(back(&visit, &request))
 }
 
 /// A redirect to the page that the request came from, when it is one of ours, else home.
 fn back(visit: &Visit, request: &HttpRequest) -> HttpResponse {
-    let referer = request
-        .headers()
-        .get("referer")
-        .and_then(|value| value.to_str().ok());
+    let referer = request.headers().get("referer").and_then(|value| value.to_str().ok());
     let settings = &visit.state().settings;
     let path = referer
         .and_then(|text| url::Url::parse(text).ok())
@@ -147,11 +137,7 @@ struct Row {
 }
 
 async fn sessions(visit: Visit, request: HttpRequest) -> Answer {
-    let own = match request
-        .extensions()
-        .get::<Identity>()
-        .map(|identity| identity.credential.clone())
-    {
+    let own = match request.extensions().get::<Identity>().map(|identity| identity.credential.clone()) {
         Some(Credential::Session(id)) => Some(id),
         _ => None,
     };
@@ -164,11 +150,7 @@ async fn sessions(visit: Visit, request: HttpRequest) -> Answer {
         last_seen_at: session.last_seen_at,
         expires_at: session.expires_at,
     });
-    visit.show(&Sessions {
-        page: page(&visit),
-        tabs: tabs(&visit, "Sessions"),
-        rows: rows.collect(),
-    })
+    visit.show(&Sessions { page: page(&visit), tabs: tabs(&visit, "Sessions"), rows: rows.collect() })
 }
 
 async fn end_sessions(visit: Visit) -> Answer {

@@ -41,10 +41,7 @@ fn page(visit: &Visit, current: &str) -> Result<(Page, Vec<Tab>)> {
         ("Journal", visit.url("/admin/journal")),
         ("System", visit.url("/admin/system")),
     ];
-    Ok((
-        visit.page("Administration", Section::Administration),
-        Tab::all(current, tabs),
-    ))
+    Ok((visit.page("Administration", Section::Administration), Tab::all(current, tabs)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,11 +81,7 @@ impl UserRow {
             name: user.name.clone(),
             from,
             groups: groups.join(", "),
-            state: if user.disabled {
-                State::off("Disabled")
-            } else {
-                State::ok("Active")
-            },
+            state: if user.disabled { State::off("Disabled") } else { State::ok("Active") },
             disabled: user.disabled,
             last_login_at: user.last_login_at,
         }
@@ -100,19 +93,11 @@ async fn users(visit: Visit, asked: web::Query<After>) -> Answer {
     let mut found = user::list(&visit.app, &visit.caller, asked.after.clone(), ROWS + 1).await?;
     let more = found.len() > ROWS as usize;
     found.truncate(ROWS as usize);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| visit.here().with("after", &last.id.to_string()).href());
+    let next =
+        found.last().filter(|_| more).map(|last| visit.here().with("after", &last.id.to_string()).href());
     let groups = user::groups(&visit.app, &visit.caller).await?;
     let rows = found.iter().map(UserRow::new).collect();
-    visit.show(&Users {
-        page,
-        tabs,
-        rows,
-        groups: groups.into_iter().map(String::from).collect(),
-        next,
-    })
+    visit.show(&Users { page, tabs, rows, groups: groups.into_iter().map(String::from).collect(), next })
 }
 
 async fn disable(visit: Visit, path: web::Path<uuid::Uuid>) -> Answer {
@@ -128,10 +113,7 @@ async fn set_disabled(visit: &Visit, id: uuid::Uuid, disabled: bool) -> Answer {
         Ok(user) if disabled => visit.go(
             "/admin",
             Tone::Ok,
-            &format!(
-                "{} is disabled; sessions and keys open nothing any more.",
-                user.name
-            ),
+            &format!("{} is disabled; sessions and keys open nothing any more.", user.name),
         ),
         Ok(user) => visit.go("/admin", Tone::Ok, &format!("{} is enabled.", user.name)),
         Err(error) if error.kind == crate::domain::Kind::Conflict => {
@@ -162,21 +144,13 @@ struct Keys {
 async fn keys(visit: Visit) -> Answer {
     let (page, tabs) = page(&visit, "API keys")?;
     let found = api_key::list_all(&visit.app, &visit.caller).await?;
-    visit.show(&Keys {
-        page,
-        tabs,
-        rows: found.iter().map(|key| KeyRow::new(key, visit.now)).collect(),
-    })
+    visit.show(&Keys { page, tabs, rows: found.iter().map(|key| KeyRow::new(key, visit.now)).collect() })
 }
 
 async fn revoke(visit: Visit, path: web::Path<uuid::Uuid>) -> Answer {
     visit.caller.subject.demand_admin("revoking somebody's key")?;
     api_key::revoke(&visit.app, &visit.caller, path.into_inner()).await?;
-    visit.go(
-        "/admin/keys",
-        Tone::Ok,
-        "The key is revoked: it opens nothing any more.",
-    )
+    visit.go("/admin/keys", Tone::Ok, "The key is revoked: it opens nothing any more.")
 }
 
 #[derive(Template)]
@@ -198,26 +172,11 @@ async fn system(visit: Visit) -> Answer {
         ("Upload limit", super::page::size(settings.upload_limit)),
         (
             "Groups that administer",
-            visit
-                .app
-                .rules
-                .admin_groups
-                .iter()
-                .map(AsRef::as_ref)
-                .collect::<Vec<_>>()
-                .join(", "),
+            visit.app.rules.admin_groups.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
         ),
         (
             "Groups that make projects",
-            match visit
-                .app
-                .rules
-                .project_makers
-                .iter()
-                .map(AsRef::as_ref)
-                .collect::<Vec<_>>()
-                .join(", ")
-            {
+            match visit.app.rules.project_makers.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ") {
                 everyone if everyone.is_empty() => "everyone who is signed in".to_owned(),
                 named => named,
             },

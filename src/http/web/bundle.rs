@@ -77,9 +77,7 @@ async fn show(visit: Visit, path: web::Path<(String, String)>) -> Answer {
     let (app, caller) = (&visit.app, &visit.caller);
     let held = project::get(app, caller, key.clone()).await?;
     let bundle = bundle::get(app, caller, key.clone(), version.clone()).await?;
-    let others = bundle::list(app, caller, key.clone(), PageRequest::first(OTHERS))
-        .await?
-        .items;
+    let others = bundle::list(app, caller, key.clone(), PageRequest::first(OTHERS)).await?.items;
     let places = overview::places_of(app, caller, key.clone(), version.clone()).await?;
     let compose = bundle::compose(app, caller, key.clone(), version.clone()).await?;
     let page = Show {
@@ -196,19 +194,14 @@ async fn archive(visit: Visit, path: web::Path<(String, String)>) -> Answer {
     let (found, file) = bundle::download(&visit.app, &visit.caller, key.clone(), version.clone()).await?;
     Ok(HttpResponse::Ok()
         .content_type("application/zip")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{key}-{version}.zip\""),
-        ))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{key}-{version}.zip\"")))
         .insert_header((header::ETAG, format!("\"{}\"", found.digest)))
         .no_chunking(found.size)
         .streaming(ReaderStream::new(file)))
 }
 
 async fn confirm(visit: &Visit, key: &ProjectKey, version: &Version) -> Result<ConfirmPage> {
-    project::get(&visit.app, &visit.caller, key.clone())
-        .await?
-        .demand(ProjectRight::Admin)?;
+    project::get(&visit.app, &visit.caller, key.clone()).await?.demand(ProjectRight::Admin)?;
     bundle::get(&visit.app, &visit.caller, key.clone(), version.clone()).await?;
     let confirm = Confirm {
         action: visit.url(&format!("/projects/{key}/bundles/{version}/delete")),
@@ -221,11 +214,7 @@ async fn confirm(visit: &Visit, key: &ProjectKey, version: &Version) -> Result<C
         back: visit.url(&format!("/projects/{key}/bundles/{version}")),
         typed: None,
     };
-    Ok(ConfirmPage {
-        page: page_below(visit, key, format!("Delete {version}")),
-        confirm,
-        trouble: None,
-    })
+    Ok(ConfirmPage { page: page_below(visit, key, format!("Delete {version}")), confirm, trouble: None })
 }
 
 async fn ask_delete(visit: Visit, path: web::Path<(String, String)>) -> Answer {
@@ -242,11 +231,7 @@ async fn delete(visit: Visit, path: web::Path<(String, String)>, fields: Fields)
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     match bundle::delete(&visit.app, &visit.caller, key.clone(), version.clone()).await {
-        Ok(()) => visit.go(
-            &format!("/projects/{key}"),
-            Tone::Ok,
-            &format!("Bundle {version} is deleted."),
-        ),
+        Ok(()) => visit.go(&format!("/projects/{key}"), Tone::Ok, &format!("Bundle {version} is deleted.")),
         Err(error) => refused(&visit, page, error),
     }
 }

@@ -24,17 +24,10 @@ pub fn groups(changes: &[Change]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for change in changes {
         let (title, place) = split(&change.place);
-        let change = Change {
-            place: place.to_owned(),
-            ..change.clone()
-        };
+        let change = Change { place: place.to_owned(), ..change.clone() };
         match groups.last_mut() {
             Some(group) if group.title == title => group.changes.push(change),
-            _ => groups.push(Group {
-                title: title.to_owned(),
-                whole: "",
-                changes: vec![change],
-            }),
+            _ => groups.push(Group { title: title.to_owned(), whole: "", changes: vec![change] }),
         }
     }
     for group in &mut groups {
@@ -53,10 +46,8 @@ fn split(place: &str) -> (&str, &str) {
 
 /// A service always has an image or a build, so that one of which that came or went with all the rest came or went itself.
 fn whole(group: &Group) -> &'static str {
-    let has_source = group
-        .changes
-        .iter()
-        .any(|change| change.place == ".image" || change.place.starts_with(".build"));
+    let has_source =
+        group.changes.iter().any(|change| change.place == ".image" || change.place.starts_with(".build"));
     if has_source && group.changes.iter().all(|change| change.before.is_none()) {
         "new"
     } else if has_source && group.changes.iter().all(|change| change.after.is_none()) {
@@ -71,11 +62,7 @@ mod tests {
     use super::*;
 
     fn change(place: &str, before: Option<&str>, after: Option<&str>) -> Change {
-        Change {
-            place: place.to_owned(),
-            before: before.map(Into::into),
-            after: after.map(Into::into),
-        }
+        Change { place: place.to_owned(), before: before.map(Into::into), after: after.map(Into::into) }
     }
 
     #[test]
@@ -86,18 +73,9 @@ mod tests {
             change("services.worker.image", None, Some("worker:1")),
             change("services.worker.replicas", None, Some("1")),
         ]);
-        let told: Vec<(&str, &str, usize)> = found
-            .iter()
-            .map(|group| (group.title.as_str(), group.whole, group.changes.len()))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ("", "", 1),
-                ("services.api", "", 1),
-                ("services.worker", "new", 2)
-            ]
-        );
+        let told: Vec<(&str, &str, usize)> =
+            found.iter().map(|group| (group.title.as_str(), group.whole, group.changes.len())).collect();
+        assert_eq!(told, [("", "", 1), ("services.api", "", 1), ("services.worker", "new", 2)]);
         assert_eq!(found[1].changes[0].place, ".replicas");
     }
 }

@@ -116,9 +116,7 @@ impl Frame {
 
 /// The page's frame of a deployment's tab.
 pub(super) fn page(visit: &Visit, deployment: &Deployment) -> Page {
-    visit
-        .page(title(deployment), Section::Deployments)
-        .below("Deployments", "/deployments")
+    visit.page(title(deployment), Section::Deployments).below("Deployments", "/deployments")
 }
 
 /// The page's frame one level below a deployment.
@@ -139,11 +137,7 @@ fn states(summary: &Summary) -> Vec<State> {
     let (ready, wanted) = (summary.state.ready, summary.state.wanted);
     if summary.deployment.running_update.is_some() && wanted > 0 {
         let words = format!("{ready} of {wanted} ready");
-        states.push(if ready >= wanted {
-            State::ok(words)
-        } else {
-            State::unhealthy(words)
-        });
+        states.push(if ready >= wanted { State::ok(words) } else { State::unhealthy(words) });
     }
     states
 }
@@ -201,10 +195,7 @@ async fn load(app: &App, caller: &Caller, id: DeploymentId) -> Result<(Detail, V
 
 /// The parts that change while one looks: pills, buttons and the rest, in one answer.
 #[derive(Template)]
-#[template(
-    source = "{{ self.0.as_pills() }}{{ self.0.as_buttons() }}{{ self.0.as_live() }}",
-    ext = "txt"
-)]
+#[template(source = "{{ self.0.as_pills() }}{{ self.0.as_buttons() }}{{ self.0.as_live() }}", ext = "txt")]
 struct Parts<'a>(&'a Overview);
 
 impl Overview {
@@ -228,15 +219,8 @@ impl Overview {
             changes: if out_of_sync { detail.changes } else { Vec::new() },
             downtime: detail.downtime,
             services,
-            running: detail
-                .running
-                .as_ref()
-                .zip(deployment.running_update)
-                .map(running),
-            updates: updates
-                .iter()
-                .map(|update| UpdateRow::new(update, visit.now))
-                .collect(),
+            running: detail.running.as_ref().zip(deployment.running_update).map(running),
+            updates: updates.iter().map(|update| UpdateRow::new(update, visit.now)).collect(),
             update_count: deployment.last_update,
             secrets: detail.secrets.len(),
             events: detail.events,
@@ -256,22 +240,14 @@ impl Overview {
     fn overridden(&self) -> String {
         let settings = &self.deployment.settings;
         let variables = settings.environment.len()
-            + settings
-                .services
-                .values()
-                .map(|service| service.environment.len())
-                .sum::<usize>();
+            + settings.services.values().map(|service| service.environment.len()).sum::<usize>();
         let parts = [
             (variables > 0).then(|| plural(variables as u64, "variable")),
             (!settings.services.is_empty()).then(|| plural(settings.services.len() as u64, "service")),
             (self.secrets > 0).then(|| plural(self.secrets as u64, "secret")),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        if parts.is_empty() {
-            "as the bundle says".to_owned()
-        } else {
-            parts.join(", ")
-        }
+        if parts.is_empty() { "as the bundle says".to_owned() } else { parts.join(", ") }
     }
 }
 
@@ -304,11 +280,7 @@ fn open(update: &Update) -> (u32, State, String) {
 
 fn may(deployment: &Authorized<Deployment>, visit: &Visit) -> String {
     let groups: Vec<&str> = visit.caller.subject.groups.iter().map(AsRef::as_ref).collect();
-    let right = if deployment.may(DeploymentRight::Deploy) {
-        "view, deploy"
-    } else {
-        "view"
-    };
+    let right = if deployment.may(DeploymentRight::Deploy) { "view, deploy" } else { "view" };
     if visit.caller.subject.is_admin {
         return "everything (administrator)".to_owned();
     }

@@ -53,9 +53,7 @@ impl Asked {
         };
         Ok(Filter {
             project: given(&self.project).map(ProjectKey::parse).transpose()?,
-            infrastructure: given(&self.infrastructure)
-                .map(InfrastructureId::parse)
-                .transpose()?,
+            infrastructure: given(&self.infrastructure).map(InfrastructureId::parse).transpose()?,
             stage: given(&self.stage).map(StageId::parse).transpose()?,
             health: given(&self.health).map(health).transpose()?,
             attention: self.attention == "true",
@@ -66,10 +64,7 @@ impl Asked {
     }
 
     fn request(&self, limit: u32) -> PageRequest {
-        PageRequest {
-            limit,
-            after: given(&self.after).map(ToOwned::to_owned),
-        }
+        PageRequest { limit, after: given(&self.after).map(ToOwned::to_owned) }
     }
 }
 
@@ -144,45 +139,18 @@ impl List {
             health: column("State", "health"),
             updated: column("Saved", "updated"),
         };
-        let rows: Vec<Row> = listing
-            .page
-            .items
-            .into_iter()
-            .map(|of| Row::new(of, &listing.open))
-            .collect();
+        let rows: Vec<Row> = listing.page.items.into_iter().map(|of| Row::new(of, &listing.open)).collect();
         let csv = Query::parse(&visit.url("/deployments.csv"), "");
-        let kept = [
-            "q",
-            "project",
-            "infrastructure",
-            "stage",
-            "health",
-            "attention",
-            "sort",
-        ];
+        let kept = ["q", "project", "infrastructure", "stage", "health", "attention", "sort"];
         let csv = kept.iter().fold(csv, |csv, key| match here.get(key) {
             "" => csv,
             value => csv.with(key, value),
         });
         Self {
-            page: visit
-                .page("Deployments", Section::Deployments)
-                .live("/events?topics=deployments,updates"),
-            stages: listing
-                .stages
-                .into_iter()
-                .map(|stage| (stage.id.into(), stage.description))
-                .collect(),
-            infrastructures: listing
-                .infrastructures
-                .into_iter()
-                .map(|(id, _)| id.into())
-                .collect(),
-            pager: Pager::new(
-                plural(rows.len() as u64, "deployment"),
-                &here,
-                listing.page.next.as_deref(),
-            ),
+            page: visit.page("Deployments", Section::Deployments).live("/events?topics=deployments,updates"),
+            stages: listing.stages.into_iter().map(|stage| (stage.id.into(), stage.description)).collect(),
+            infrastructures: listing.infrastructures.into_iter().map(|(id, _)| id.into()).collect(),
+            pager: Pager::new(plural(rows.len() as u64, "deployment"), &here, listing.page.next.as_deref()),
             filtered: here.is_filtered(&["sort", "after"]),
             csv: csv.href(),
             columns,
@@ -233,21 +201,12 @@ async fn csv(visit: Visit, asked: web::Query<Asked>) -> Answer {
             return Ok::<_, Error>(None);
         };
         let (text, next, count) = csv_page(&app, &caller, filter.clone(), request, sent == 0).await?;
-        let next = next.map(|after| PageRequest {
-            limit: PageRequest::MOST,
-            after: Some(after),
-        });
-        Ok(Some((
-            Bytes::from(text),
-            (app, caller, filter, next, sent + count.max(1)),
-        )))
+        let next = next.map(|after| PageRequest { limit: PageRequest::MOST, after: Some(after) });
+        Ok(Some((Bytes::from(text), (app, caller, filter, next, sent + count.max(1)))))
     });
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            "attachment; filename=\"deployments.csv\"",
-        ))
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"deployments.csv\""))
         .streaming(Box::pin(pages)))
 }
 

@@ -83,11 +83,7 @@ fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
 fn copy(error: &Error) -> Error {
     error::log(error);
     let shown = Error::new(error.kind, error.code, error.message.clone());
-    Error {
-        hint: error.hint.clone(),
-        problems: error.problems.clone(),
-        ..shown
-    }
+    Error { hint: error.hint.clone(), problems: error.problems.clone(), ..shown }
 }
 
 #[derive(Template)]
@@ -109,11 +105,7 @@ pub fn page(request: &HttpRequest, failure: &Error) -> HttpResponse {
         Some(visit) => visit.page(title, Section::Outside),
         None => outside(request, title),
     };
-    let request_id = request
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default();
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let page = ErrorPage {
         page: frame,
         title,
@@ -124,10 +116,7 @@ pub fn page(request: &HttpRequest, failure: &Error) -> HttpResponse {
     };
     let mut response = visit::html(status, &page).unwrap_or_else(|_| HttpResponse::new(status));
     if let Ok(words) = HeaderValue::from_str(&ascii(&failure.to_string())) {
-        response.headers_mut().insert(
-            actix_web::http::header::HeaderName::from_static("x-message"),
-            words,
-        );
+        response.headers_mut().insert(actix_web::http::header::HeaderName::from_static("x-message"), words);
     }
     response
 }
@@ -142,10 +131,7 @@ pub fn outside(request: &HttpRequest, title: &str) -> Page {
 
 /// A header's value holds visible ASCII only.
 fn ascii(text: &str) -> String {
-    text.chars()
-        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
-        .take(400)
-        .collect()
+    text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).take(400).collect()
 }
 
 fn title(kind: Kind) -> &'static str {

@@ -27,10 +27,7 @@ impl Fields {
 
     /// The first value of `name` as it came: passwords and secrets keep their white space.
     pub fn raw(&self, name: &str) -> &str {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map_or("", |(_, value)| value)
+        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
     /// The value where one was given.
@@ -40,10 +37,7 @@ impl Fields {
 
     /// Every value of `name`, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether a check box was checked.
@@ -62,9 +56,7 @@ impl FromRequest for Fields {
     type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request
-            .app_data::<web::Data<State>>()
-            .map_or(1 << 20, |state| state.settings.body_limit);
+        let limit = request.app_data::<web::Data<State>>().map_or(1 << 20, |state| state.settings.body_limit);
         let body = web::Payload::from_request(request, payload);
         Box::pin(async move {
             let broken = || Error::invalid("body_broken", "the form's body broke off").hint("Send it again.");

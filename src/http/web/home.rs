@@ -87,10 +87,7 @@ struct Needy {
 
 async fn home(visit: Visit, asked: web::Query<Asked>) -> Answer {
     let text = Some(asked.q.trim().to_owned()).filter(|text| !text.is_empty());
-    let request = PageRequest {
-        limit: ROWS,
-        after: asked.after.clone(),
-    };
+    let request = PageRequest { limit: ROWS, after: asked.after.clone() };
     let overview = overview::get(&visit.app, &visit.caller, text, request).await?;
     let page = Home::new(&visit, overview);
     if visit.wants("live") {
@@ -104,39 +101,23 @@ impl Home {
         let here = visit.here();
         let ids: Vec<&StageId> = overview.stages.iter().map(|stage| &stage.id).collect();
         let rows = overview.projects.iter().map(|project| {
-            let own: Vec<&Place> = overview
-                .places
-                .iter()
-                .filter(|place| place.project == *project)
-                .collect();
-            Row {
-                project: project.to_string(),
-                cells: ids.iter().map(|stage| cells(&own, stage)).collect(),
-            }
+            let own: Vec<&Place> = overview.places.iter().filter(|place| place.project == *project).collect();
+            Row { project: project.to_string(), cells: ids.iter().map(|stage| cells(&own, stage)).collect() }
         });
         let counted = match overview.attention_count {
             0 => String::new(),
             count => format!("{count} of {}", plural(overview.deployment_count, "deployment")),
         };
         Self {
-            page: visit
-                .page("Home", Section::Home)
-                .live("/events?topics=deployments,updates,projects"),
+            page: visit.page("Home", Section::Home).live("/events?topics=deployments,updates,projects"),
             text: here.get("q").to_owned(),
             filtered: here.is_filtered(&["after"]),
             stages: columns(&overview),
             rows: rows.collect(),
-            attention: overview
-                .attention
-                .iter()
-                .map(|summary| needy(visit, summary))
-                .collect(),
+            attention: overview.attention.iter().map(|summary| needy(visit, summary)).collect(),
             counted,
             deployments: overview.deployment_count,
-            next: overview
-                .next
-                .as_deref()
-                .map(|cursor| here.with("after", cursor).href()),
+            next: overview.next.as_deref().map(|cursor| here.with("after", cursor).href()),
             here,
         }
     }
@@ -158,12 +139,7 @@ fn columns(overview: &Overview) -> Vec<Column> {
         }
     };
     let stages = overview.stages.iter();
-    stages
-        .map(|stage| Column {
-            title: stage.description.clone(),
-            places: names(&stage.id),
-        })
-        .collect()
+    stages.map(|stage| Column { title: stage.description.clone(), places: names(&stage.id) }).collect()
 }
 
 fn cells(own: &[&Place], stage: &StageId) -> Vec<Cell> {
@@ -184,11 +160,7 @@ fn cell(place: &Place, several: bool) -> Cell {
         state,
         step,
         at: place.state.changed_at.unwrap_or(place.updated_at),
-        infrastructure: if several {
-            place.infrastructure.to_string()
-        } else {
-            String::new()
-        },
+        infrastructure: if several { place.infrastructure.to_string() } else { String::new() },
     }
 }
 
@@ -251,10 +223,9 @@ impl Shown {
 fn needy(visit: &Visit, summary: &Summary) -> Needy {
     let id = &summary.deployment.id;
     let (verb, path) = match summary.state.health {
-        Health::Error => (
-            "See the update",
-            format!("/deployments/{id}/updates/{}", summary.deployment.last_update),
-        ),
+        Health::Error => {
+            ("See the update", format!("/deployments/{id}/updates/{}", summary.deployment.last_update))
+        }
         Health::OutOfSync => ("See the plan", format!("/deployments/{id}/update")),
         Health::Unhealthy => ("Logs", format!("/deployments/{id}/logs")),
         _ => ("Open", format!("/deployments/{id}")),
@@ -277,15 +248,9 @@ pub(super) fn reason(summary: &Summary) -> String {
         Severity::Info => 2,
         Severity::Success => 3,
     };
-    let gravest = summary
-        .state
-        .messages
-        .iter()
-        .min_by_key(|message| rank(message.severity));
-    gravest
-        .map(Note::from)
-        .map_or_else(String::new, |note| match note.text.as_str() {
-            "" => note.title,
-            text => text.to_owned(),
-        })
+    let gravest = summary.state.messages.iter().min_by_key(|message| rank(message.severity));
+    gravest.map(Note::from).map_or_else(String::new, |note| match note.text.as_str() {
+        "" => note.title,
+        text => text.to_owned(),
+    })
 }

@@ -93,9 +93,7 @@ impl Frame {
 }
 
 fn page(visit: &Visit, id: &str) -> Page {
-    visit
-        .page(id.to_owned(), Section::Infrastructures)
-        .below("Infrastructures", "/infrastructures")
+    visit.page(id.to_owned(), Section::Infrastructures).below("Infrastructures", "/infrastructures")
 }
 
 #[derive(Template)]
@@ -122,27 +120,18 @@ async fn show(visit: Visit, path: web::Path<String>) -> Answer {
 
 async fn overview(visit: &Visit, id: InfrastructureId, fresh: Option<Result<EngineReport>>) -> Result<Show> {
     let (found, engine, frame) = Frame::load(visit, id.clone(), "Overview").await?;
-    let filter = deployment::Filter {
-        infrastructure: Some(id),
-        ..deployment::Filter::default()
-    };
+    let filter = deployment::Filter { infrastructure: Some(id), ..deployment::Filter::default() };
     let here = deployment::list(&visit.app, &visit.caller, filter, PageRequest::first(DEPLOYMENTS)).await?;
     let tested = fresh.as_ref().map(|fresh| match fresh {
-        Ok(report) if report.missing.is_empty() => Note::new(
-            Tone::Ok,
-            "The engine answers, and lets Slipway do its work",
-            report.version.clone(),
-        ),
-        Ok(report) => Note::new(
-            Tone::Bad,
-            "The engine answers, but rights are missing",
-            report.missing.join(" "),
-        ),
+        Ok(report) if report.missing.is_empty() => {
+            Note::new(Tone::Ok, "The engine answers, and lets Slipway do its work", report.version.clone())
+        }
+        Ok(report) => {
+            Note::new(Tone::Bad, "The engine answers, but rights are missing", report.missing.join(" "))
+        }
         Err(error) => Note::from(error),
     });
-    let known = engine
-        .as_ref()
-        .and_then(|engine| serde_json::from_value(engine.report.clone()?).ok());
+    let known = engine.as_ref().and_then(|engine| serde_json::from_value(engine.report.clone()?).ok());
     Ok(Show {
         page: page(visit, &frame.id),
         engine: engine_word(&found),
@@ -157,11 +146,7 @@ async fn overview(visit: &Visit, id: InfrastructureId, fresh: Option<Result<Engi
             .iter()
             .map(|summary| {
                 let of = &summary.deployment;
-                (
-                    of.id.to_string(),
-                    super::home::Shown::of(summary).state(),
-                    of.version.to_string(),
-                )
+                (of.id.to_string(), super::home::Shown::of(summary).state(), of.version.to_string())
             })
             .collect(),
         frame,
@@ -177,11 +162,7 @@ impl Show {
 
 fn connection(engine: &EngineConnection) -> Vec<(&'static str, String)> {
     match engine {
-        EngineConnection::Docker {
-            host,
-            publish_address,
-            network_pool,
-        } => vec![
+        EngineConnection::Docker { host, publish_address, network_pool } => vec![
             ("Socket", host.clone()),
             ("Ports bind to", publish_address.to_string()),
             ("Network pool", network_pool.clone()),
@@ -218,23 +199,11 @@ struct Activity {
 async fn activity(visit: Visit, path: web::Path<String>, asked: web::Query<After>) -> Answer {
     let id = id_of(&path)?;
     let (_, _, frame) = Frame::load(&visit, id.clone(), "Activity").await?;
-    let request = PageRequest {
-        limit: ROWS,
-        after: asked.after.clone(),
-    };
+    let request = PageRequest { limit: ROWS, after: asked.after.clone() };
     let found = audit::list(&visit.app, &visit.caller, Of::Infrastructure(id), request).await?;
     let entries: Vec<Entry> = found.items.iter().map(Entry::new).collect();
-    let pager = Pager::new(
-        journal::counted(entries.len()),
-        &visit.here(),
-        found.next.as_deref(),
-    );
-    visit.show(&Activity {
-        page: page(&visit, &frame.id),
-        frame,
-        entries,
-        pager,
-    })
+    let pager = Pager::new(journal::counted(entries.len()), &visit.here(), found.next.as_deref());
+    visit.show(&Activity { page: page(&visit, &frame.id), frame, entries, pager })
 }
 
 async fn confirm(visit: &Visit, id: &InfrastructureId) -> Result<ConfirmPage> {
@@ -252,11 +221,7 @@ async fn confirm(visit: &Visit, id: &InfrastructureId) -> Result<ConfirmPage> {
         typed: None,
     };
     let page = page(visit, &format!("Delete {id}")).below(id.to_string(), &format!("/infrastructures/{id}"));
-    Ok(ConfirmPage {
-        page,
-        confirm,
-        trouble: None,
-    })
+    Ok(ConfirmPage { page, confirm, trouble: None })
 }
 
 async fn ask_delete(visit: Visit, path: web::Path<String>) -> Answer {
@@ -272,11 +237,7 @@ async fn delete(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     match infrastructure::delete(&visit.app, &visit.caller, id.clone()).await {
-        Ok(()) => visit.go(
-            "/infrastructures",
-            Tone::Ok,
-            &format!("Infrastructure {id} is deleted."),
-        ),
+        Ok(()) => visit.go("/infrastructures", Tone::Ok, &format!("Infrastructure {id} is deleted.")),
         Err(error) => refused(&visit, page, error),
     }
 }

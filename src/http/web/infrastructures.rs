@@ -53,9 +53,7 @@ async fn list(visit: Visit) -> Answer {
         }
     });
     let page = List {
-        page: visit
-            .page("Infrastructures", Section::Infrastructures)
-            .live("/events?topics=infrastructures"),
+        page: visit.page("Infrastructures", Section::Infrastructures).live("/events?topics=infrastructures"),
         rows: rows.collect(),
         is_admin: visit.caller.subject.is_admin,
     };
@@ -80,14 +78,7 @@ fn report(engine: Option<&EngineState>) -> Option<EngineReport> {
 
 fn capacity(engine: Option<&EngineState>) -> String {
     report(engine)
-        .map(|report| {
-            format!(
-                "{}, {} CPUs, {}",
-                report.version,
-                report.cpus,
-                memory(report.memory_bytes)
-            )
-        })
+        .map(|report| format!("{}, {} CPUs, {}", report.version, report.cpus, memory(report.memory_bytes)))
         .unwrap_or_default()
 }
 
@@ -135,16 +126,12 @@ pub(super) fn govern_word(policy: GovernPolicy) -> &'static str {
 
 async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
     let stages = stage::list(&visit.app).await?;
-    let stages = stages
-        .iter()
-        .map(|stage| Choice::new(stage.id.as_str(), stage.description.clone()))
-        .collect();
+    let stages =
+        stages.iter().map(|stage| Choice::new(stage.id.as_str(), stage.description.clone())).collect();
     let (host, publish, pool) = match EngineConnection::local_docker() {
-        EngineConnection::Docker {
-            host,
-            publish_address,
-            network_pool,
-        } => (host, publish_address.to_string(), network_pool),
+        EngineConnection::Docker { host, publish_address, network_pool } => {
+            (host, publish_address.to_string(), network_pool)
+        }
         EngineConnection::Fake {} => Default::default(),
     };
     let kinds = vec![
@@ -162,12 +149,8 @@ async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
             .value(fields.get("id"))
             .required()
             .mono(),
-        stage: Field::select("stage", "Stage", stages)
-            .value(given("stage", "dev".into()))
-            .required(),
-        kind: Field::radio("kind", "Engine", kinds)
-            .value(given("kind", "docker".into()))
-            .required(),
+        stage: Field::select("stage", "Stage", stages).value(given("stage", "dev".into())).required(),
+        kind: Field::radio("kind", "Engine", kinds).value(given("kind", "docker".into())).required(),
         host: Field::text("host", "Socket").value(given("host", host)).mono(),
         publish: Field::text("publish", "Address that published ports bind to")
             .value(given("publish", publish))

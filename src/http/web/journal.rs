@@ -27,11 +27,8 @@ pub struct Entry {
 impl Entry {
     /// Of an entry.
     pub fn new(event: &AuditEvent) -> Self {
-        let update = event
-            .action
-            .starts_with("update.")
-            .then(|| event.detail.get("number")?.as_u64())
-            .flatten();
+        let update =
+            event.action.starts_with("update.").then(|| event.detail.get("number")?.as_u64()).flatten();
         Self {
             sequence: event.sequence,
             at: event.at,
@@ -57,11 +54,7 @@ fn words(action: &str) -> String {
 
 /// How many entries, in words.
 pub fn counted(count: usize) -> String {
-    if count == 1 {
-        "1 entry".to_owned()
-    } else {
-        format!("{count} entries")
-    }
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
 }
 
 /// A detail's members, in order. Pairs of before and after are told apart, and those that are equal left out.

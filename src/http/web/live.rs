@@ -119,10 +119,7 @@ impl Wanted {
 
     /// Whether it speaks of many objects, some of which the reader may not see.
     fn is_broad(&self) -> bool {
-        matches!(
-            self,
-            Self::Deployments | Self::Updates | Self::Projects | Self::Infrastructures
-        )
+        matches!(self, Self::Deployments | Self::Updates | Self::Projects | Self::Infrastructures)
     }
 }
 
@@ -131,20 +128,11 @@ fn unknown(topic: &str) -> Error {
 }
 
 async fn events(visit: Visit, request: HttpRequest, state: Data<State>, asked: web::Query<Asked>) -> Answer {
-    let wanted: Vec<Wanted> = asked
-        .topics
-        .split(',')
-        .take(MOST)
-        .map(Wanted::parse)
-        .collect::<Result<_>>()?;
+    let wanted: Vec<Wanted> = asked.topics.split(',').take(MOST).map(Wanted::parse).collect::<Result<_>>()?;
     // Heard from here on, so that nothing falls between the page and its stream for longer than the page took.
     let topics = visit.app.store.bus().subscribe();
     may_hear(&state, &visit.caller, &wanted).await?;
-    let listener = Listener {
-        state: state.clone(),
-        caller: visit.caller.clone(),
-        wanted: wanted.clone(),
-    };
+    let listener = Listener { state: state.clone(), caller: visit.caller.clone(), wanted: wanted.clone() };
     let produce = move |sink: Sink| listener.run(topics, sink);
     let checked = state.clone();
     let allowed = move |caller: Caller| {
@@ -255,9 +243,7 @@ impl Listener {
         if !batch.broad.is_empty() {
             match overview::may_see_any(&self.state.app, &self.caller, std::mem::take(&mut batch.heard)).await
             {
-                Ok(true) => std::mem::take(&mut batch.broad)
-                    .into_iter()
-                    .for_each(|word| batch.add(word)),
+                Ok(true) => std::mem::take(&mut batch.broad).into_iter().for_each(|word| batch.add(word)),
                 Ok(false) => {}
                 Err(_) => return false,
             }
@@ -265,11 +251,7 @@ impl Listener {
         if batch.words.is_empty() {
             return true;
         }
-        let text: String = batch
-            .words
-            .iter()
-            .map(|word| live::event(word, None, "1"))
-            .collect();
+        let text: String = batch.words.iter().map(|word| live::event(word, None, "1")).collect();
         sink.send(text).await
     }
 }
@@ -297,16 +279,8 @@ mod tests {
         let one = Wanted::parse("update:iris/3").unwrap();
         assert!(one.hears(&Topic::Update(iris.clone(), 3)));
         assert!(!one.hears(&Topic::Update(iris.clone(), 4)) && !one.hears(&Topic::Update(churn.clone(), 3)));
-        assert!(
-            Wanted::parse("updates:iris")
-                .unwrap()
-                .hears(&Topic::Update(iris, 9))
-        );
-        assert!(
-            Wanted::parse("deployments")
-                .unwrap()
-                .hears(&Topic::Deployment(churn))
-        );
+        assert!(Wanted::parse("updates:iris").unwrap().hears(&Topic::Update(iris, 9)));
+        assert!(Wanted::parse("deployments").unwrap().hears(&Topic::Deployment(churn)));
         for bad in ["", "everything", "update:iris", "deployment", "project:a b"] {
             assert!(Wanted::parse(bad).is_err(), "{bad}");
         }

@@ -73,26 +73,14 @@ impl Asked {
     }
 
     fn place(&self) -> Result<(ServiceName, u32)> {
-        let wrong = || {
-            Error::field(
-                "replica",
-                format!("{:?} is no replica such as api-0", self.replica),
-            )
-        };
+        let wrong = || Error::field("replica", format!("{:?} is no replica such as api-0", self.replica));
         let (service, index) = self.replica.rsplit_once('-').ok_or_else(wrong)?;
-        Ok((
-            ServiceName::parse(service).map_err(|_| wrong())?,
-            index.parse().map_err(|_| wrong())?,
-        ))
+        Ok((ServiceName::parse(service).map_err(|_| wrong())?, index.parse().map_err(|_| wrong())?))
     }
 
     /// The same choice of lines as parameters of another address.
     fn carry(&self, to: Query) -> Query {
-        let pairs = [
-            ("service", &self.service),
-            ("replica", &self.replica),
-            ("since", &self.since),
-        ];
+        let pairs = [("service", &self.service), ("replica", &self.replica), ("since", &self.since)];
         pairs
             .iter()
             .filter(|(_, value)| !value.is_empty())
@@ -108,10 +96,7 @@ fn since(word: &str) -> Result<Option<TimeDelta>> {
         "6h" => Some(TimeDelta::hours(6)),
         "24h" => Some(TimeDelta::hours(24)),
         other => {
-            return Err(Error::field(
-                "since",
-                format!("{other:?} is not one of 15m, 1h, 6h, 24h"),
-            ));
+            return Err(Error::field("since", format!("{other:?} is not one of 15m, 1h, 6h, 24h")));
         }
     })
 }
@@ -137,35 +122,19 @@ async fn show(visit: Visit, path: web::Path<String>, asked: web::Query<Asked>) -
         }
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => {
-            let slow = Error::new(
-                Kind::Unavailable,
-                "engine_slow",
-                "the engine takes long to read the log",
-            )
-            .hint("Lines appear below as they come; choose a shorter time for fewer of them.");
+            let slow = Error::new(Kind::Unavailable, "engine_slow", "the engine takes long to read the log")
+                .hint("Lines appear below as they come; choose a shorter time for fewer of them.");
             (Vec::new(), Some(Note::from(&slow)))
         }
     };
-    let mut services: Vec<String> = detail
-        .slots
-        .iter()
-        .map(|slot| slot.slot.service.to_string())
-        .collect();
+    let mut services: Vec<String> = detail.slots.iter().map(|slot| slot.slot.service.to_string()).collect();
     services.dedup();
-    let mut replicas: Vec<String> = detail
-        .slots
-        .iter()
-        .map(|slot| format!("{}-{}", slot.slot.service, slot.slot.index))
-        .collect();
+    let mut replicas: Vec<String> =
+        detail.slots.iter().map(|slot| format!("{}-{}", slot.slot.service, slot.slot.index)).collect();
     replicas.sort();
     replicas.dedup();
     let log = view(&visit, &id, &asked, lines, services, replicas);
-    visit.show(&Logs {
-        page: page(&visit, &detail.deployment),
-        frame,
-        log,
-        note,
-    })
+    visit.show(&Logs { page: page(&visit, &detail.deployment), frame, log, note })
 }
 
 fn view(
@@ -194,10 +163,7 @@ fn view(
         ("6h", "since 6 h"),
         ("24h", "since 24 h"),
     ];
-    let spans = spans
-        .into_iter()
-        .map(|(value, label)| Choice::new(value, label))
-        .collect();
+    let spans = spans.into_iter().map(|(value, label)| Choice::new(value, label)).collect();
     LogView {
         title: String::new(),
         source: Some(source.href()),
@@ -243,11 +209,7 @@ fn entry(batch: &Batch, line: &ContainerLine) -> LogEntry {
 
 /// `api-0`
 fn who(batch: &Batch) -> String {
-    format!(
-        "{}-{}",
-        batch.place.service,
-        batch.place.replica.saturating_sub(1)
-    )
+    format!("{}-{}", batch.place.service, batch.place.replica.saturating_sub(1))
 }
 
 fn clean(text: &[u8]) -> String {
@@ -259,15 +221,9 @@ fn clean(text: &[u8]) -> String {
 /// Everything that the engine still has, as text.
 async fn download(visit: Visit, path: web::Path<String>, asked: web::Query<Asked>) -> Answer {
     let id = id_of(&path)?;
-    let wanted = Wanted {
-        tail: None,
-        ..asked.wanted(visit.now)?
-    };
+    let wanted = Wanted { tail: None, ..asked.wanted(visit.now)? };
     let lines = log::history(&visit.app, &visit.caller, id.clone(), wanted).await?;
-    let style = Style {
-        timestamps: true,
-        places: true,
-    };
+    let style = Style { timestamps: true, places: true };
     let chunks = lines.batches.map(move |batch| {
         let mut out = Vec::with_capacity(CHUNK / 4);
         push(&mut out, &batch?, style, b"", b"\n");
@@ -275,9 +231,6 @@ async fn download(visit: Visit, path: web::Path<String>, asked: web::Query<Asked
     });
     Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{id}.log\""),
-        ))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.log\"")))
         .streaming(chunks))
 }

@@ -57,9 +57,7 @@ impl Login {
             page: outside(request, "Sign in"),
             trouble: None,
             sso: sso(state, to),
-            username: Field::text("username", "User name")
-                .required()
-                .autocomplete("username"),
+            username: Field::text("username", "User name").required().autocomplete("username"),
             password: Field::input("password", "password", "Password")
                 .required()
                 .autocomplete("current-password"),
@@ -79,9 +77,7 @@ fn sso(state: &State, to: &str) -> Option<(String, String)> {
 async fn ask(request: HttpRequest, state: web::Data<State>, asked: web::Query<Asked>) -> Answer {
     if request.extensions().get::<Identity>().is_some() {
         let to = login::own_path(&state.settings, Some(&asked.to));
-        return Ok(HttpResponse::SeeOther()
-            .insert_header((header::LOCATION, to))
-            .finish());
+        return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish());
     }
     let mut page = Login::new(&request, &state, &asked.to);
     page.signed_out = asked.after == "signed-out";
@@ -93,12 +89,8 @@ fn demand_same_origin(request: &HttpRequest, state: &State) -> Result<()> {
     if csrf::same_origin(request.headers(), &state.settings) {
         return Ok(());
     }
-    Err(Error::new(
-        Kind::Forbidden,
-        "csrf",
-        "the request does not come from this console",
-    )
-    .hint("Load the page again and repeat what you did; nothing was changed."))
+    Err(Error::new(Kind::Forbidden, "csrf", "the request does not come from this console")
+        .hint("Load the page again and repeat what you did; nothing was changed."))
 }
 
 async fn sign_in(request: HttpRequest, state: web::Data<State>, fields: Fields) -> Answer {
@@ -170,19 +162,12 @@ async fn ask_setup(request: HttpRequest, state: web::Data<State>, asked: web::Qu
     if !state.auth.setup_token_is_live(token).await? {
         return Err(PageError(dead_link()));
     }
-    Ok(html(
-        StatusCode::OK,
-        &Setup::new(&request, token, &Fields::default()),
-    )?)
+    Ok(html(StatusCode::OK, &Setup::new(&request, token, &Fields::default()))?)
 }
 
 fn dead_link() -> Error {
-    Error::new(
-        Kind::NotFound,
-        "setup_link_dead",
-        "this setup link was used already, or is too old",
-    )
-    .hint("Sign in if an administrator exists; else start Slipway again: it prints a fresh link.")
+    Error::new(Kind::NotFound, "setup_link_dead", "this setup link was used already, or is too old")
+        .hint("Sign in if an administrator exists; else start Slipway again: it prints a fresh link.")
 }
 
 async fn set_up(request: HttpRequest, state: web::Data<State>, fields: Fields) -> Answer {
@@ -206,12 +191,7 @@ async fn set_up(request: HttpRequest, state: web::Data<State>, fields: Fields) -
         }
         Err(error) if matches!(error.kind, Kind::Invalid | Kind::Conflict) => {
             let mut page = Setup::new(&request, token, &fields);
-            let all = &mut [
-                &mut page.username,
-                &mut page.name,
-                &mut page.password,
-                &mut page.again,
-            ];
+            let all = &mut [&mut page.username, &mut page.name, &mut page.password, &mut page.again];
             page.trouble = Some(blame(all, &error));
             Ok(html(status(error.kind), &page)?)
         }
@@ -228,10 +208,7 @@ struct SigningOut {
 }
 
 async fn log_out(request: HttpRequest, state: web::Data<State>) -> Answer {
-    let session = request
-        .extensions()
-        .get::<Identity>()
-        .map(|identity| identity.credential.clone());
+    let session = request.extensions().get::<Identity>().map(|identity| identity.credential.clone());
     let id_token = match session {
         Some(Credential::Session(session)) => state.auth.end_session(session).await?,
         _ => None,
@@ -248,8 +225,5 @@ async fn log_out(request: HttpRequest, state: web::Data<State>) -> Answer {
         return Ok(answer);
     }
     let to = format!("{}/login?after=signed-out", state.settings.base_path());
-    Ok(HttpResponse::SeeOther()
-        .cookie(cleared)
-        .insert_header((header::LOCATION, to))
-        .finish())
+    Ok(HttpResponse::SeeOther().cookie(cleared).insert_header((header::LOCATION, to)).finish())
 }

@@ -187,10 +187,7 @@ impl Page {
     #[must_use]
     pub fn below(mut self, label: impl Into<String>, path: &str) -> Self {
         let href = self.url(path);
-        self.crumbs.push(Crumb {
-            label: label.into(),
-            href,
-        });
+        self.crumbs.push(Crumb { label: label.into(), href });
         self
     }
 

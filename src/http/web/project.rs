@@ -104,9 +104,7 @@ impl Frame {
 
 /// The page's frame of a project's tab.
 pub(super) fn page(visit: &Visit, key: &ProjectKey) -> Page {
-    visit
-        .page(key.to_string(), Section::Projects)
-        .below("Projects", "/projects")
+    visit.page(key.to_string(), Section::Projects).below("Projects", "/projects")
 }
 
 /// The page's frame one level below a project.
@@ -124,10 +122,7 @@ struct After {
 
 impl After {
     fn request(&self) -> PageRequest {
-        PageRequest {
-            limit: ROWS,
-            after: self.after.clone(),
-        }
+        PageRequest { limit: ROWS, after: self.after.clone() }
     }
 }
 
@@ -148,11 +143,7 @@ async fn bundles(visit: Visit, path: web::Path<String>, asked: web::Query<After>
     let here = visit.here();
     let page = Bundles {
         page: page(&visit, &key).live(&format!("/events?topics=project:{key}")),
-        pager: Pager::new(
-            plural(found.items.len() as u64, "bundle"),
-            &here,
-            found.next.as_deref(),
-        ),
+        pager: Pager::new(plural(found.items.len() as u64, "bundle"), &here, found.next.as_deref()),
         rows: found.items,
         frame,
         here,
@@ -176,10 +167,7 @@ struct Deployments {
 async fn deployments(visit: Visit, path: web::Path<String>, asked: web::Query<After>) -> Answer {
     let key = key_of(&path)?;
     let (_, frame) = Frame::load(&visit, key.clone(), "Deployments").await?;
-    let filter = Filter {
-        project: Some(key.clone()),
-        ..Filter::default()
-    };
+    let filter = Filter { project: Some(key.clone()), ..Filter::default() };
     let found = deployment::list(&visit.app, &visit.caller, filter, asked.request()).await?;
     let here = visit.here();
     let rows: Vec<(Summary, State)> = found
@@ -192,11 +180,7 @@ async fn deployments(visit: Visit, path: web::Path<String>, asked: web::Query<Af
         .collect();
     let page = Deployments {
         page: page(&visit, &key).live("/events?topics=deployments"),
-        pager: Pager::new(
-            plural(rows.len() as u64, "deployment"),
-            &here,
-            found.next.as_deref(),
-        ),
+        pager: Pager::new(plural(rows.len() as u64, "deployment"), &here, found.next.as_deref()),
         rows,
         frame,
         here,
@@ -219,23 +203,8 @@ struct Activity {
 async fn activity(visit: Visit, path: web::Path<String>, asked: web::Query<After>) -> Answer {
     let key = key_of(&path)?;
     let (_, frame) = Frame::load(&visit, key.clone(), "Activity").await?;
-    let found = audit::list(
-        &visit.app,
-        &visit.caller,
-        Of::Project(key.clone()),
-        asked.request(),
-    )
-    .await?;
+    let found = audit::list(&visit.app, &visit.caller, Of::Project(key.clone()), asked.request()).await?;
     let entries: Vec<Entry> = found.items.iter().map(Entry::new).collect();
-    let pager = Pager::new(
-        journal::counted(entries.len()),
-        &visit.here(),
-        found.next.as_deref(),
-    );
-    visit.show(&Activity {
-        page: page(&visit, &key),
-        frame,
-        entries,
-        pager,
-    })
+    let pager = Pager::new(journal::counted(entries.len()), &visit.here(), found.next.as_deref());
+    visit.show(&Activity { page: page(&visit, &key), frame, entries, pager })
 }

@@ -49,27 +49,15 @@ struct List {
 
 async fn list(visit: Visit, asked: web::Query<Asked>) -> Answer {
     let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let filter = Filter {
-        text: given(&asked.q),
-        tag: given(&asked.tag),
-    };
-    let request = PageRequest {
-        limit: ROWS,
-        after: asked.after.clone(),
-    };
+    let filter = Filter { text: given(&asked.q), tag: given(&asked.tag) };
+    let request = PageRequest { limit: ROWS, after: asked.after.clone() };
     let found = overview::projects(&visit.app, &visit.caller, filter, request).await?;
     let here = visit.here();
     let page = List {
-        page: visit
-            .page("Projects", Section::Projects)
-            .live("/events?topics=projects,deployments"),
+        page: visit.page("Projects", Section::Projects).live("/events?topics=projects,deployments"),
         text: here.get("q").to_owned(),
         tag: here.get("tag").to_owned(),
-        pager: Pager::new(
-            plural(found.items.len() as u64, "project"),
-            &here,
-            found.next.as_deref(),
-        ),
+        pager: Pager::new(plural(found.items.len() as u64, "project"), &here, found.next.as_deref()),
         filtered: here.is_filtered(&["after"]),
         rows: found.items,
         here,
@@ -102,19 +90,12 @@ struct New {
 impl New {
     fn form(visit: &Visit, fields: &Fields) -> Self {
         let groups = &visit.caller.subject.groups;
-        let choices: Vec<Choice> = groups
-            .iter()
-            .map(|group| Choice::new(group.as_str(), group.as_str()))
-            .collect();
-        let first = choices
-            .first()
-            .map(|choice| choice.value.clone())
-            .unwrap_or_default();
+        let choices: Vec<Choice> =
+            groups.iter().map(|group| Choice::new(group.as_str(), group.as_str())).collect();
+        let first = choices.first().map(|choice| choice.value.clone()).unwrap_or_default();
         let group = fields.optional("group").map(ToOwned::to_owned).unwrap_or(first);
         Self {
-            page: visit
-                .page("New project", Section::Projects)
-                .below("Projects", "/projects"),
+            page: visit.page("New project", Section::Projects).below("Projects", "/projects"),
             trouble: None,
             key: Field::text("key", "Key")
                 .hint("Letters, digits, -, _ and ., up to 63. It names the project everywhere and stays.")
@@ -122,13 +103,9 @@ impl New {
                 .required()
                 .mono(),
             description: Field::area("description", "Description", 2).value(fields.get("description")),
-            tags: Field::text("tags", "Tags")
-                .hint("Separated by commas.")
-                .value(fields.get("tags")),
+            tags: Field::text("tags", "Tags").hint("Separated by commas.").value(fields.get("tags")),
             group: (choices.len() > 1).then(|| {
-                Field::select("group", "Group that administers it", choices)
-                    .value(group)
-                    .required()
+                Field::select("group", "Group that administers it", choices).value(group).required()
             }),
         }
     }

@@ -49,42 +49,22 @@ async fn search(visit: Visit, asked: web::Query<Asked>) -> Answer {
         return visit.show(&page);
     }
     let (app, caller) = (&visit.app, &visit.caller);
-    let filter = project::Filter {
-        text: Some(text.clone()),
-        tag: None,
-    };
-    let projects = project::list(app, caller, filter, PageRequest::first(HITS))
-        .await?
-        .items;
-    let filter = Filter {
-        text: Some(text.clone()),
-        ..Filter::default()
-    };
-    let deployments = deployment::list(app, caller, filter, PageRequest::first(HITS))
-        .await?
-        .items;
+    let filter = project::Filter { text: Some(text.clone()), tag: None };
+    let projects = project::list(app, caller, filter, PageRequest::first(HITS)).await?.items;
+    let filter = Filter { text: Some(text.clone()), ..Filter::default() };
+    let deployments = deployment::list(app, caller, filter, PageRequest::first(HITS)).await?.items;
     let bundles = overview::bundles_like(app, caller, text.clone(), HITS).await?;
     // The one thing that has this very name is where one wants to go.
     if let Some(exact) = deployments.iter().find(|hit| hit.deployment.id.as_str() == text) {
         return Ok(visit.leave(&format!("/deployments/{}", exact.deployment.id)));
     }
-    page.projects = projects
-        .into_iter()
-        .map(|(hit, _)| (hit.key.to_string(), hit.description))
-        .collect();
+    page.projects = projects.into_iter().map(|(hit, _)| (hit.key.to_string(), hit.description)).collect();
     page.deployments = deployments
         .iter()
         .map(|hit| {
-            (
-                hit.deployment.id.to_string(),
-                Shown::of(hit).state(),
-                hit.deployment.version.to_string(),
-            )
+            (hit.deployment.id.to_string(), Shown::of(hit).state(), hit.deployment.version.to_string())
         })
         .collect();
-    page.bundles = bundles
-        .into_iter()
-        .map(|(key, version)| (key.to_string(), version.to_string()))
-        .collect();
+    page.bundles = bundles.into_iter().map(|(key, version)| (key.to_string(), version.to_string())).collect();
     visit.show(&page)
 }

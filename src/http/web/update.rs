@@ -85,11 +85,7 @@ fn duration(update: &Update, now: Timestamp) -> String {
     match &update.state {
         UpdateState::Queued => String::new(),
         UpdateState::Running { started_at, .. } => took(now - *started_at),
-        UpdateState::Ended {
-            started_at: Some(start),
-            ended_at,
-            ..
-        } => took(*ended_at - *start),
+        UpdateState::Ended { started_at: Some(start), ended_at, .. } => took(*ended_at - *start),
         UpdateState::Ended { started_at: None, .. } => String::new(),
     }
 }
@@ -112,24 +108,13 @@ struct List {
 async fn list(visit: Visit, path: web::Path<String>, asked: web::Query<After>) -> Answer {
     let id = id_of(&path)?;
     let (deployment, frame) = Frame::load(&visit, id.clone(), "Updates").await?;
-    let request = PageRequest {
-        limit: ROWS,
-        after: asked.after.clone(),
-    };
+    let request = PageRequest { limit: ROWS, after: asked.after.clone() };
     let found = update::list(&visit.app, &visit.caller, id.clone(), request).await?;
     let here = visit.here();
     let page = List {
         page: page(&visit, &deployment).live(&format!("/events?topics=updates:{id}")),
-        pager: Pager::new(
-            plural(found.items.len() as u64, "update"),
-            &here,
-            found.next.as_deref(),
-        ),
-        updates: found
-            .items
-            .iter()
-            .map(|update| UpdateRow::new(update, visit.now))
-            .collect(),
+        pager: Pager::new(plural(found.items.len() as u64, "update"), &here, found.next.as_deref()),
+        updates: found.items.iter().map(|update| UpdateRow::new(update, visit.now)).collect(),
         frame,
         here,
     };
@@ -170,14 +155,8 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
         Err(error) if matches!(error.kind, Kind::Invalid | Kind::Conflict) => (None, Some(error)),
         Err(error) => return Err(error),
     };
-    let changes = preview
-        .as_ref()
-        .map(|preview| preview.changes.clone())
-        .unwrap_or_default();
-    let downtime = preview
-        .as_ref()
-        .map(|preview| preview.downtime.clone())
-        .unwrap_or_default();
+    let changes = preview.as_ref().map(|preview| preview.changes.clone()).unwrap_or_default();
+    let downtime = preview.as_ref().map(|preview| preview.downtime.clone()).unwrap_or_default();
     let lead = match (changes.len(), downtime.len()) {
         (0, _) => "What runs is what the settings say. An update checks that and changes nothing.".to_owned(),
         (count, 0) => format!("{}, no downtime.", plural(count as u64, "change")),
@@ -193,9 +172,7 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
         trouble: failure.as_ref().map(|error| blame(&mut [], error)),
         refusal: (!deployment.may(DeploymentRight::Deploy)).then(|| refusal(&deployment)),
         enabled: deployment.enabled,
-        digest: preview
-            .map(|preview| preview.plan.digest().to_string())
-            .unwrap_or_default(),
+        digest: preview.map(|preview| preview.plan.digest().to_string()).unwrap_or_default(),
         nothing_runs: deployment.running_update.is_none(),
         changes,
         downtime,
@@ -211,12 +188,8 @@ async fn start(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer 
     if !shown.is_empty() {
         let now = update::preview(&visit.app, &visit.caller, id.clone()).await;
         if now.is_ok_and(|preview| preview.plan.digest().as_str() != shown) {
-            let error = Error::new(
-                Kind::Stale,
-                "plan_changed",
-                "the plan changed while you were reading it",
-            )
-            .hint("Below is what an update would do now. Read it, and ask for the update again.");
+            let error = Error::new(Kind::Stale, "plan_changed", "the plan changed while you were reading it")
+                .hint("Below is what an update would do now. Read it, and ask for the update again.");
             let page = planned(&visit, id, Some(error), reason.unwrap_or_default()).await?;
             return visit.show_as(actix_web::http::StatusCode::CONFLICT, &page);
         }
@@ -269,10 +242,7 @@ struct Run {
 
 /// The parts that change while it runs, in one answer.
 #[derive(Template)]
-#[template(
-    source = "{{ self.0.as_pills() }}{{ self.0.as_buttons() }}{{ self.0.as_live() }}",
-    ext = "txt"
-)]
+#[template(source = "{{ self.0.as_pills() }}{{ self.0.as_buttons() }}{{ self.0.as_live() }}", ext = "txt")]
 struct Parts<'a>(&'a Run);
 
 async fn run(visit: Visit, path: web::Path<(String, u32)>) -> Answer {
@@ -288,21 +258,13 @@ async fn run(visit: Visit, path: web::Path<(String, u32)>) -> Answer {
 
 impl Run {
     fn new(visit: &Visit, detail: Detail, lines: Vec<LogLine>) -> Self {
-        let Detail {
-            deployment,
-            update,
-            steps,
-            changes,
-        } = detail;
+        let Detail { deployment, update, steps, changes } = detail;
         let (done, total) = progress(&steps);
         let (failure, failed_service, cancelled, tone) = outcome(&update);
         let ended = update.is_ended();
         let mut page = page_below(visit, &deployment, format!("Update {}", update.number));
         if !ended {
-            page = page.live(&format!(
-                "/events?topics=update:{}/{}",
-                update.deployment, update.number
-            ));
+            page = page.live(&format!("/events?topics=update:{}/{}", update.deployment, update.number));
         }
         let heading = match (&update.state, tone) {
             (UpdateState::Ended { .. }, "ok") => "What it changed",
@@ -346,10 +308,7 @@ impl Run {
 
 /// The update's log, with the stream that goes on from its last line while it runs.
 fn log_view(visit: &Visit, update: &Update, lines: &[LogLine]) -> LogView {
-    let base = visit.url(&format!(
-        "/deployments/{}/updates/{}",
-        update.deployment, update.number
-    ));
+    let base = visit.url(&format!("/deployments/{}/updates/{}", update.deployment, update.number));
     let here = visit.here();
     let after = lines.last().map_or(0, |line| line.sequence);
     let entry = |line: &LogLine| LogEntry {
@@ -375,31 +334,22 @@ type Outcomes = (Option<Note>, Option<String>, Option<String>, &'static str);
 
 fn outcome(update: &Update) -> Outcomes {
     match &update.state {
-        UpdateState::Ended {
-            outcome: Outcome::Failed { failure },
-            ..
-        } => {
+        UpdateState::Ended { outcome: Outcome::Failed { failure }, .. } => {
             let mut note = Note::new(Tone::Bad, capital(&failure.message), failure.hint.clone());
             note.details.clone_from(&failure.serving);
             (Some(note), failure.service.clone(), None, "bad")
         }
-        UpdateState::Ended {
-            outcome: Outcome::Cancelled { by },
-            ..
-        } => (None, None, Some(by.clone()), "warn"),
-        UpdateState::Ended {
-            outcome: Outcome::Succeeded,
-            ..
-        } => (None, None, None, "ok"),
+        UpdateState::Ended { outcome: Outcome::Cancelled { by }, .. } => {
+            (None, None, Some(by.clone()), "warn")
+        }
+        UpdateState::Ended { outcome: Outcome::Succeeded, .. } => (None, None, None, "ok"),
         _ => (None, None, None, ""),
     }
 }
 
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 async fn cancel(visit: Visit, path: web::Path<(String, u32)>) -> Answer {
@@ -455,15 +405,8 @@ pub(super) fn diff_lines(unified: &str) -> Vec<DiffLine> {
                 Some('@') => "skip",
                 _ => "same",
             };
-            let text = if kind == "skip" {
-                line
-            } else {
-                line.get(1..).unwrap_or_default()
-            };
-            DiffLine {
-                kind,
-                text: text.to_owned(),
-            }
+            let text = if kind == "skip" { line } else { line.get(1..).unwrap_or_default() };
+            DiffLine { kind, text: text.to_owned() }
         })
         .collect()
 }

@@ -47,14 +47,9 @@ struct UploadPage {
 impl UploadPage {
     fn new(visit: &Visit, key: Option<&ProjectKey>, fields: &Fields) -> Self {
         let (page, path) = match key {
-            Some(key) => (
-                page_below(visit, key, "Upload a bundle"),
-                format!("/projects/{key}"),
-            ),
+            Some(key) => (page_below(visit, key, "Upload a bundle"), format!("/projects/{key}")),
             None => {
-                let page = visit
-                    .page("Upload a bundle", Section::Projects)
-                    .below("Projects", "/projects");
+                let page = visit.page("Upload a bundle", Section::Projects).below("Projects", "/projects");
                 (page, "/projects".to_owned())
             }
         };
@@ -87,9 +82,7 @@ async fn ask(visit: Visit) -> Answer {
 
 async fn ask_for(visit: Visit, path: web::Path<String>) -> Answer {
     let key = key_of(&path)?;
-    project::get(&visit.app, &visit.caller, key.clone())
-        .await?
-        .demand(ProjectRight::Publish)?;
+    project::get(&visit.app, &visit.caller, key.clone()).await?.demand(ProjectRight::Publish)?;
     visit.show(&UploadPage::new(&visit, Some(&key), &Fields::default()))
 }
 
@@ -99,9 +92,7 @@ async fn publish(visit: Visit, form: Multipart) -> Answer {
 
 async fn publish_to(visit: Visit, path: web::Path<String>, form: Multipart) -> Answer {
     let key = key_of(&path)?;
-    project::get(&visit.app, &visit.caller, key.clone())
-        .await?
-        .demand(ProjectRight::Publish)?;
+    project::get(&visit.app, &visit.caller, key.clone()).await?.demand(ProjectRight::Publish)?;
     answer(&visit, Some(key), form).await
 }
 
@@ -114,21 +105,9 @@ async fn answer(visit: &Visit, key: Option<ProjectKey>, form: Multipart) -> Answ
     match outcome {
         Ok(uploaded) => {
             let bundle = &uploaded.bundle;
-            let made = if uploaded.project_created {
-                " The project was made with it."
-            } else {
-                ""
-            };
-            let text = format!(
-                "Bundle {} is published, {}.{made}",
-                bundle.version,
-                size(bundle.size)
-            );
-            visit.go(
-                &format!("/projects/{}/bundles/{}", bundle.project, bundle.version),
-                Tone::Ok,
-                &text,
-            )
+            let made = if uploaded.project_created { " The project was made with it." } else { "" };
+            let text = format!("Bundle {} is published, {}.{made}", bundle.version, size(bundle.size));
+            visit.go(&format!("/projects/{}/bundles/{}", bundle.project, bundle.version), Tone::Ok, &text)
         }
         Err(error) if error.kind == Kind::Internal => Err(error.into()),
         Err(error) => {
@@ -153,11 +132,8 @@ async fn receive(visit: &Visit, mut form: Multipart, received: &mut Received) ->
         let part = part.map_err(broken)?;
         let name = part.name().unwrap_or_default().to_owned();
         if name == "file" {
-            let file_name = part
-                .content_disposition()
-                .and_then(|of| of.get_filename())
-                .unwrap_or_default()
-                .to_owned();
+            let file_name =
+                part.content_disposition().and_then(|of| of.get_filename()).unwrap_or_default().to_owned();
             if file_name.is_empty() {
                 drain(part).await?;
                 continue;
@@ -172,12 +148,9 @@ async fn receive(visit: &Visit, mut form: Multipart, received: &mut Received) ->
 }
 
 fn broken(error: actix_multipart::MultipartError) -> Error {
-    Error::invalid(
-        "upload_broken",
-        "the upload broke off, or was no form with a file",
-    )
-    .hint("Nothing was published; send it again.")
-    .because(error.to_string())
+    Error::invalid("upload_broken", "the upload broke off, or was no form with a file")
+        .hint("Nothing was published; send it again.")
+        .because(error.to_string())
 }
 
 async fn drain(mut part: Part) -> Result<()> {
@@ -190,10 +163,7 @@ async fn text(mut part: Part) -> Result<String> {
     while let Some(chunk) = part.try_next().await.map_err(broken)? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > FIELD {
-            return Err(Error::invalid(
-                "field_too_long",
-                "a field of the form is too long",
-            ));
+            return Err(Error::invalid("field_too_long", "a field of the form is too long"));
         }
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -63,10 +63,7 @@ impl Visit {
         let state = request.app_data::<web::Data<State>>()?.clone();
         let (caller, identity) = {
             let extensions = request.extensions();
-            (
-                extensions.get::<Caller>()?.clone(),
-                extensions.get::<Identity>()?.clone(),
-            )
+            (extensions.get::<Caller>()?.clone(), extensions.get::<Identity>()?.clone())
         };
         let csrf = match &identity.credential {
             Credential::Session(session) => state.app.keys.csrf_token(session.as_str()),
@@ -143,11 +140,7 @@ impl Visit {
     /// htmx swaps in what answers 409 or 422, so a form that it sent is refused with one of these.
     pub fn show_as(&self, status: StatusCode, template: &impl Template) -> Answer {
         let swapped = !status.is_client_error() || status == StatusCode::CONFLICT || !self.is_htmx();
-        let status = if swapped {
-            status
-        } else {
-            StatusCode::UNPROCESSABLE_ENTITY
-        };
+        let status = if swapped { status } else { StatusCode::UNPROCESSABLE_ENTITY };
         let mut response = html(status, template)?;
         if self.flash.is_some() {
             let mut cookie = self.cookie(String::new());
@@ -166,9 +159,7 @@ impl Visit {
     pub fn go(&self, path: &str, tone: Tone, text: &str) -> Answer {
         let mut response = self.leave(path);
         let value = URL_SAFE_NO_PAD.encode(format!("{}|{text}", tone.word()));
-        response
-            .add_cookie(&self.cookie(value))
-            .map_err(Error::internal)?;
+        response.add_cookie(&self.cookie(value)).map_err(Error::internal)?;
         Ok(response)
     }
 
@@ -178,9 +169,7 @@ impl Visit {
         if self.is_htmx() {
             return HttpResponse::Ok().insert_header(("HX-Redirect", to)).finish();
         }
-        HttpResponse::SeeOther()
-            .insert_header((header::LOCATION, to))
-            .finish()
+        HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish()
     }
 
     fn cookie(&self, value: String) -> Cookie<'static> {
@@ -206,9 +195,7 @@ pub(super) fn asset(base: &str) -> String {
 /// A template as an answer.
 pub(super) fn html(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
     let body = template.render().map_err(Error::internal)?;
-    Ok(HttpResponse::build(status)
-        .content_type(ContentType::html())
-        .body(body))
+    Ok(HttpResponse::build(status).content_type(ContentType::html()).body(body))
 }
 
 fn part(request: &HttpRequest) -> Option<String> {
@@ -224,8 +211,5 @@ fn read_flash(request: &HttpRequest) -> Option<Flash> {
     let (tone, text) = text.split_once('|')?;
     let tones = [Tone::Ok, Tone::Warn, Tone::Bad, Tone::Sync, Tone::Info];
     let tone = tones.into_iter().find(|known| known.word() == tone)?;
-    Some(Flash {
-        tone,
-        text: text.to_owned(),
-    })
+    Some(Flash { tone, text: text.to_owned() })
 }

@@ -46,8 +46,7 @@ fn try_load(db: &Connection, id: &DeploymentId) -> Result<Option<Facts>> {
         0 => None,
         _ => {
             let open = store::update::open_of(db, id)?;
-            open.into_iter()
-                .find(|update| matches!(update.state, UpdateState::Running { .. }))
+            open.into_iter().find(|update| matches!(update.state, UpdateState::Running { .. }))
         }
     };
     let definition = |number: Option<u32>| match number {
@@ -57,11 +56,7 @@ fn try_load(db: &Connection, id: &DeploymentId) -> Result<Option<Facts>> {
     Ok(Some(Facts {
         state: summary.state,
         digests: store::deployment::digests(db, id)?,
-        last: if deployment.last_update == 0 {
-            None
-        } else {
-            store::update::last_ended(db, id)?
-        },
+        last: if deployment.last_update == 0 { None } else { store::update::last_ended(db, id)? },
         running: definition(deployment.running_update)?,
         target: definition(under_way.as_ref().map(|update| update.number))?,
         updating: under_way.is_some(),

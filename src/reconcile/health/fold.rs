@@ -110,10 +110,7 @@ fn opening(facts: &Facts, last: LastUpdate, failure: Option<&Failure>, stopped: 
         (LastUpdate::None, _) => vec![messages::never_updated(facts.updating)],
         _ if stopped => vec![messages::stopped()],
         (_, Some(failure)) => {
-            vec![messages::update_failed(
-                facts.last.as_ref().map_or(0, |update| update.number),
-                failure,
-            )]
+            vec![messages::update_failed(facts.last.as_ref().map_or(0, |update| update.number), failure)]
         }
         _ => Vec::new(),
     }
@@ -128,12 +125,7 @@ struct Counted {
 }
 
 fn count(facts: &Facts, slots: &[Arc<Seen>]) -> Counted {
-    let mut counted = Counted {
-        ready: 0,
-        wanted: 0,
-        drift: Vec::new(),
-        says: Vec::new(),
-    };
+    let mut counted = Counted { ready: 0, wanted: 0, drift: Vec::new(), says: Vec::new() };
     let Some(shown) = facts.running.as_ref().or(facts.target.as_ref()) else {
         return counted;
     };
@@ -156,9 +148,7 @@ fn count(facts: &Facts, slots: &[Arc<Seen>]) -> Counted {
             }
         }
         if !bad.is_empty() {
-            counted
-                .says
-                .push(messages::not_ready(name, is_task, wanted, &bad));
+            counted.says.push(messages::not_ready(name, is_task, wanted, &bad));
         }
     }
     counted
@@ -186,9 +176,7 @@ fn serving(facts: &Facts, name: &ServiceName, slots: &[Arc<Seen>]) -> u32 {
                 .flatten()
                 .any(|definition: &&Definition| definition.hash(name) == Some(&state.slot.hash))
     };
-    let ready = slots
-        .iter()
-        .filter(|seen| ours(&seen.state) && is_ready(is_task, Some(&seen.state)));
+    let ready = slots.iter().filter(|seen| ours(&seen.state) && is_ready(is_task, Some(&seen.state)));
     let ready = u32::try_from(ready.count()).unwrap_or(u32::MAX);
     if is_task && ready == 0 { 1 } else { ready }
 }
@@ -197,9 +185,7 @@ fn drift_of(slot: &SlotRef, is_task: bool, state: Option<&SlotState>) -> Option<
     let (kind, detail) = match state {
         _ if is_task => return None,
         None => (Kind::Removed, "was removed".to_owned()),
-        Some(SlotState {
-            drift: Some(words), ..
-        }) => (Kind::Changed, format!("was changed: {words}")),
+        Some(SlotState { drift: Some(words), .. }) => (Kind::Changed, format!("was changed: {words}")),
         Some(state) => match state.phase {
             Phase::Exited { code, .. } => (Kind::Stopped, format!("was stopped or ended (exit code {code})")),
             Phase::Paused => (Kind::Stopped, "was paused".to_owned()),
@@ -208,12 +194,7 @@ fn drift_of(slot: &SlotRef, is_task: bool, state: Option<&SlotState>) -> Option<
             Phase::Running | Phase::Starting | Phase::Unhealthy | Phase::Restarting => return None,
         },
     };
-    Some(Drift {
-        service: slot.service.clone(),
-        index: slot.index,
-        kind,
-        detail,
-    })
+    Some(Drift { service: slot.service.clone(), index: slot.index, kind, detail })
 }
 
 fn sync(facts: &Facts, last: LastUpdate, stopped: bool, drift: &[Drift], says: &mut Vec<Message>) -> Sync {
@@ -229,20 +210,12 @@ fn sync(facts: &Facts, last: LastUpdate, stopped: bool, drift: &[Drift], says: &
         says.push(messages::settings_changed());
     }
     let behind: Vec<&Drift> = drift.iter().filter(|drift| drift.kind != Kind::Stopped).collect();
-    says.extend(
-        behind
-            .iter()
-            .map(|drift| messages::drifted(drift, facts.deployment.auto_repair)),
-    );
+    says.extend(behind.iter().map(|drift| messages::drifted(drift, facts.deployment.auto_repair)));
     let as_wanted = match (&digests.running, &digests.wanted) {
         (None, _) => !facts.deployment.enabled,
         (running, wanted) => running == wanted,
     };
-    if as_wanted && digests.refusal.is_none() && behind.is_empty() {
-        Sync::InSync
-    } else {
-        Sync::OutOfSync
-    }
+    if as_wanted && digests.refusal.is_none() && behind.is_empty() { Sync::InSync } else { Sync::OutOfSync }
 }
 
 /// Wanted replicas that the engine had to start again a short while ago.
@@ -252,9 +225,7 @@ fn restarted<'a>(facts: &Facts, slots: &'a [Arc<Seen>], now: Timestamp) -> Vec<&
     };
     let lately = |state: &SlotState| state.started_at.is_some_and(|at| now - at < RESTART_WARNS);
     let states = slots.iter().map(|seen| &seen.state);
-    states
-        .filter(|state| state.restarts > 0 && running.wants(&state.slot) && lately(state))
-        .collect()
+    states.filter(|state| state.restarts > 0 && running.wants(&state.slot) && lately(state)).collect()
 }
 
 #[cfg(test)]

@@ -21,29 +21,14 @@ pub(super) fn never_updated(updating: bool) -> Message {
     let (text, details) = if updating {
         ("Its first update is under way.", "")
     } else {
-        (
-            "Nothing was deployed yet.",
-            "Update it to start what its settings ask for.",
-        )
+        ("Nothing was deployed yet.", "Update it to start what its settings ask for.")
     };
-    message(
-        Severity::Info,
-        "NEVER_UPDATED",
-        "Not deployed yet",
-        text.to_owned(),
-        details,
-    )
+    message(Severity::Info, "NEVER_UPDATED", "Not deployed yet", text.to_owned(), details)
 }
 
 pub(super) fn stopped() -> Message {
     let text = "It is disabled, and everything was stopped.".to_owned();
-    message(
-        Severity::Info,
-        "STOPPED",
-        "Stopped",
-        text,
-        "Enable and update it to start it again.",
-    )
+    message(Severity::Info, "STOPPED", "Stopped", text, "Enable and update it to start it again.")
 }
 
 pub(super) fn unreachable(infrastructure: &InfrastructureId, words: &str) -> Message {
@@ -59,13 +44,7 @@ pub(super) fn unreachable(infrastructure: &InfrastructureId, words: &str) -> Mes
 pub(super) fn update_failed(number: u32, failure: &Failure) -> Message {
     let details = format!("{} {}", failure.hint, failure.serving);
     let text = format!("Update {number}: {}", failure.message);
-    message(
-        Severity::Error,
-        "UPDATE_FAILED",
-        "The last update failed",
-        text,
-        details.trim(),
-    )
+    message(Severity::Error, "UPDATE_FAILED", "The last update failed", text, details.trim())
 }
 
 pub(super) fn settings_refused(refusal: &str) -> Message {
@@ -109,30 +88,18 @@ pub(super) fn drifted(drift: &Drift, repairs: bool) -> Message {
     } else {
         "Update the deployment to put it right, or switch repairing on in its settings."
     };
-    let text = format!(
-        "Replica {} of service {} {}, not by Slipway.",
-        drift.index, drift.service, drift.detail
-    );
+    let text =
+        format!("Replica {} of service {} {}, not by Slipway.", drift.index, drift.service, drift.detail);
     message(Severity::Warning, code, title, text, details)
 }
 
 pub(super) fn restarted(state: &SlotState) -> Message {
-    let times = if state.restarts == 1 {
-        "once".to_owned()
-    } else {
-        format!("{} times", state.restarts)
-    };
+    let times = if state.restarts == 1 { "once".to_owned() } else { format!("{} times", state.restarts) };
     let text = format!(
         "The engine had to start replica {} of service {} again, {times} so far.",
         state.slot.index, state.slot.service
     );
-    message(
-        Severity::Warning,
-        "RESTARTED",
-        "A replica was restarted",
-        text,
-        "Its log says why it ended.",
-    )
+    message(Severity::Warning, "RESTARTED", "A replica was restarted", text, "Its log says why it ended.")
 }
 
 pub(super) fn not_ready(
@@ -159,13 +126,7 @@ pub(super) fn not_ready(
         each.join("; ")
     );
     let details = "Look at the service's log. An update starts again what was stopped.";
-    message(
-        Severity::Error,
-        "REPLICAS_NOT_READY",
-        "Replicas are missing",
-        text,
-        details,
-    )
+    message(Severity::Error, "REPLICAS_NOT_READY", "Replicas are missing", text, details)
 }
 
 fn one(index: u32, state: Option<&SlotState>) -> String {

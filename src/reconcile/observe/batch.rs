@@ -54,12 +54,8 @@ impl Batch {
     /// Replicas that the store holds and `present` does not.
     pub fn missing_from(&self, present: &[SlotState]) -> Vec<(DeploymentId, String)> {
         let present: HashSet<&str> = present.iter().map(|state| state.engine_id.as_str()).collect();
-        let gone = self
-            .written
-            .iter()
-            .filter(|(id, _)| !present.contains(id.as_str()));
-        gone.map(|(id, state)| (state.slot.workload.clone(), id.clone()))
-            .collect()
+        let gone = self.written.iter().filter(|(id, _)| !present.contains(id.as_str()));
+        gone.map(|(id, state)| (state.slot.workload.clone(), id.clone())).collect()
     }
 
     /// A replica is so.

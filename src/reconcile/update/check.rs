@@ -37,10 +37,7 @@ pub(super) fn check(
     let deployment = match found.authorize(&subject, DeploymentRight::Deploy) {
         Ok(deployment) => deployment.into_inner(),
         Err(error) if matches!(error.kind, Kind::Forbidden | Kind::NotFound) => {
-            return Ok(Err(revoked(
-                update,
-                "its rights on the deployment were taken away",
-            )));
+            return Ok(Err(revoked(update, "its rights on the deployment were taken away")));
         }
         Err(error) => return Err(error),
     };
@@ -63,9 +60,9 @@ fn stored_subject(
 ) -> Result<Option<Subject>> {
     let groups = match requester.kind {
         SubjectKind::System => return Ok(Some(Subject::system())),
-        SubjectKind::User(id) => store::user::find(db, id)?
-            .filter(|user| !user.disabled)
-            .map(|user| user.groups),
+        SubjectKind::User(id) => {
+            store::user::find(db, id)?.filter(|user| !user.disabled).map(|user| user.groups)
+        }
         SubjectKind::ApiKey(id) => match store::api_key::find(db, id)?.filter(|key| key.is_live(now)) {
             None => None,
             Some(key) => match key.owner {
@@ -86,11 +83,7 @@ fn stored_subject(
 
 /// A key's groups that its maker may still lend: its own, or any while it is an administrator.
 fn within(groups: Groups, owner: &Groups, admins: &Groups) -> Groups {
-    if owner.is_disjoint(admins) {
-        groups.intersection(owner).cloned().collect()
-    } else {
-        groups
-    }
+    if owner.is_disjoint(admins) { groups.intersection(owner).cloned().collect() } else { groups }
 }
 
 fn revoked(update: &Update, why: &str) -> Failure {
@@ -121,10 +114,8 @@ fn policy_failure(plan: &Plan, infrastructure: &Infrastructure) -> Option<Failur
     }
     let refused = policy::refusals(&plan.workload, &infrastructure.policy);
     if let Some(first) = refused.first() {
-        let message = format!(
-            "the policy of {} forbids {}: {}",
-            infrastructure.id, first.place, first.message
-        );
+        let message =
+            format!("the policy of {} forbids {}: {}", infrastructure.id, first.place, first.message);
         let hint = first.hint.clone().unwrap_or_default();
         return Some(failure("policy_refused", Step::Check, message, hint));
     }
@@ -133,10 +124,7 @@ fn policy_failure(plan: &Plan, infrastructure: &Infrastructure) -> Option<Failur
         failure(
             "policy_changed",
             Step::Check,
-            format!(
-                "the profile of {} became restricted since the update was asked for",
-                infrastructure.id
-            ),
+            format!("the profile of {} became restricted since the update was asked for", infrastructure.id),
             "Ask for the update again: it will be planned under the new profile.",
         )
     })
@@ -151,10 +139,8 @@ pub(super) fn fixed_ports<'a>(
         EngineConnection::Docker { publish_address, .. } => *publish_address,
         EngineConnection::Fake {} => std::net::Ipv4Addr::LOCALHOST.into(),
     };
-    let services = plans
-        .into_iter()
-        .filter(|plan| plan.enabled)
-        .flat_map(|plan| plan.workload.services.values());
+    let services =
+        plans.into_iter().filter(|plan| plan.enabled).flat_map(|plan| plan.workload.services.values());
     let mut ports: Vec<_> = services
         .flat_map(|service| &service.ports)
         .filter_map(|port| {
@@ -163,8 +149,7 @@ pub(super) fn fixed_ports<'a>(
                 Protocol::Udp => "udp",
             };
             let address = port.host_ip.unwrap_or(publish);
-            port.host_port
-                .map(|number| (address.to_string(), number, protocol))
+            port.host_port.map(|number| (address.to_string(), number, protocol))
         })
         .collect();
     ports.sort_unstable();

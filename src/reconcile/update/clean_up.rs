@@ -34,14 +34,9 @@ impl Run {
     ) -> Result<(), Halt> {
         self.journal.begin(Step::CleanUp);
         let observed = self.observed(work).await?;
-        let replaced = started
-            .values()
-            .flat_map(|ensured| ensured.superseded.iter().chain(&ensured.stopped));
-        let unwanted: BTreeSet<SlotRef> = replaced
-            .cloned()
-            .chain(observed)
-            .filter(|slot| !definition.wants(slot))
-            .collect();
+        let replaced = started.values().flat_map(|ensured| ensured.superseded.iter().chain(&ensured.stopped));
+        let unwanted: BTreeSet<SlotRef> =
+            replaced.cloned().chain(observed).filter(|slot| !definition.wants(slot)).collect();
         let retired = self.retire_all(work, unwanted).await?;
         self.forget_images(work).await;
         self.journal.done(match retired {
@@ -67,27 +62,19 @@ impl Run {
             retired += self.retire_all(work, level).await?;
         }
         self.release(work).await?;
-        self.journal.done(format!(
-            "{} stopped and removed; volumes stay.",
-            words::count(retired, "replica")
-        ));
+        self.journal.done(format!("{} stopped and removed; volumes stay.", words::count(retired, "replica")));
         Ok(())
     }
 
     /// The workload's replicas, once the engine was listed since the start.
     pub(super) async fn observed(&self, work: &Work) -> Result<Vec<SlotRef>, Halt> {
         let mut reach = self.shared.table.reach(&work.infrastructure.id);
-        let listed = timeout(FIRST_LIST, reach.wait_for(|reach| *reach == Reach::Reachable))
-            .await
-            .is_ok();
+        let listed = timeout(FIRST_LIST, reach.wait_for(|reach| *reach == Reach::Reachable)).await.is_ok();
         if !listed {
             let error = EngineError::Unreachable("it was not listed yet".to_owned());
             return Err(Halt::Silent(error));
         }
-        let slots = self
-            .shared
-            .table
-            .slots(&work.infrastructure.id, &work.deployment.id);
+        let slots = self.shared.table.slots(&work.infrastructure.id, &work.deployment.id);
         Ok(slots.iter().map(|seen| seen.state.slot.clone()).collect())
     }
 
@@ -121,9 +108,7 @@ impl Run {
             Err(error) if error.is_transient() => Err(Halt::Silent(error)),
             Err(error) => {
                 let (service, index) = (&slot.service, slot.index);
-                self.journal.complain(format!(
-                    "{service}: replica {index} could not be removed: {error}"
-                ));
+                self.journal.complain(format!("{service}: replica {index} could not be removed: {error}"));
                 Ok(false)
             }
         }
@@ -134,8 +119,7 @@ impl Run {
         match work.engine.release(&work.deployment.id, false).await {
             Err(error) if error.is_transient() => Err(Halt::Silent(error)),
             Err(error) => {
-                self.journal
-                    .complain(format!("The network could not be removed: {error}"));
+                self.journal.complain(format!("The network could not be removed: {error}"));
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -159,10 +143,8 @@ impl Run {
         let Ok(images) = kept.iter().map(images).collect::<Result<Vec<_>, _>>() else {
             return;
         };
-        let keep: BTreeSet<String> = images
-            .into_iter()
-            .flat_map(|images| images.into_values().map(|image| image.id))
-            .collect();
+        let keep: BTreeSet<String> =
+            images.into_iter().flat_map(|images| images.into_values().map(|image| image.id)).collect();
         if let Err(error) = work.engine.forget_images(&work.deployment.id, &keep).await {
             self.journal.say(format!("Old images stay for now: {error}"));
         }
@@ -177,21 +159,13 @@ fn stop_order(plan: &Plan, slots: &BTreeSet<SlotRef>) -> Vec<Vec<SlotRef>> {
     while !left.is_empty() {
         let needed = |name: &ServiceName| {
             left.iter().any(|other| {
-                services
-                    .get(*other)
-                    .is_some_and(|service| service.depends_on.contains_key(name))
+                services.get(*other).is_some_and(|service| service.depends_on.contains_key(name))
             })
         };
         let free: BTreeSet<&ServiceName> = left.iter().copied().filter(|name| !needed(name)).collect();
         // A circle can't be planned; were there one, it stops at once.
         let level = if free.is_empty() { left.clone() } else { free };
-        order.push(
-            slots
-                .iter()
-                .filter(|slot| level.contains(&slot.service))
-                .cloned()
-                .collect(),
-        );
+        order.push(slots.iter().filter(|slot| level.contains(&slot.service)).cloned().collect());
         left.retain(|name| !level.contains(name));
     }
     order
@@ -205,25 +179,17 @@ mod tests {
 
     #[test]
     fn dependents_stop_first() {
-        let started = Dependency {
-            condition: Condition::Started,
-            required: true,
-        };
+        let started = Dependency { condition: Condition::Started, required: true };
         let service = |on: &[&str]| Service {
             depends_on: on.iter().map(|name| (name.parse().unwrap(), started)).collect(),
             ..Service::new(Image::Reference("i".into()))
         };
-        let services = [
-            ("api", service(&["db", "queue"])),
-            ("db", service(&[])),
-            ("queue", service(&["db"])),
-        ];
+        let services =
+            [("api", service(&["db", "queue"])), ("db", service(&[])), ("queue", service(&["db"]))];
         let definition = testing::definition(1, services);
         let order = stop_order(&definition.plan, &definition.slots().collect());
-        let names: Vec<Vec<&str>> = order
-            .iter()
-            .map(|level| level.iter().map(|slot| slot.service.as_str()).collect())
-            .collect();
+        let names: Vec<Vec<&str>> =
+            order.iter().map(|level| level.iter().map(|slot| slot.service.as_str()).collect()).collect();
         assert_eq!(names, [vec!["api"], vec!["queue"], vec!["db"]]);
     }
 }

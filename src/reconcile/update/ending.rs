@@ -20,8 +20,7 @@ impl Run {
         match halt {
             Halt::Silent(error) => {
                 if self.trouble.is_none() {
-                    self.journal
-                        .complain(format!("{error}. It is tried again until it answers."));
+                    self.journal.complain(format!("{error}. It is tried again until it answers."));
                 }
                 Ended::Later(error.to_string())
             }
@@ -52,11 +51,8 @@ impl Run {
             serving: "The new revision serves as far as it could be started.".to_owned(),
             ..failure
         };
-        let (id, number, digest) = (
-            work.deployment.id.clone(),
-            self.update.number,
-            self.update.plan_digest.clone(),
-        );
+        let (id, number, digest) =
+            (work.deployment.id.clone(), self.update.number, self.update.plan_digest.clone());
         let known = definition.is_some();
         self.end(Outcome::Failed { failure }, move |tx| {
             if known {
@@ -97,11 +93,8 @@ impl Run {
         let mut pause = Duration::from_millis(200);
         let entries = Arc::new(self.journal.take());
         loop {
-            let (id, number, now) = (
-                self.update.deployment.clone(),
-                self.update.number,
-                self.shared.clock.now(),
-            );
+            let (id, number, now) =
+                (self.update.deployment.clone(), self.update.number, self.shared.clock.now());
             let (entries, outcome, also) = (Arc::clone(&entries), outcome.clone(), also.clone());
             let written = self.shared.store.write(move |tx| {
                 entries.write(tx, &id, number)?;
@@ -125,19 +118,11 @@ impl Run {
 
     /// Writes what the journal still holds.
     pub(super) async fn leave(&self) {
-        let (entries, id, number) = (
-            self.journal.take(),
-            self.update.deployment.clone(),
-            self.update.number,
-        );
+        let (entries, id, number) = (self.journal.take(), self.update.deployment.clone(), self.update.number);
         if entries.is_empty() {
             return;
         }
-        let written = self
-            .shared
-            .store
-            .write(move |tx| entries.write(tx, &id, number))
-            .await;
+        let written = self.shared.store.write(move |tx| entries.write(tx, &id, number)).await;
         if let Err(error) = written {
             tracing::debug!(%error, "the last lines of an update's log can't be written");
         }

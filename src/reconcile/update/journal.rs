@@ -74,24 +74,14 @@ pub(super) struct Journal {
 impl Journal {
     /// Starts writing for an update.
     pub fn new(store: &Store, clock: SharedClock, deployment: DeploymentId, number: u32) -> Self {
-        let buffer = Arc::new(Buffer {
-            pending: Mutex::default(),
-            wake: Notify::new(),
-        });
+        let buffer = Arc::new(Buffer { pending: Mutex::default(), wake: Notify::new() });
         let writer = tokio::spawn(write(store.clone(), Arc::clone(&buffer), deployment, number));
-        Self {
-            buffer,
-            clock,
-            _writer: Child(writer),
-        }
+        Self { buffer, clock, _writer: Child(writer) }
     }
 
     fn change(&self, change: impl FnOnce(&mut Pending, Timestamp)) {
         let now = self.clock.now();
-        change(
-            &mut self.buffer.pending.lock().unwrap_or_else(PoisonError::into_inner),
-            now,
-        );
+        change(&mut self.buffer.pending.lock().unwrap_or_else(PoisonError::into_inner), now);
         self.buffer.wake.notify_one();
     }
 
@@ -124,12 +114,7 @@ impl Journal {
     fn finish(&self, state: StepState, detail: String) {
         self.change(|pending, now| {
             let Some(record) = pending.step.take() else { return };
-            let record = StepRecord {
-                state,
-                detail: clean_line(&detail),
-                ended_at: Some(now),
-                ..record
-            };
+            let record = StepRecord { state, detail: clean_line(&detail), ended_at: Some(now), ..record };
             pending.entries.steps.insert(record.step, record);
         });
     }

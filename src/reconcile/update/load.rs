@@ -83,10 +83,7 @@ pub(super) fn load(
     Ok(Ok(Loaded {
         pinned: pinned(db, update, &plan, running.as_ref(), own.as_ref())?,
         doomed: store::run::doomed(db, id, number)?,
-        sealed: sealed
-            .into_iter()
-            .map(|(name, version, value)| (name, (version, value)))
-            .collect(),
+        sealed: sealed.into_iter().map(|(name, version, value)| (name, (version, value))).collect(),
         ports_held: check::held_ports(db, id)?,
         deployment,
         infrastructure,
@@ -139,10 +136,7 @@ fn pinned(
         return Ok(BTreeMap::new());
     };
     let same = |name: &ServiceName| {
-        let (then, now) = (
-            earlier.plan.workload.services.get(name),
-            plan.workload.services.get(name),
-        );
+        let (then, now) = (earlier.plan.workload.services.get(name), plan.workload.services.get(name));
         let image = then.map(|service| &service.image) == now.map(|service| &service.image);
         image && earlier.plan.inputs.get(name) == plan.inputs.get(name)
     };

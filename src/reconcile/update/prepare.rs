@@ -52,16 +52,9 @@ impl Run {
 
     /// Writes the resolution behind the run, for a process that has to take over; the switch writes it once more.
     fn keep(&self, resolution: &Resolution) {
-        let (id, number, resolution) = (
-            self.update.deployment.clone(),
-            self.update.number,
-            store::row::json(resolution),
-        );
-        drop(
-            self.shared
-                .store
-                .write(move |tx| store::update::set_resolution(tx, &id, number, &resolution)),
-        );
+        let (id, number, resolution) =
+            (self.update.deployment.clone(), self.update.number, store::row::json(resolution));
+        drop(self.shared.store.write(move |tx| store::update::set_resolution(tx, &id, number, &resolution)));
     }
 
     async fn files(&self, plan: &Plan) -> Result<Option<PathBuf>, Halt> {
@@ -81,10 +74,7 @@ impl Run {
         Halt::Failed(words::failure(
             "bundle_gone",
             self.journal.step(),
-            format!(
-                "the files of bundle {} can't be read: {}",
-                plan.version, error.message
-            ),
+            format!("the files of bundle {} can't be read: {}", plan.version, error.message),
             "Publish the bundle again under another version and update to that.",
         ))
     }
@@ -97,9 +87,5 @@ fn needs_files(plan: &Plan) -> bool {
         .services
         .values()
         .any(|service| !service.files.is_empty() || matches!(service.image, Image::Build(_)))
-        || workload
-            .secrets
-            .values()
-            .chain(workload.configs.values())
-            .any(from_bundle)
+        || workload.secrets.values().chain(workload.configs.values()).any(from_bundle)
 }

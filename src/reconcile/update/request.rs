@@ -70,9 +70,7 @@ impl Run {
             EnvValue::Secret { name, .. } => Some(name),
             EnvValue::Plain(_) | EnvValue::Required => None,
         });
-        named
-            .map(|name| Ok((name.clone(), self.open(work, name, of)?)))
-            .collect()
+        named.map(|name| Ok((name.clone(), self.open(work, name, of)?))).collect()
     }
 
     /// Opens a secret as it is now; a roll back gets today's value as well.
@@ -99,10 +97,7 @@ impl Run {
 
     fn secret_failure(&self, message: String, of: &ServiceName) -> Failure {
         let hint = "Set it again in the deployment's settings, then update.";
-        words::of_service(
-            words::failure("secret_missing", self.journal.step(), message, hint),
-            of,
-        )
+        words::of_service(words::failure("secret_missing", self.journal.step(), message, hint), of)
     }
 
     async fn contents(
@@ -113,14 +108,8 @@ impl Run {
         of: &ServiceName,
     ) -> Result<BTreeMap<SecretName, FileContent>, Halt> {
         let workload = &definition.plan.workload;
-        let secrets = service
-            .secrets
-            .iter()
-            .map(|mount| (&mount.source, &workload.secrets));
-        let configs = service
-            .configs
-            .iter()
-            .map(|mount| (&mount.source, &workload.configs));
+        let secrets = service.secrets.iter().map(|mount| (&mount.source, &workload.secrets));
+        let configs = service.configs.iter().map(|mount| (&mount.source, &workload.configs));
         let mut contents = BTreeMap::new();
         for (name, sources) in secrets.chain(configs) {
             let content = match sources.get(name) {
@@ -129,15 +118,9 @@ impl Run {
                 Some(Source::Setting(setting)) => FileContent::Secret(self.open(work, setting, of)?),
                 Some(Source::BundleFile(path)) => {
                     let limits = self.shared.settings.archive_limits;
-                    let bytes = self
-                        .shared
-                        .blobs
-                        .read_file(&definition.plan.bundle, path, limits)
-                        .await;
+                    let bytes = self.shared.blobs.read_file(&definition.plan.bundle, path, limits).await;
                     FileContent::Plain(
-                        bytes
-                            .map_err(|error| self.bundle_halt(&definition.plan, error))?
-                            .into(),
+                        bytes.map_err(|error| self.bundle_halt(&definition.plan, error))?.into(),
                     )
                 }
             };

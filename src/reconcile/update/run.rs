@@ -133,11 +133,7 @@ impl Run {
     async fn load(&self) -> Result<(Work, Result<(), Failure>), Halt> {
         let (update, admins) = (self.update.clone(), self.shared.settings.admin_groups.clone());
         let now = self.shared.clock.now();
-        let loaded = self
-            .shared
-            .store
-            .read(move |db| load(db, &update, &admins, now))
-            .await??;
+        let loaded = self.shared.store.read(move |db| load(db, &update, &admins, now)).await??;
         let engine = self.shared.engines.get(&loaded.infrastructure);
         let Loaded {
             deployment,
@@ -185,14 +181,8 @@ impl Run {
             Halt::Failed(failure) if self.update.switched => {
                 self.fail_switched(work, definition, failure).await
             }
-            Halt::Failed(failure) => {
-                self.undo(work, definition.as_ref(), Outcome::Failed { failure })
-                    .await
-            }
-            Halt::Cancelled { by } => {
-                self.undo(work, definition.as_ref(), Outcome::Cancelled { by })
-                    .await
-            }
+            Halt::Failed(failure) => self.undo(work, definition.as_ref(), Outcome::Failed { failure }).await,
+            Halt::Cancelled { by } => self.undo(work, definition.as_ref(), Outcome::Cancelled { by }).await,
             other => self.later(other),
         }
     }
@@ -246,39 +236,31 @@ impl Run {
                 downtime.service, downtime.because
             ));
         }
-        self.journal
-            .done(plan_line(&work.plan, running, self.update.kind));
+        self.journal.done(plan_line(&work.plan, running, self.update.kind));
     }
 
     async fn begin_check(&self, work: &Work, checked: Result<(), Failure>) -> Result<(), Halt> {
         self.journal.begin(Step::Check);
         if self.update.switched {
-            self.journal
-                .done("Past the switch: going on in the system's name.");
+            self.journal.done("Past the switch: going on in the system's name.");
             return Ok(());
         }
         self.interrupted()?;
         checked.map_err(Halt::Failed)?;
         let running = work.running.as_ref().map(|running| running.plan.as_ref());
-        let ports = check::fixed_ports(
-            running.into_iter().chain([work.plan.as_ref()]),
-            &work.infrastructure,
-        );
+        let ports = check::fixed_ports(running.into_iter().chain([work.plan.as_ref()]), &work.infrastructure);
         if !ports.is_empty() {
             self.reserve(work, ports).await?;
         }
-        self.journal
-            .done("The requester may deploy here, and the policy allows it.");
+        self.journal.done("The requester may deploy here, and the policy allows it.");
         Ok(())
     }
 
     /// Holds fixed host ports for what runs and what shall run.
     async fn reserve(&self, work: &Work, ports: Vec<(String, u16, &'static str)>) -> Result<(), Halt> {
         let deployment = work.deployment.clone();
-        let write = self
-            .shared
-            .store
-            .write(move |tx| store::deployment::reserve_ports(tx, &deployment, &ports));
+        let write =
+            self.shared.store.write(move |tx| store::deployment::reserve_ports(tx, &deployment, &ports));
         write.await.map_err(|error| match error.kind {
             Kind::Conflict => {
                 let hint = error.hint.clone().unwrap_or_default();
@@ -296,11 +278,8 @@ impl Run {
         }
         let (update, plan) = (self.update.clone(), Arc::clone(&work.plan));
         let (admins, now) = (self.shared.settings.admin_groups.clone(), self.shared.clock.now());
-        let checked = self
-            .shared
-            .store
-            .read(move |db| check::check(db, &update, &plan, &admins, now))
-            .await?;
+        let checked =
+            self.shared.store.read(move |db| check::check(db, &update, &plan, &admins, now)).await?;
         checked.map_err(Halt::Failed)
     }
 
@@ -340,9 +319,7 @@ impl Run {
             tail.iter().for_each(|line| self.journal.complain(line));
         }
         if error.is_transient()
-            && self
-                .trouble
-                .is_none_or(|since| since.elapsed() < self.shared.settings.patience)
+            && self.trouble.is_none_or(|since| since.elapsed() < self.shared.settings.patience)
         {
             return Halt::Silent(error);
         }
@@ -379,11 +356,7 @@ fn plan_line(plan: &Plan, running: Option<&Plan>, kind: UpdateKind) -> String {
     };
     let mut line = format!(
         "{what}. To start: {}.",
-        if changed.is_empty() {
-            "nothing".to_owned()
-        } else {
-            words::names(changed)
-        }
+        if changed.is_empty() { "nothing".to_owned() } else { words::names(changed) }
     );
     if !same.is_empty() {
         line.push_str(&format!(" Unchanged: {}.", words::names(same)));

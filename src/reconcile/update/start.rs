@@ -39,12 +39,8 @@ impl Run {
     /// Starts every service of the definition in the order of `depends_on`.
     pub(super) async fn start(&self, work: &Work, definition: &Definition) -> Result<Started, Halt> {
         self.journal.begin(Step::Start);
-        let together = Together {
-            work,
-            definition,
-            started: watch::Sender::default(),
-            over: CancellationToken::new(),
-        };
+        let together =
+            Together { work, definition, started: watch::Sender::default(), over: CancellationToken::new() };
         let services = definition.plan.workload.services.keys();
         let mut running: FuturesUnordered<_> =
             services.map(|name| self.start_service(&together, name)).collect();
@@ -68,15 +64,8 @@ impl Run {
         let fresh: usize = started.values().map(|ensured| ensured.fresh.len()).sum();
         let slots: usize = started.values().map(|ensured| ensured.slots.len()).sum();
         self.journal.done(match fresh {
-            0 => format!(
-                "{} run already; nothing to start.",
-                words::count(slots, "replica")
-            ),
-            _ => format!(
-                "{} started, {} kept.",
-                words::count(fresh, "replica"),
-                slots.saturating_sub(fresh)
-            ),
+            0 => format!("{} run already; nothing to start.", words::count(slots, "replica")),
+            _ => format!("{} started, {} kept.", words::count(fresh, "replica"), slots.saturating_sub(fresh)),
         });
         Ok(started)
     }
@@ -121,20 +110,13 @@ impl Run {
     fn tell_ensured(&self, name: &ServiceName, ensured: &Ensured) {
         if !ensured.stopped.is_empty() {
             let stopped = words::count(ensured.stopped.len(), "replica");
-            self.journal.say(format!(
-                "{name}: {stopped} stopped first, kept to be started again on failure"
-            ));
+            self.journal.say(format!("{name}: {stopped} stopped first, kept to be started again on failure"));
         }
         if ensured.fresh.is_empty() {
-            self.journal.say(format!(
-                "{name}: unchanged, {} kept",
-                words::count(ensured.slots.len(), "replica")
-            ));
+            self.journal
+                .say(format!("{name}: unchanged, {} kept", words::count(ensured.slots.len(), "replica")));
         } else {
-            self.journal.say(format!(
-                "{name}: {} started",
-                words::count(ensured.fresh.len(), "replica")
-            ));
+            self.journal.say(format!("{name}: {} started", words::count(ensured.fresh.len(), "replica")));
         }
     }
 
@@ -150,8 +132,7 @@ impl Run {
             let held = self.dependency(together, on, dependency.condition).await;
             match held {
                 Err(Halt::Failed(failure)) if !dependency.required => {
-                    self.journal
-                        .complain(format!("{name} starts without {on}: {}", failure.message));
+                    self.journal.complain(format!("{name} starts without {on}: {}", failure.message));
                 }
                 other => other?,
             }
@@ -185,17 +166,13 @@ impl Run {
         if !definition.is_task(name) {
             return Ok(());
         }
-        let slots = self
-            .shared
-            .table
-            .slots(&work.infrastructure.id, &work.deployment.id);
+        let slots = self.shared.table.slots(&work.infrastructure.id, &work.deployment.id);
         let failed = slots.iter().map(|seen| &seen.state).filter(|state| {
             let ended_badly = matches!(state.phase, Phase::Exited { code, .. } if code != 0);
             ended_badly && state.revision != definition.number && definition.wants(&state.slot)
         });
         for state in failed.filter(|state| state.slot.service == *name) {
-            self.journal
-                .say(format!("{name}: it failed before, and is run again"));
+            self.journal.say(format!("{name}: it failed before, and is run again"));
             let _turn = self.shared.turns.acquire().await.map_err(Error::internal)?;
             self.recheck(work).await?;
             self.touched.store(true, Ordering::Relaxed);

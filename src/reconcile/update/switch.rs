@@ -28,19 +28,14 @@ impl Run {
         self.pass_the_point(Some(definition)).await?;
         let moving = self.moving(work, definition, started);
         self.moved.store(!moving.is_empty(), Ordering::Relaxed);
-        let mut calls: FuturesUnordered<_> = moving
-            .iter()
-            .map(|name| self.switch_service(work, definition, name))
-            .collect();
+        let mut calls: FuturesUnordered<_> =
+            moving.iter().map(|name| self.switch_service(work, definition, name)).collect();
         while let Some(result) = calls.next().await {
             result?;
         }
         self.journal.done(match moving.as_slice() {
             [] => "No traffic had to move.".to_owned(),
-            names => format!(
-                "Traffic goes to the new replicas of {}.",
-                words::names(names.iter().copied())
-            ),
+            names => format!("Traffic goes to the new replicas of {}.", words::names(names.iter().copied())),
         });
         Ok(())
     }
@@ -81,9 +76,6 @@ impl Run {
     ) -> Result<(), Halt> {
         let request = self.bare_request(definition, name)?;
         let _turn = self.shared.turns.acquire().await.map_err(Error::internal)?;
-        work.engine
-            .switch(&request)
-            .await
-            .map_err(|error| self.service_halt(error, name))
+        work.engine.switch(&request).await.map_err(|error| self.service_halt(error, name))
     }
 }

@@ -38,9 +38,7 @@ impl Run {
             }
         }
         let verdict = match verdict {
-            Outcome::Failed { failure } => Outcome::Failed {
-                failure: Failure { serving, ..failure },
-            },
+            Outcome::Failed { failure } => Outcome::Failed { failure: Failure { serving, ..failure } },
             other => other,
         };
         let running = work.running.as_ref().map(|running| running.plan.as_ref());
@@ -63,8 +61,7 @@ impl Run {
     fn tell_verdict(&self, verdict: &Outcome) {
         match verdict {
             Outcome::Failed { failure } => {
-                self.journal
-                    .complain(format!("{} {}", failure.message, failure.hint));
+                self.journal.complain(format!("{} {}", failure.message, failure.hint));
                 self.journal.failed(&failure.message);
             }
             Outcome::Cancelled { by } => {
@@ -77,11 +74,7 @@ impl Run {
 
     /// Writes how the update will end before anything is taken back.
     async fn doom(&self, verdict: &Outcome) -> Result<(), Halt> {
-        let (id, number, verdict) = (
-            self.update.deployment.clone(),
-            self.update.number,
-            verdict.clone(),
-        );
+        let (id, number, verdict) = (self.update.deployment.clone(), self.update.number, verdict.clone());
         let entries = self.journal.take();
         let write = self.shared.store.write(move |tx| {
             entries.write(tx, &id, number)?;
@@ -95,10 +88,7 @@ impl Run {
         let fresh = self.fresh(work, definition).await?;
         let retired = self.retire_all(work, fresh).await?;
         if retired > 0 {
-            self.journal.say(format!(
-                "{} of this update removed",
-                words::count(retired, "replica")
-            ));
+            self.journal.say(format!("{} of this update removed", words::count(retired, "replica")));
         }
         let Some(running) = &work.running else {
             self.release(work).await?;
@@ -125,19 +115,12 @@ impl Run {
         };
         let observed = self.observed(work).await?;
         let kept = |slot: &SlotRef| work.running.as_ref().is_some_and(|running| running.wants(slot));
-        Ok(wanted
-            .into_iter()
-            .chain(observed)
-            .filter(|slot| !kept(slot))
-            .collect())
+        Ok(wanted.into_iter().chain(observed).filter(|slot| !kept(slot)).collect())
     }
 
     /// Starts replicas again that were stopped for their successors; those that run are left as they are.
     async fn revive(&self, work: &Work, running: &Definition) -> EngineResult<()> {
-        let slots: Vec<SlotRef> = running
-            .slots()
-            .filter(|slot| !running.is_task(&slot.service))
-            .collect();
+        let slots: Vec<SlotRef> = running.slots().filter(|slot| !running.is_task(&slot.service)).collect();
         work.engine.revive(&slots).await
     }
 
@@ -148,8 +131,7 @@ impl Run {
             return;
         }
         if let Err(error) = work.engine.release(&work.deployment.id, false).await {
-            self.journal
-                .say(format!("The prepared network stays for now: {error}"));
+            self.journal.say(format!("The prepared network stays for now: {error}"));
         }
     }
 
@@ -163,9 +145,9 @@ impl Run {
             let request = self.bare_request(running, name)?;
             match work.engine.switch(&request).await {
                 Err(error) if error.is_transient() => return Err(Halt::Silent(error)),
-                Err(error) => self
-                    .journal
-                    .complain(format!("{name}: traffic could not be given back: {error}")),
+                Err(error) => {
+                    self.journal.complain(format!("{name}: traffic could not be given back: {error}"))
+                }
                 Ok(()) => {}
             }
         }

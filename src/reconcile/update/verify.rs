@@ -71,10 +71,7 @@ impl Slot {
 }
 
 fn is_checked(service: &Service) -> bool {
-    service
-        .healthcheck
-        .as_ref()
-        .is_some_and(|check| check.test != HealthTest::Disabled)
+    service.healthcheck.as_ref().is_some_and(|check| check.test != HealthTest::Disabled)
 }
 
 /// How long the service's own health check may take to decide, within the configured bounds.
@@ -84,9 +81,7 @@ fn ready_within(service: &Service, settings: &Settings) -> Duration {
     let own = check.map_or(Duration::ZERO, |check| {
         let each = check.interval_ms.saturating_add(check.timeout_ms);
         Duration::from_millis(
-            check
-                .start_period_ms
-                .saturating_add(each.saturating_mul(u64::from(check.retries) + 1)),
+            check.start_period_ms.saturating_add(each.saturating_mul(u64::from(check.retries) + 1)),
         )
     });
     own.clamp(least, most.max(least))
@@ -140,11 +135,7 @@ fn judge_one(slot: &Slot, seen: &Seen, aim: Aim, now: Instant) -> Verdict {
         Phase::Running if slot.checked && !slot.is_task => Verdict::Good,
         Phase::Running => {
             // One that its engine had to start again has to prove itself for longer.
-            let settle = if state.restarts == 0 {
-                slot.settle
-            } else {
-                slot.settle * 4
-            };
+            let settle = if state.restarts == 0 { slot.settle } else { slot.settle * 4 };
             after(settle).map_or(Verdict::Good, |due| Verdict::Wait(Some(due)))
         }
         Phase::Exited { code: 0, .. } if slot.is_task => Verdict::Good,
@@ -156,9 +147,7 @@ fn judge_one(slot: &Slot, seen: &Seen, aim: Aim, now: Instant) -> Verdict {
             }
         }
         Phase::Restarting if state.restarts >= MOST_RESTARTS || after(RESTART_WITHIN).is_none() => {
-            bad(Fault::CrashLoop {
-                restarts: state.restarts,
-            })
+            bad(Fault::CrashLoop { restarts: state.restarts })
         }
         Phase::Unhealthy => bad(Fault::Unhealthy),
         Phase::Dead => bad(Fault::Dead),
@@ -172,12 +161,10 @@ impl Run {
     pub(super) async fn verify(&self, work: &Work, definition: &Definition) -> Result<(), Halt> {
         self.journal.begin(Step::Verify);
         let services = definition.plan.workload.services.keys();
-        let wanted: Vec<_> = services
-            .flat_map(|name| Slot::of_service(definition, name, &self.shared.settings))
-            .collect();
+        let wanted: Vec<_> =
+            services.flat_map(|name| Slot::of_service(definition, name, &self.shared.settings)).collect();
         self.await_slots(work, &wanted, Aim::Ready).await?;
-        self.journal
-            .done(format!("{} ready.", words::count(wanted.len(), "replica")));
+        self.journal.done(format!("{} ready.", words::count(wanted.len(), "replica")));
         Ok(())
     }
 
@@ -263,19 +250,13 @@ impl Run {
             Fault::Unhealthy => failure(
                 "never_healthy",
                 step,
-                format!(
-                    "service {name} never became healthy. Its health check said: {}",
-                    or_nothing(detail)
-                ),
+                format!("service {name} never became healthy. Its health check said: {}", or_nothing(detail)),
                 "Look at its last lines in the log, or give its health check a longer start_period.",
             ),
             Fault::Dead => failure(
                 "replica_dead",
                 step,
-                format!(
-                    "the engine can't run a replica of service {name}: {}",
-                    or_nothing(detail)
-                ),
+                format!("the engine can't run a replica of service {name}: {}", or_nothing(detail)),
                 "Look at the engine's own log, then retry.",
             ),
         };
@@ -284,18 +265,10 @@ impl Run {
 
     fn overdue(&self, wanted: &[Slot], seen: &[Arc<Seen>], aim: Aim, within: Duration) -> Failure {
         let late = wanted.iter().find(|slot| {
-            !matches!(
-                judge(std::slice::from_ref(slot), seen, aim, Instant::now()),
-                Verdict::Good
-            )
+            !matches!(judge(std::slice::from_ref(slot), seen, aim, Instant::now()), Verdict::Good)
         });
         let Some(late) = late else {
-            return failure(
-                "never_ready",
-                self.journal.step(),
-                "a replica was not ready in time",
-                "Retry.",
-            );
+            return failure("never_ready", self.journal.step(), "a replica was not ready in time", "Retry.");
         };
         let state = table::find(seen, &late.slot).map(|seen| &seen.state);
         let (name, seconds) = (&late.slot.service, within.as_secs());
@@ -337,36 +310,21 @@ async fn lost(mut reach: watch::Receiver<Reach>) -> String {
 }
 
 fn or_nothing(detail: &str) -> String {
-    if detail.trim().is_empty() {
-        "nothing.".to_owned()
-    } else {
-        clean_line(detail)
-    }
+    if detail.trim().is_empty() { "nothing.".to_owned() } else { clean_line(detail) }
 }
 
 /// The end of a replica's output, a few seconds' wait at most.
 async fn last_lines(work: &Work, slot: &SlotRef) -> Vec<String> {
-    let options = LogOptions {
-        tail: Some(15),
-        ..LogOptions::default()
-    };
+    let options = LogOptions { tail: Some(15), ..LogOptions::default() };
     let read = async {
         let mut batches = work.engine.logs(slot, &options).await.ok()?;
         let mut lines = Vec::new();
         while let Some(Ok(batch)) = batches.next().await {
-            lines.extend(
-                batch
-                    .iter()
-                    .map(|line| clean_line(&String::from_utf8_lossy(&line.text))),
-            );
+            lines.extend(batch.iter().map(|line| clean_line(&String::from_utf8_lossy(&line.text))));
         }
         Some(lines)
     };
-    let lines = timeout(Duration::from_secs(3), read)
-        .await
-        .ok()
-        .flatten()
-        .unwrap_or_default();
+    let lines = timeout(Duration::from_secs(3), read).await.ok().flatten().unwrap_or_default();
     lines.into_iter().rev().take(15).rev().collect()
 }
 

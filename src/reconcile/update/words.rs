@@ -20,10 +20,7 @@ pub(super) fn failure(code: &str, step: Step, message: impl AsRef<str>, hint: im
 
 /// The same failure, of one service.
 pub(super) fn of_service(failure: Failure, service: &ServiceName) -> Failure {
-    Failure {
-        service: Some(service.to_string()),
-        ..failure
-    }
+    Failure { service: Some(service.to_string()), ..failure }
 }
 
 /// What an engine's refusal means, and what to do about it.
@@ -86,10 +83,9 @@ pub(super) fn engine(error: &EngineError, step: Step) -> Failure {
     };
     let plain = failure(code, step, error.to_string(), hint);
     match error {
-        EngineError::BuildFailed { service, .. } | EngineError::StartFailed { service, .. } => Failure {
-            service: Some(service.clone()),
-            ..plain
-        },
+        EngineError::BuildFailed { service, .. } | EngineError::StartFailed { service, .. } => {
+            Failure { service: Some(service.clone()), ..plain }
+        }
         _ => plain,
     }
 }
@@ -97,10 +93,9 @@ pub(super) fn engine(error: &EngineError, step: Step) -> Failure {
 /// What serves after an update did not get through.
 pub(super) fn serving(running: Option<&Definition>) -> String {
     match running {
-        Some(running) if running.plan.enabled => format!(
-            "Update {} (bundle {}) goes on serving, as before.",
-            running.number, running.plan.version
-        ),
+        Some(running) if running.plan.enabled => {
+            format!("Update {} (bundle {}) goes on serving, as before.", running.number, running.plan.version)
+        }
         _ => "Nothing runs, as before.".to_owned(),
     }
 }
@@ -112,9 +107,5 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 
 /// Names in a row, for people.
 pub(super) fn names<'a>(names: impl IntoIterator<Item = &'a ServiceName>) -> String {
-    names
-        .into_iter()
-        .map(ServiceName::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.into_iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ")
 }

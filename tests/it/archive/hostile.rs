@@ -27,10 +27,7 @@ async fn names_that_lead_elsewhere_are_refused() {
     }
     let long = refusal(&with(Raw::stored(&"d/".repeat(512), b""))).await;
     assert!(long.contains("deeper") || long.contains("longer"), "{long}");
-    let latin = Raw {
-        name: b"caf\xe9".to_vec(),
-        ..Raw::stored("", b"x")
-    };
+    let latin = Raw { name: b"caf\xe9".to_vec(), ..Raw::stored("", b"x") };
     assert!(refusal(&with(latin)).await.contains("not UTF-8"));
 }
 
@@ -44,39 +41,19 @@ async fn only_files_and_folders_are_taken() {
         (0o140_644, "device, pipe or socket"),
         (0o040_755, "both a file and a folder"),
     ] {
-        let said = refusal(&with(Raw {
-            mode,
-            ..Raw::stored("x", b"/etc/passwd")
-        }))
-        .await;
+        let said = refusal(&with(Raw { mode, ..Raw::stored("x", b"/etc/passwd") })).await;
         assert!(said.contains(why), "{mode:o}: {said}");
     }
-    let folder = Raw {
-        mode: 0o040_755,
-        ..Raw::stored("d/", b"bytes")
-    };
+    let folder = Raw { mode: 0o040_755, ..Raw::stored("d/", b"bytes") };
     assert!(refusal(&with(folder)).await.contains("a folder holds bytes"));
 }
 
 #[tokio::test]
 async fn what_cannot_be_unpacked_is_said_by_name() {
-    let encrypted = Raw {
-        flags: 1,
-        ..Raw::stored("x", b"x")
-    };
+    let encrypted = Raw { flags: 1, ..Raw::stored("x", b"x") };
     assert!(refusal(&with(encrypted)).await.contains("without a password"));
-    for (method, why) in [
-        (12, "bzip2"),
-        (14, "LZMA"),
-        (93, "Zstandard"),
-        (99, "AES"),
-        (7, "method 7"),
-    ] {
-        let said = refusal(&with(Raw {
-            method,
-            ..Raw::stored("x", b"x")
-        }))
-        .await;
+    for (method, why) in [(12, "bzip2"), (14, "LZMA"), (93, "Zstandard"), (99, "AES"), (7, "method 7")] {
+        let said = refusal(&with(Raw { method, ..Raw::stored("x", b"x") })).await;
         assert!(said.contains(why) && said.contains("deflate"), "{said}");
     }
 }
@@ -85,76 +62,16 @@ async fn what_cannot_be_unpacked_is_said_by_name() {
 async fn headers_that_lie_are_caught_while_inflating() {
     let honest = Raw::deflated("data", &[b'a'; 5_000]);
     let lies = [
-        (
-            Raw {
-                size: 4_999,
-                ..honest.clone()
-            },
-            "longer than the archive says",
-        ),
-        (
-            Raw {
-                size: 5_001,
-                ..honest.clone()
-            },
-            "shorter than the archive says",
-        ),
-        (
-            Raw {
-                crc32: 1,
-                ..honest.clone()
-            },
-            "checksum",
-        ),
-        (
-            Raw {
-                packed: [honest.packed.as_slice(), b"more"].concat(),
-                ..honest.clone()
-            },
-            "left over",
-        ),
-        (
-            Raw {
-                packed: vec![0xff; 40],
-                ..honest.clone()
-            },
-            "damaged",
-        ),
-        (
-            Raw {
-                packed: honest.packed[..honest.packed.len() - 4].to_vec(),
-                ..honest.clone()
-            },
-            "damaged",
-        ),
-        (
-            Raw {
-                local_name: Some(b"evil".to_vec()),
-                ..honest.clone()
-            },
-            "differs",
-        ),
-        (
-            Raw {
-                size: 3,
-                ..Raw::stored("data", b"four")
-            },
-            "two sizes",
-        ),
-        (
-            Raw {
-                offset: Some(0),
-                ..honest.clone()
-            },
-            "overlaps",
-        ),
-        (
-            Raw {
-                offset: Some(u32::MAX - 1),
-                ..honest.clone()
-            },
-            "cut short",
-        ),
+        (Raw { size: 4_999, ..honest.clone() }, "longer than the archive says"),
+        (Raw { size: 5_001, ..honest.clone() }, "shorter than the archive says"),
+        (Raw { crc32: 1, ..honest.clone() }, "checksum"),
+        (Raw { packed: [honest.packed.as_slice(), b"more"].concat(), ..honest.clone() }, "left over"),
+        (Raw { packed: vec![0xff; 40], ..honest.clone() }, "damaged"),
+        (Raw { packed: honest.packed[..honest.packed.len() - 4].to_vec(), ..honest.clone() }, "damaged"),
+        (Raw { local_name: Some(b"evil".to_vec()), ..honest.clone() }, "differs"),
+        (Raw { size: 3, ..Raw::stored("data", b"four") }, "two sizes"),
+        (Raw { offset: Some(0), ..honest.clone() }, "overlaps"),
+        (Raw { offset: Some(u32::MAX - 1), ..honest.clone() }, "cut short"),
     ];
     for (lie, why) in lies {
         let said = refusal(&with(lie)).await;
@@ -165,62 +82,29 @@ async fn headers_that_lie_are_caught_while_inflating() {
 #[tokio::test]
 async fn bombs_do_not_go_off() {
     let zeros = vec![0; 12 << 20];
-    assert!(
-        refusal(&with(Raw::deflated("zeros", &zeros)))
-            .await
-            .contains("zip bomb")
-    );
-    let total = Limits {
-        inflated: 1 << 20,
-        ..Limits::default()
-    };
+    assert!(refusal(&with(Raw::deflated("zeros", &zeros))).await.contains("zip bomb"));
+    let total = Limits { inflated: 1 << 20, ..Limits::default() };
     let honest = with(Raw::deflated("zeros", &zeros[..2 << 20]));
-    assert!(
-        refusal_within(&honest, total)
-            .await
-            .contains("inflates to more than 1 MiB")
-    );
+    assert!(refusal_within(&honest, total).await.contains("inflates to more than 1 MiB"));
     // The same with headers that admit to less: caught by the count.
-    let lying = with(Raw {
-        size: 1 << 19,
-        ..Raw::deflated("zeros", &zeros[..2 << 20])
-    });
-    assert!(
-        refusal_within(&lying, total)
-            .await
-            .contains("longer than the archive says")
-    );
+    let lying = with(Raw { size: 1 << 19, ..Raw::deflated("zeros", &zeros[..2 << 20]) });
+    assert!(refusal_within(&lying, total).await.contains("longer than the archive says"));
     // One kernel of packed bytes under many names, as in the overlapping bombs.
     let kernel = Raw::deflated("a0", &zeros[..1 << 20]);
     let mut entries = vec![Raw::compose(), kernel.clone()];
     let offset = Some(raw_zip(&entries[..1]).len() as u32 - 22 - 46 - 12);
-    entries.extend((1..100).map(|at| Raw {
-        name: format!("a{at}").into(),
-        offset,
-        ..kernel.clone()
-    }));
+    entries.extend((1..100).map(|at| Raw { name: format!("a{at}").into(), offset, ..kernel.clone() }));
     assert!(refusal(&raw_zip(&entries)).await.contains("overlaps"));
 }
 
 #[tokio::test]
 async fn the_number_of_entries_is_bounded_before_they_are_read() {
-    let few = Limits {
-        entries: 3,
-        ..Limits::default()
-    };
+    let few = Limits { entries: 3, ..Limits::default() };
     let names = ["a", "b", "c"].map(|name| Raw::stored(name, b""));
     let many = raw_zip(&[vec![Raw::compose()], names.to_vec()].concat());
-    assert!(
-        refusal_within(&many, few)
-            .await
-            .contains("4 entries, more than the 3")
-    );
+    assert!(refusal_within(&many, few).await.contains("4 entries, more than the 3"));
     let deep = with(Raw::stored("a/b/c/d/e", b""));
-    assert!(
-        refusal_within(&deep, few)
-            .await
-            .contains("more than 3 files and folders")
-    );
+    assert!(refusal_within(&deep, few).await.contains("more than 3 files and folders"));
 }
 
 #[tokio::test]
@@ -229,21 +113,9 @@ async fn crooked_layouts_are_refused() {
     let end = good.len() - 22;
     assert!(refusal(b"").await.contains("not a complete zip"));
     assert!(refusal(b"PK\x05\x06").await.contains("not a complete zip"));
-    assert!(
-        refusal(&good[..good.len() - 1])
-            .await
-            .contains("not a complete zip")
-    );
-    assert!(
-        refusal(&[&good[..], b"x"].concat())
-            .await
-            .contains("not a complete zip")
-    );
-    assert!(
-        refusal(&[b"#!/bin/sh\n", &good[..]].concat())
-            .await
-            .contains("belong to nothing")
-    );
+    assert!(refusal(&good[..good.len() - 1]).await.contains("not a complete zip"));
+    assert!(refusal(&[&good[..], b"x"].concat()).await.contains("not a complete zip"));
+    assert!(refusal(&[b"#!/bin/sh\n", &good[..]].concat()).await.contains("belong to nothing"));
     // A second end record inside the comment of the first.
     let mut nested = good.clone();
     nested[end + 20] = 22;

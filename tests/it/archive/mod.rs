@@ -38,9 +38,7 @@ async fn refusal(bytes: &[u8]) -> String {
 async fn refusal_within(bytes: &[u8], limits: Limits) -> String {
     let outer = tempfile::tempdir().unwrap();
     let data = outer.path().join("data");
-    let error = ingest(&data, bytes, limits)
-        .await
-        .expect_err("the archive is refused");
+    let error = ingest(&data, bytes, limits).await.expect_err("the archive is refused");
     assert_eq!(error.kind, Kind::Invalid, "{error}");
     assert_eq!(written(outer.path()), Vec::<String>::new(), "{error}");
     error.to_string()
@@ -56,15 +54,7 @@ fn written(folder: &Path) -> Vec<String> {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
             } else {
-                found.push(
-                    entry
-                        .path()
-                        .strip_prefix(folder)
-                        .unwrap()
-                        .to_str()
-                        .unwrap()
-                        .to_owned(),
-                );
+                found.push(entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
             }
         }
     }
@@ -119,25 +109,14 @@ async fn what_common_tools_make_is_read_and_unpacked() {
         ("модель.bin", &[7; 100_000]),
         ("empty", b""),
     ];
-    let options = [
-        deflated(),
-        stored(),
-        deflated().large_file(true),
-        stored().unix_permissions(0o755),
-    ];
+    let options = [deflated(), stored(), deflated().large_file(true), stored().unix_permissions(0o755)];
     let archives = options.into_iter().map(|options| zip(files, options));
     for archive in archives.chain([streamed(files)]) {
         let data = tempfile::tempdir().unwrap();
         let (contents, folder) = ingest(data.path(), &archive, Limits::default()).await.unwrap();
         let paths: Vec<&str> = contents.files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(
-            paths,
-            [".env", "api/app.py", "compose.yaml", "empty", "модель.bin"]
-        );
-        assert_eq!(
-            (contents.compose.text.as_str(), contents.env.as_deref()),
-            (COMPOSE, Some("A=1\n"))
-        );
+        assert_eq!(paths, [".env", "api/app.py", "compose.yaml", "empty", "модель.bin"]);
+        assert_eq!((contents.compose.text.as_str(), contents.env.as_deref()), (COMPOSE, Some("A=1\n")));
         assert_eq!(std::fs::read(folder.join("модель.bin")).unwrap(), [7; 100_000]);
         assert_eq!(written(&folder), paths);
         for file in &contents.files {
@@ -151,25 +130,12 @@ async fn what_common_tools_make_is_read_and_unpacked() {
 #[tokio::test]
 async fn executables_stay_executable_and_nothing_else_of_their_mode_does() {
     use std::os::unix::fs::PermissionsExt as _;
-    let run = Raw {
-        mode: 0o104_777,
-        ..Raw::stored("run.sh", b"#!/bin/sh\n")
-    };
+    let run = Raw { mode: 0o104_777, ..Raw::stored("run.sh", b"#!/bin/sh\n") };
     let data = tempfile::tempdir().unwrap();
     let (contents, folder) = ingest(data.path(), &with(run), Limits::default()).await.unwrap();
-    assert_eq!(
-        contents
-            .files
-            .iter()
-            .map(|file| file.executable)
-            .collect::<Vec<_>>(),
-        [false, true]
-    );
+    assert_eq!(contents.files.iter().map(|file| file.executable).collect::<Vec<_>>(), [false, true]);
     let mode = |name: &str| std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o7777;
-    assert_eq!(
-        (mode("run.sh") & 0o7111, mode("compose.yaml") & 0o7111),
-        (0o111, 0)
-    );
+    assert_eq!((mode("run.sh") & 0o7111, mode("compose.yaml") & 0o7111), (0o111, 0));
 }
 
 #[tokio::test]
@@ -181,9 +147,7 @@ async fn a_zipped_folder_is_taken_for_the_root() {
         ("__MACOSX/iris/._compose.yml", b"attributes"),
     ];
     let data = tempfile::tempdir().unwrap();
-    let (contents, folder) = ingest(data.path(), &zip(files, deflated()), Limits::default())
-        .await
-        .unwrap();
+    let (contents, folder) = ingest(data.path(), &zip(files, deflated()), Limits::default()).await.unwrap();
     assert_eq!(contents.compose.path, "compose.yml");
     assert_eq!(written(&folder), ["api/app.py", "compose.yml"]);
 }

@@ -38,11 +38,7 @@ impl Raw {
     pub fn deflated(name: &str, content: &[u8]) -> Self {
         let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(content).unwrap();
-        Self {
-            packed: encoder.finish().unwrap(),
-            method: 8,
-            ..Self::stored(name, content)
-        }
+        Self { packed: encoder.finish().unwrap(), method: 8, ..Self::stored(name, content) }
     }
 
     pub fn compose() -> Self {

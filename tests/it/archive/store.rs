@@ -28,13 +28,7 @@ async fn blobs_are_kept_once_listed_read_and_deleted() {
     assert_eq!(store.list().await.unwrap(), digests[..1]);
     let digest = &digests[0].digest;
     let mut read = Vec::new();
-    store
-        .open_blob(digest)
-        .await
-        .unwrap()
-        .read_to_end(&mut read)
-        .await
-        .unwrap();
+    store.open_blob(digest).await.unwrap().read_to_end(&mut read).await.unwrap();
     assert_eq!(read, bytes);
 
     let limits = Limits::default();
@@ -46,22 +40,12 @@ async fn blobs_are_kept_once_listed_read_and_deleted() {
             "{absent}"
         );
     }
-    assert_eq!(
-        store
-            .read_file(digest, "../../blobs/x", limits)
-            .await
-            .unwrap_err()
-            .kind,
-        Kind::Invalid
-    );
+    assert_eq!(store.read_file(digest, "../../blobs/x", limits).await.unwrap_err().kind, Kind::Invalid);
 
     store.delete(digest).await.unwrap();
     store.delete(digest).await.unwrap();
     assert_eq!(store.open_blob(digest).await.unwrap_err().kind, Kind::NotFound);
-    assert_eq!(
-        store.unpack(digest, limits).await.unwrap_err().kind,
-        Kind::NotFound
-    );
+    assert_eq!(store.unpack(digest, limits).await.unwrap_err().kind, Kind::NotFound);
     assert_eq!(written(data.path()), Vec::<String>::new());
 }
 

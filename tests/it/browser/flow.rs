@@ -29,9 +29,7 @@ async fn from_login_to_log(scripts: bool) {
         browser.client.refresh().await.unwrap();
     }
     browser.see("#pills", "Succeeded").await;
-    browser
-        .go(&format!("{base}/deployments/churn-on-local/logs"))
-        .await;
+    browser.go(&format!("{base}/deployments/churn-on-local/logs")).await;
     browser.see("h1", "churn on local").await;
     if scripts {
         browser.see("[data-state]", "following").await;
@@ -53,11 +51,7 @@ async fn an_open_page_follows_what_others_do() {
     let team = Team::start().await;
     administrator(&team.it).await;
     team.deployment(serde_json::json!({})).await;
-    let browser = Browser::open(Window {
-        width: 1280,
-        scripts: true,
-    })
-    .await;
+    let browser = Browser::open(Window { width: 1280, scripts: true }).await;
     browser.sign_in(&team.it).await;
     browser.see(".matrix", "Never deployed").await;
     browser.see("[data-live-mark]", "live").await;

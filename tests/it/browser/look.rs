@@ -29,31 +29,15 @@ async fn pages_fit_a_phone_and_run_nothing_that_was_typed() {
     let admin = team.it.session("Eve", &["admins"]).await;
     let fields = [("description", PAYLOAD), ("tags", PAYLOAD), ("revision", "1")];
     admin.form("/projects/iris/settings", &fields).await.expect(303);
-    admin
-        .form(
-            "/projects/iris/permissions",
-            &[("group", PAYLOAD), ("right", "view")],
-        )
-        .await
-        .expect(303);
-    admin
-        .form("/deployments/iris-on-local/update", &[("reason", PAYLOAD)])
-        .await
-        .expect(303);
-    let browser = Browser::open(Window {
-        width: 500,
-        scripts: true,
-    })
-    .await;
+    admin.form("/projects/iris/permissions", &[("group", PAYLOAD), ("right", "view")]).await.expect(303);
+    admin.form("/deployments/iris-on-local/update", &[("reason", PAYLOAD)]).await.expect(303);
+    let browser = Browser::open(Window { width: 500, scripts: true }).await;
     browser.sign_in(&team.it).await;
-    for path in PAGES.iter().copied().chain([
-        "/projects/iris/permissions",
-        "/deployments/iris-on-local/updates/2",
-    ]) {
+    for path in
+        PAGES.iter().copied().chain(["/projects/iris/permissions", "/deployments/iris-on-local/updates/2"])
+    {
         browser.go(&format!("{}{path}", team.it.base)).await;
-        let wide = browser
-            .ask("return document.documentElement.scrollWidth - innerWidth")
-            .await;
+        let wide = browser.ask("return document.documentElement.scrollWidth - innerWidth").await;
         assert!(wide.as_i64().unwrap() <= 0, "{path} is {wide} px too wide");
         let title = browser.client.title().await.unwrap();
         assert!(title.ends_with("· Slipway"), "{path}: {title}");
@@ -64,11 +48,7 @@ async fn pages_fit_a_phone_and_run_nothing_that_was_typed() {
 async fn the_theme_changes_at_once_and_is_kept() {
     let team = Team::start().await;
     administrator(&team.it).await;
-    let browser = Browser::open(Window {
-        width: 1280,
-        scripts: true,
-    })
-    .await;
+    let browser = Browser::open(Window { width: 1280, scripts: true }).await;
     browser.sign_in(&team.it).await;
     let ground = "return getComputedStyle(document.documentElement).backgroundColor";
     let light = browser.ask(ground).await;

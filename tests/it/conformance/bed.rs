@@ -142,11 +142,7 @@ impl<H: Harness> Bed<H> {
         let (resolution, _) = self.prepare(&plan, None).await;
         let request = self.request(&plan, &resolution, revision);
         let ensured = self.engine.ensure(&request).await.unwrap();
-        Up {
-            resolution,
-            request,
-            ensured,
-        }
+        Up { resolution, request, ensured }
     }
 
     pub async fn states(&self) -> Vec<SlotState> {
@@ -175,8 +171,7 @@ impl<H: Harness> Bed<H> {
     }
 
     pub async fn exited(&self, slot: &SlotRef) -> SlotState {
-        self.until(slot, |state| matches!(state.phase, Phase::Exited { .. }))
-            .await
+        self.until(slot, |state| matches!(state.phase, Phase::Exited { .. })).await
     }
 
     /// What is said of a service that can't start, whether the engine refuses it or lets it end at once.
@@ -202,9 +197,7 @@ impl<H: Harness> Bed<H> {
         let stream = self.engine.logs(slot, &LogOptions::default()).await.unwrap();
         let batches: Vec<_> = stream.try_collect().await.unwrap();
         let lines = batches.into_iter().flatten();
-        lines
-            .map(|line| String::from_utf8_lossy(&line.text).into_owned())
-            .collect()
+        lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect()
     }
 }
 

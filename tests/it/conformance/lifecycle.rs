@@ -23,31 +23,18 @@ pub async fn scaling_keeps_what_runs<H: Harness>(bed: &Bed<H>) {
     let mut service = sh("sleep 600");
     service.replicas = 3;
     let more = bed.up(service, 2).await;
-    assert_eq!(
-        more.request.hash, up.request.hash,
-        "replicas are no part of the hash"
-    );
+    assert_eq!(more.request.hash, up.request.hash, "replicas are no part of the hash");
     assert_eq!((more.ensured.slots.len(), more.ensured.fresh.len()), (3, 2));
-    assert_eq!(
-        bed.state(&first.slot).await.as_ref(),
-        Some(&first),
-        "what ran was not touched"
-    );
+    assert_eq!(bed.state(&first.slot).await.as_ref(), Some(&first), "what ran was not touched");
     for slot in &more.ensured.fresh {
-        assert!(
-            !bed.running(slot).await.serving,
-            "a fresh replica waits for its switch"
-        );
+        assert!(!bed.running(slot).await.serving, "a fresh replica waits for its switch");
     }
     bed.engine.switch(&more.request).await.unwrap();
     for slot in &more.ensured.slots {
         assert!(bed.running(slot).await.serving);
     }
     let fewer = bed.up(sh("sleep 600"), 3).await;
-    assert_eq!(
-        (fewer.ensured.slots.len(), fewer.ensured.superseded.len()),
-        (1, 2)
-    );
+    assert_eq!((fewer.ensured.slots.len(), fewer.ensured.superseded.len()), (1, 2));
     assert!(fewer.ensured.fresh.is_empty() && fewer.ensured.stopped.is_empty());
     for slot in &fewer.ensured.superseded {
         bed.engine.retire(slot).await.unwrap();
@@ -71,10 +58,7 @@ pub async fn a_command_that_does_not_exist_is_named<H: Harness>(bed: &Bed<H>) {
     let (resolution, _) = bed.prepare(&plan, None).await;
     let request = bed.request(&plan, &resolution, 1);
     let said = bed.bad_start(&request).await;
-    assert!(
-        said.contains("/no-such-program") && said.contains("`command`"),
-        "{said}"
-    );
+    assert!(said.contains("/no-such-program") && said.contains("`command`"), "{said}");
     let left = bed.states().await;
     assert_eq!(left.len(), 1, "what was made stays, for the caller to undo");
     bed.engine.retire(&left[0].slot).await.unwrap();
@@ -111,14 +95,7 @@ pub async fn changed_limits_are_seen_and_put_right<H: Harness>(bed: &Bed<H>) {
     let before = bed.running(&up.ensured.slots[0]).await;
     bed.harness.tamper(&before, Tamper::Limits).await;
     let drifted = bed.state(&before.slot).await.unwrap();
-    assert!(
-        drifted
-            .drift
-            .as_ref()
-            .is_some_and(|drift| drift.contains("memory")),
-        "{:?}",
-        drifted.drift
-    );
+    assert!(drifted.drift.as_ref().is_some_and(|drift| drift.contains("memory")), "{:?}", drifted.drift);
     let again = bed.engine.ensure(&up.request).await.unwrap();
     assert!(again.fresh.is_empty(), "it is put right in place");
     assert_eq!(bed.states().await, [before]);
@@ -129,14 +106,7 @@ pub async fn a_replica_taken_off_its_network_is_seen_and_put_back<H: Harness>(be
     let before = bed.running(&up.ensured.slots[0]).await;
     bed.harness.tamper(&before, Tamper::Detach).await;
     let drifted = bed.state(&before.slot).await.unwrap();
-    assert!(
-        drifted
-            .drift
-            .as_ref()
-            .is_some_and(|drift| drift.contains("network")),
-        "{:?}",
-        drifted.drift
-    );
+    assert!(drifted.drift.as_ref().is_some_and(|drift| drift.contains("network")), "{:?}", drifted.drift);
     assert!(!drifted.serving);
     let again = bed.engine.ensure(&up.request).await.unwrap();
     assert!(again.fresh.is_empty());
@@ -149,8 +119,7 @@ pub async fn a_woken_replica_is_the_same<H: Harness>(bed: &Bed<H>) {
     let up = bed.up(sh("sleep 600"), 1).await;
     let before = bed.running(&up.ensured.slots[0]).await;
     bed.harness.tamper(&before, Tamper::Pause).await;
-    bed.until(&before.slot, |state| state.phase == Phase::Paused)
-        .await;
+    bed.until(&before.slot, |state| state.phase == Phase::Paused).await;
     bed.engine.ensure(&up.request).await.unwrap();
     let after = bed.running(&before.slot).await;
     assert_eq!(after.engine_id, before.engine_id);
@@ -183,11 +152,8 @@ pub async fn a_workload_with_replicas_is_not_released<H: Harness>(bed: &Bed<H>) 
 pub async fn volumes_outlive_a_release_that_does_not_name_them<H: Harness>(bed: &Bed<H>) {
     let with_volume = |script: &str| {
         let mut service = sh(script);
-        service.volumes = vec![VolumeMount {
-            volume: "data".parse().unwrap(),
-            target: "/data".into(),
-            read_only: false,
-        }];
+        service.volumes =
+            vec![VolumeMount { volume: "data".parse().unwrap(), target: "/data".into(), read_only: false }];
         service
     };
     let up = bed.up(with_volume("touch /data/kept; sleep 600"), 1).await;
@@ -206,14 +172,8 @@ pub async fn images_of_retained_revisions_are_kept<H: Harness>(bed: &Bed<H>) {
     let id = up.resolution.images[&bed.service].id.clone();
     let keep = BTreeSet::from([id.clone()]);
     bed.engine.forget_images(&bed.workload, &keep).await.unwrap();
-    bed.engine
-        .forget_images(&bed.workload, &BTreeSet::new())
-        .await
-        .unwrap();
-    bed.engine
-        .forget_images(&bed.workload, &BTreeSet::new())
-        .await
-        .unwrap();
+    bed.engine.forget_images(&bed.workload, &BTreeSet::new()).await.unwrap();
+    bed.engine.forget_images(&bed.workload, &BTreeSet::new()).await.unwrap();
     let after = bed.running(&up.ensured.slots[0]).await;
     assert_eq!(after.image_id, id, "what runs from it runs on");
 }
@@ -232,11 +192,7 @@ pub async fn pinned_images_are_used_whatever_their_names_mean<H: Harness>(bed: &
     };
     let again = bed.engine.prepare(&request, &Lines::default()).await.unwrap();
     assert_eq!(again.images, pinned);
-    let slot = SlotRef {
-        workload: bed.workload.clone(),
-        service: bed.service.clone(),
-        hash: "0".into(),
-        index: 0,
-    };
+    let slot =
+        SlotRef { workload: bed.workload.clone(), service: bed.service.clone(), hash: "0".into(), index: 0 };
     assert_eq!(bed.state(&slot).await, None, "preparing starts nothing");
 }

@@ -19,25 +19,16 @@ async fn task<H: Harness>(bed: &Bed<H>, script: &str) -> SlotRef {
 async fn read<H: Harness>(bed: &Bed<H>, slot: &SlotRef, options: LogOptions) -> Vec<ContainerLine> {
     let stream = bed.engine.logs(slot, &options).await.unwrap();
     let all = stream.try_collect::<Vec<_>>();
-    let batches = tokio::time::timeout(Duration::from_secs(60), all)
-        .await
-        .expect("the stream ends");
+    let batches = tokio::time::timeout(Duration::from_secs(60), all).await.expect("the stream ends");
     batches.unwrap().concat()
 }
 
 fn text(lines: &[ContainerLine]) -> Vec<String> {
-    lines
-        .iter()
-        .map(|line| String::from_utf8_lossy(&line.text).into_owned())
-        .collect()
+    lines.iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect()
 }
 
 pub async fn lines_come_in_order_from_both_outputs<H: Harness>(bed: &Bed<H>) {
-    let slot = task(
-        bed,
-        "echo one; echo two; sleep 0.2; echo oops >&2; sleep 0.2; seq 1 5000",
-    )
-    .await;
+    let slot = task(bed, "echo one; echo two; sleep 0.2; echo oops >&2; sleep 0.2; seq 1 5000").await;
     bed.exited(&slot).await;
     let lines = read(bed, &slot, LogOptions::default()).await;
     assert_eq!(lines.len(), 5003);
@@ -56,10 +47,7 @@ pub async fn lines_come_in_order_from_both_outputs<H: Harness>(bed: &Bed<H>) {
 pub async fn the_tail_is_the_end<H: Harness>(bed: &Bed<H>) {
     let slot = task(bed, "seq 1 100").await;
     bed.exited(&slot).await;
-    let tail = |lines| LogOptions {
-        tail: Some(lines),
-        ..LogOptions::default()
-    };
+    let tail = |lines| LogOptions { tail: Some(lines), ..LogOptions::default() };
     assert_eq!(text(&read(bed, &slot, tail(2)).await), ["99", "100"]);
     assert_eq!(read(bed, &slot, tail(500)).await.len(), 100);
     assert_eq!(read(bed, &slot, tail(0)).await, []);
@@ -71,39 +59,23 @@ pub async fn since_and_until_cut_exactly<H: Harness>(bed: &Bed<H>) {
     let all = read(bed, &slot, LogOptions::default()).await;
     assert_eq!(all.len(), 3);
     let at = |line: &ContainerLine| Timestamp::from_timestamp_nanos(line.at_nanos);
-    let since = LogOptions {
-        since: Some(at(&all[1])),
-        ..LogOptions::default()
-    };
+    let since = LogOptions { since: Some(at(&all[1])), ..LogOptions::default() };
     assert_eq!(text(&read(bed, &slot, since).await), ["two", "three"]);
-    let until = LogOptions {
-        until: Some(at(&all[1])),
-        ..LogOptions::default()
-    };
+    let until = LogOptions { until: Some(at(&all[1])), ..LogOptions::default() };
     assert_eq!(text(&read(bed, &slot, until).await), ["one"]);
-    let both = LogOptions {
-        since: Some(at(&all[1])),
-        until: Some(at(&all[2])),
-        ..LogOptions::default()
-    };
+    let both = LogOptions { since: Some(at(&all[1])), until: Some(at(&all[2])), ..LogOptions::default() };
     assert_eq!(text(&read(bed, &slot, both).await), ["two"]);
 }
 
 pub async fn following_ends_with_the_replica<H: Harness>(bed: &Bed<H>) {
     let slot = task(bed, "echo one; sleep 0.9; echo two").await;
-    let follow = LogOptions {
-        follow: true,
-        ..LogOptions::default()
-    };
+    let follow = LogOptions { follow: true, ..LogOptions::default() };
     assert_eq!(text(&read(bed, &slot, follow).await), ["one", "two"]);
 }
 
 pub async fn a_line_is_seen_while_the_replica_runs<H: Harness>(bed: &Bed<H>) {
     let up = bed.up(sh("echo up; sleep 600"), 1).await;
-    let follow = LogOptions {
-        follow: true,
-        ..LogOptions::default()
-    };
+    let follow = LogOptions { follow: true, ..LogOptions::default() };
     let mut stream = bed.engine.logs(&up.ensured.slots[0], &follow).await.unwrap();
     let first = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
     assert_eq!(text(&first.unwrap().unwrap().unwrap()), ["up"]);

@@ -41,10 +41,7 @@ pub async fn values_reach_the_container_as_variables_and_files<H: Harness>(bed: 
     let mut service = sh("echo $PLAIN; echo $TOKEN; cat /run/secrets/password; cat /etc/app/app.conf");
     service.kind = ServiceKind::Task;
     let plain = EnvValue::Plain("a b=c".into());
-    let secret = EnvValue::Secret {
-        name: "TOKEN".parse().unwrap(),
-        version: 3,
-    };
+    let secret = EnvValue::Secret { name: "TOKEN".parse().unwrap(), version: 3 };
     service.environment = BTreeMap::from([("PLAIN".into(), plain), ("TOKEN".into(), secret)]);
     let mount = |source: &str, target: &str| SecretMount {
         source: source.parse().unwrap(),
@@ -62,10 +59,7 @@ pub async fn values_reach_the_container_as_variables_and_files<H: Harness>(bed: 
         ("app_conf", FileContent::Plain("key = 1\n".into())),
     ]);
     let ensured = bed.engine.ensure(&request).await.unwrap();
-    assert_eq!(
-        bed.output(&ensured.slots[0]).await,
-        ["a b=c", "t0ken", "hunter2", "key = 1"]
-    );
+    assert_eq!(bed.output(&ensured.slots[0]).await, ["a b=c", "t0ken", "hunter2", "key = 1"]);
 }
 
 pub async fn files_of_the_bundle_are_there_and_built_once<H: Harness>(bed: &Bed<H>) {
@@ -75,10 +69,7 @@ pub async fn files_of_the_bundle_are_there_and_built_once<H: Harness>(bed: &Bed<
     std::fs::write(bundle.path().join("one.txt"), "from a file\n").unwrap();
     let mut service = sh("cat /app/conf/deep/a.txt; cat /app/one.txt");
     service.kind = ServiceKind::Task;
-    let mount = |source: &str, target: &str| FileMount {
-        source: source.into(),
-        target: target.into(),
-    };
+    let mount = |source: &str, target: &str| FileMount { source: source.into(), target: target.into() };
     service.files = vec![mount("conf", "/app/conf"), mount("one.txt", "/app/one.txt")];
     let mut plan = bed.plan(service);
     plan.inputs.insert(bed.service.clone(), Digest::of(b"inputs"));
@@ -89,13 +80,9 @@ pub async fn files_of_the_bundle_are_there_and_built_once<H: Harness>(bed: &Bed<
     assert!(told.is_empty(), "nothing was built again: {told:?}");
     let request = bed.request(&plan, &first, 1);
     let ensured = bed.engine.ensure(&request).await.unwrap();
-    assert_eq!(
-        bed.output(&ensured.slots[0]).await,
-        ["from a folder", "from a file"]
-    );
+    assert_eq!(bed.output(&ensured.slots[0]).await, ["from a folder", "from a file"]);
     std::fs::write(bundle.path().join("one.txt"), "another\n").unwrap();
-    plan.inputs
-        .insert(bed.service.clone(), Digest::of(b"other inputs"));
+    plan.inputs.insert(bed.service.clone(), Digest::of(b"other inputs"));
     let (other, _) = bed.prepare(&plan, Some(bundle.path().to_owned())).await;
     assert_ne!(first.images, other.images);
 }
@@ -140,20 +127,13 @@ pub async fn a_build_without_its_dockerfile_fails_in_words<H: Harness>(bed: &Bed
         pinned: BTreeMap::new(),
     };
     let error = bed.engine.prepare(&request, &Lines::default()).await.unwrap_err();
-    let EngineError::BuildFailed { service, detail, .. } = error else {
-        panic!("{error}")
-    };
+    let EngineError::BuildFailed { service, detail, .. } = error else { panic!("{error}") };
     assert_eq!(service, "api");
     assert!(detail.contains("Dockerfile.missing"), "{detail}");
 }
 
 fn port(container_port: u16, host_port: Option<u16>) -> Port {
-    Port {
-        container_port,
-        protocol: Protocol::Tcp,
-        host_port,
-        host_ip: None,
-    }
+    Port { container_port, protocol: Protocol::Tcp, host_port, host_ip: None }
 }
 
 /// A port of this host that is free now.
@@ -170,17 +150,10 @@ pub async fn ports_are_published_where_asked<H: Harness>(bed: &Bed<H>) {
     let state = bed.running(&up.ensured.slots[0]).await;
     let endpoints = &state.endpoints;
     assert_eq!(endpoints.len(), 2, "{endpoints:?}");
-    assert_eq!(
-        (endpoints[0].container_port, endpoints[1].container_port),
-        (8080, 9090)
-    );
+    assert_eq!((endpoints[0].container_port, endpoints[1].container_port), (8080, 9090));
     assert!(endpoints[0].host_port > 0);
     assert_eq!(endpoints[1].host_port, fixed);
-    assert!(
-        endpoints
-            .iter()
-            .all(|endpoint| endpoint.host_ip == Ipv4Addr::LOCALHOST)
-    );
+    assert!(endpoints.iter().all(|endpoint| endpoint.host_ip == Ipv4Addr::LOCALHOST));
 }
 
 pub async fn a_held_port_is_named<H: Harness>(bed: &Bed<H>) {
@@ -192,28 +165,17 @@ pub async fn a_held_port_is_named<H: Harness>(bed: &Bed<H>) {
     let (resolution, _) = bed.prepare(&plan, None).await;
     let request = bed.request(&plan, &resolution, 1);
     let error = bed.engine.ensure(&request).await.unwrap_err();
-    assert!(
-        matches!(error, EngineError::PortTaken { port, .. } if port == fixed),
-        "{error}"
-    );
+    assert!(matches!(error, EngineError::PortTaken { port, .. } if port == fixed), "{error}");
     assert!(!error.is_transient());
     for index in 0..2 {
-        let slot = SlotRef {
-            index,
-            ..slot_of(bed, &request.hash)
-        };
+        let slot = SlotRef { index, ..slot_of(bed, &request.hash) };
         bed.engine.retire(&slot).await.unwrap();
     }
     assert_eq!(bed.states().await, []);
 }
 
 fn slot_of<H: Harness>(bed: &Bed<H>, hash: &str) -> SlotRef {
-    SlotRef {
-        workload: bed.workload.clone(),
-        service: bed.service.clone(),
-        hash: hash.to_owned(),
-        index: 0,
-    }
+    SlotRef { workload: bed.workload.clone(), service: bed.service.clone(), hash: hash.to_owned(), index: 0 }
 }
 
 pub async fn what_is_not_there_is_no_such_slot<H: Harness>(bed: &Bed<H>) {
@@ -226,9 +188,6 @@ pub async fn what_is_not_there_is_no_such_slot<H: Harness>(bed: &Bed<H>) {
     let state = bed.running(&up.ensured.slots[0]).await;
     let stats = bed.engine.stats(&state.slot).await.unwrap();
     assert_eq!(stats.memory_limit_bytes, 64 << 20);
-    assert!(
-        stats.memory_bytes < 64 << 20 && stats.pids > 0 && stats.cpus < 2.0,
-        "{stats:?}"
-    );
+    assert!(stats.memory_bytes < 64 << 20 && stats.pids > 0 && stats.cpus < 2.0, "{stats:?}");
     assert_eq!(state.phase, Phase::Running);
 }

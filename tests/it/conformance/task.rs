@@ -11,13 +11,7 @@ pub async fn a_task_ends_with_its_code<H: Harness>(bed: &Bed<H>) {
         service.kind = ServiceKind::Task;
         let up = bed.up(service, 1).await;
         let state = bed.exited(&up.ensured.slots[0]).await;
-        assert_eq!(
-            state.phase,
-            Phase::Exited {
-                code,
-                oom_killed: false
-            }
-        );
+        assert_eq!(state.phase, Phase::Exited { code, oom_killed: false });
         assert_eq!(state.phase.is_ready(true), code == 0);
         assert!(state.ended_at >= state.started_at && state.restarts == 0);
         assert_eq!(bed.output(&state.slot).await, ["bye"]);

@@ -27,30 +27,17 @@ pub async fn start_first_goes_on_serving_until_the_switch<H: Harness>(bed: &Bed<
     let before = bed.running(&old.ensured.slots[0]).await;
     let new = bed.up(sh("sleep 601"), 2).await;
     assert_ne!(new.request.hash, old.request.hash);
-    assert_eq!(
-        (&new.ensured.superseded, new.ensured.stopped.len()),
-        (&old.ensured.slots, 0)
-    );
+    assert_eq!((&new.ensured.superseded, new.ensured.stopped.len()), (&old.ensured.slots, 0));
     let fresh = bed.running(&new.ensured.slots[0]).await;
     assert!(!fresh.serving);
-    assert_eq!(
-        bed.state(&before.slot).await,
-        Some(before.clone()),
-        "the old one serves as before"
-    );
+    assert_eq!(bed.state(&before.slot).await, Some(before.clone()), "the old one serves as before");
     bed.engine.switch(&new.request).await.unwrap();
     assert!(bed.running(&fresh.slot).await.serving);
-    assert!(
-        !bed.state(&before.slot).await.unwrap().serving,
-        "nobody finds the old one any more"
-    );
+    assert!(!bed.state(&before.slot).await.unwrap().serving, "nobody finds the old one any more");
     bed.engine.retire(&before.slot).await.unwrap();
     let left = bed.states().await;
     assert_eq!(left.len(), 1);
-    assert_eq!(
-        (left[0].engine_id.as_str(), left[0].revision),
-        (fresh.engine_id.as_str(), 2)
-    );
+    assert_eq!((left[0].engine_id.as_str(), left[0].revision), (fresh.engine_id.as_str(), 2));
 }
 
 pub async fn stop_first_keeps_the_old_ones_for_a_failure<H: Harness>(bed: &Bed<H>) {
@@ -59,15 +46,9 @@ pub async fn stop_first_keeps_the_old_ones_for_a_failure<H: Harness>(bed: &Bed<H
     let new = bed.up(stop_first("sleep 601"), 2).await;
     assert_eq!(new.ensured.stopped, old.ensured.slots);
     assert!(new.ensured.superseded.is_empty());
-    assert!(
-        bed.running(&new.ensured.slots[0]).await.serving,
-        "nothing else serves"
-    );
+    assert!(bed.running(&new.ensured.slots[0]).await.serving, "nothing else serves");
     let kept = bed.state(&before.slot).await.unwrap();
-    assert!(
-        matches!(kept.phase, Phase::Exited { .. }) && !kept.serving,
-        "{kept:?}"
-    );
+    assert!(matches!(kept.phase, Phase::Exited { .. }) && !kept.serving, "{kept:?}");
     // The new one turns out to be bad: back.
     bed.engine.retire(&new.ensured.slots[0]).await.unwrap();
     bed.engine.revive(&new.ensured.stopped).await.unwrap();
@@ -97,11 +78,7 @@ pub async fn a_failed_start_leaves_the_old_ones_serving<H: Harness>(bed: &Bed<H>
     let request = bed.request(&plan, &resolution, 2);
     bed.bad_start(&request).await;
     assert_eq!(bed.state(&before.slot).await, Some(before.clone()));
-    let bad = bed
-        .states()
-        .await
-        .into_iter()
-        .find(|state| state.slot.hash == request.hash);
+    let bad = bed.states().await.into_iter().find(|state| state.slot.hash == request.hash);
     bed.engine.retire(&bad.unwrap().slot).await.unwrap();
     assert_eq!(bed.states().await, [before]);
 }
@@ -116,15 +93,9 @@ pub async fn a_health_check_that_passes_makes_it_ready<H: Harness>(bed: &Bed<H>)
 
 pub async fn a_health_check_that_fails_says_why<H: Harness>(bed: &Bed<H>) {
     let mut service = sh("sleep 600");
-    service.healthcheck = Some(check(HealthTest::Exec(vec![
-        "sh".into(),
-        "-c".into(),
-        "exit 3".into(),
-    ])));
+    service.healthcheck = Some(check(HealthTest::Exec(vec!["sh".into(), "-c".into(), "exit 3".into()])));
     let up = bed.up(service, 1).await;
-    let state = bed
-        .until(&up.ensured.slots[0], |state| state.phase == Phase::Unhealthy)
-        .await;
+    let state = bed.until(&up.ensured.slots[0], |state| state.phase == Phase::Unhealthy).await;
     assert!(!state.phase.is_ready(false));
     assert!(state.detail.contains("health check"), "{}", state.detail);
 }

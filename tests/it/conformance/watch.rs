@@ -26,21 +26,14 @@ impl Known {
     ) {
         while !is(self) {
             let next = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
-            let event = next
-                .expect("an event in time")
-                .expect("the stream goes on")
-                .unwrap();
+            let event = next.expect("an event in time").expect("the stream goes on").unwrap();
             self.told += 1;
             match event {
                 EngineEvent::Slot { state, .. } => {
                     self.states.insert(state.slot.clone(), *state);
                 }
                 EngineEvent::Gone { slot, engine_id, .. } => {
-                    if self
-                        .states
-                        .get(&slot)
-                        .is_some_and(|state| state.engine_id == engine_id)
-                    {
+                    if self.states.get(&slot).is_some_and(|state| state.engine_id == engine_id) {
                         self.states.remove(&slot);
                     }
                     self.gone.push(engine_id);
@@ -75,11 +68,7 @@ pub async fn events_from_a_snapshot_on_leave_no_gap<H: Harness>(bed: &Bed<H>) {
         })
         .await;
     let listed = bed.states().await;
-    assert_eq!(
-        known.states.into_values().collect::<Vec<_>>(),
-        listed,
-        "what was told is what is there"
-    );
+    assert_eq!(known.states.into_values().collect::<Vec<_>>(), listed, "what was told is what is there");
 }
 
 pub async fn what_happens_is_told_as_it_happens<H: Harness>(bed: &Bed<H>) {
@@ -88,36 +77,20 @@ pub async fn what_happens_is_told_as_it_happens<H: Harness>(bed: &Bed<H>) {
     let mut known = Known::default();
     let up = bed.up(sh("sleep 600"), 1).await;
     let slot = &up.ensured.slots[0];
-    known
-        .until(&mut events, |known| known.phase(slot) == Some(Phase::Running))
-        .await;
+    known.until(&mut events, |known| known.phase(slot) == Some(Phase::Running)).await;
     let state = known.states[slot].clone();
     bed.harness.tamper(&state, Tamper::Pause).await;
-    known
-        .until(&mut events, |known| known.phase(slot) == Some(Phase::Paused))
-        .await;
+    known.until(&mut events, |known| known.phase(slot) == Some(Phase::Paused)).await;
     bed.harness.tamper(&state, Tamper::Unpause).await;
-    known
-        .until(&mut events, |known| known.phase(slot) == Some(Phase::Running))
-        .await;
+    known.until(&mut events, |known| known.phase(slot) == Some(Phase::Running)).await;
     bed.harness.tamper(&state, Tamper::Limits).await;
-    known
-        .until(&mut events, |known| known.states[slot].drift.is_some())
-        .await;
+    known.until(&mut events, |known| known.states[slot].drift.is_some()).await;
     bed.engine.ensure(&up.request).await.unwrap();
-    known
-        .until(&mut events, |known| known.states[slot].drift.is_none())
-        .await;
+    known.until(&mut events, |known| known.states[slot].drift.is_none()).await;
     bed.harness.tamper(&state, Tamper::Detach).await;
-    known
-        .until(&mut events, |known| !known.states[slot].serving)
-        .await;
+    known.until(&mut events, |known| !known.states[slot].serving).await;
     bed.harness.tamper(&state, Tamper::Stop).await;
-    known
-        .until(&mut events, |known| {
-            matches!(known.phase(slot), Some(Phase::Exited { .. }))
-        })
-        .await;
+    known.until(&mut events, |known| matches!(known.phase(slot), Some(Phase::Exited { .. }))).await;
 }
 
 pub async fn a_removal_is_told<H: Harness>(bed: &Bed<H>) {
@@ -128,9 +101,7 @@ pub async fn a_removal_is_told<H: Harness>(bed: &Bed<H>) {
     let mut events = bed.engine.watch(&snapshot.cursor).await.unwrap();
     bed.harness.tamper(&state, Tamper::Remove).await;
     let mut known = Known::default();
-    known
-        .until(&mut events, |known| known.gone.contains(&state.engine_id))
-        .await;
+    known.until(&mut events, |known| known.gone.contains(&state.engine_id)).await;
 }
 
 pub async fn a_burst_ends_in_the_latest_state<H: Harness>(bed: &Bed<H>) {

@@ -34,10 +34,7 @@ impl Docker {
             network_pool: "10.202.0.0/16".into(),
         };
         let engine = DockerEngine::connect(&connection, instance, Arc::new(SystemClock)).unwrap();
-        Self {
-            instance: instance.to_owned(),
-            engine: Arc::new(engine),
-        }
+        Self { instance: instance.to_owned(), engine: Arc::new(engine) }
     }
 
     /// A client that is not Slipway's.
@@ -57,17 +54,11 @@ impl Harness for Docker {
         let id = &slot.engine_id;
         match how {
             Tamper::Stop => {
-                let options = StopContainerOptions {
-                    t: Some(1),
-                    ..Default::default()
-                };
+                let options = StopContainerOptions { t: Some(1), ..Default::default() };
                 docker.stop_container(id, Some(options)).await.unwrap();
             }
             Tamper::Remove => {
-                let options = RemoveContainerOptions {
-                    force: true,
-                    ..Default::default()
-                };
+                let options = RemoveContainerOptions { force: true, ..Default::default() };
                 docker.remove_container(id, Some(options)).await.unwrap();
             }
             Tamper::Limits => {
@@ -82,10 +73,7 @@ impl Harness for Docker {
                 let container = docker.inspect_container(id, None).await.unwrap();
                 let networks = container.network_settings.unwrap().networks.unwrap();
                 for network in networks.keys() {
-                    let request = NetworkDisconnectRequest {
-                        container: id.clone(),
-                        force: None,
-                    };
+                    let request = NetworkDisconnectRequest { container: id.clone(), force: None };
                     docker.disconnect_network(network, request).await.unwrap();
                 }
             }
@@ -105,10 +93,7 @@ impl Drop for Docker {
 /// Runs to its end on a thread and a runtime of its own: also after a panic, when the test's is going down.
 pub fn aside(work: impl Future<Output = ()> + Send + 'static) {
     let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(work);
     });
     let done = thread.join();
@@ -118,9 +103,7 @@ pub fn aside(work: impl Future<Output = ()> + Send + 'static) {
 /// How many volumes without a name of ours are left that no container uses.
 pub async fn volumes_of_no_container() -> usize {
     let filters = HashMap::from([("dangling".to_owned(), vec!["true".to_owned()])]);
-    let options = ListVolumesOptions {
-        filters: Some(filters),
-    };
+    let options = ListVolumesOptions { filters: Some(filters) };
     let listed = Docker::by_hand().list_volumes(Some(options)).await.unwrap();
     let anonymous = |name: &str| name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit());
     let volumes = listed.volumes.unwrap_or_default();
@@ -128,33 +111,18 @@ pub async fn volumes_of_no_container() -> usize {
 }
 
 fn label_filter(instance: &str) -> Option<HashMap<String, Vec<String>>> {
-    Some(HashMap::from([(
-        "label".into(),
-        vec![format!("{}={instance}", label::INSTANCE)],
-    )]))
+    Some(HashMap::from([("label".into(), vec![format!("{}={instance}", label::INSTANCE)])]))
 }
 
 async fn remove_all(instance: &str) {
     let docker = Docker::by_hand().negotiate_version().await.unwrap();
     let filters = label_filter(instance);
-    let options = ListContainersOptions {
-        all: true,
-        filters: filters.clone(),
-        ..Default::default()
-    };
+    let options = ListContainersOptions { all: true, filters: filters.clone(), ..Default::default() };
     for container in docker.list_containers(Some(options)).await.unwrap() {
-        let options = RemoveContainerOptions {
-            force: true,
-            v: true,
-            ..Default::default()
-        };
-        let _ = docker
-            .remove_container(&container.id.unwrap(), Some(options))
-            .await;
+        let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
+        let _ = docker.remove_container(&container.id.unwrap(), Some(options)).await;
     }
-    let options = ListNetworksOptions {
-        filters: filters.clone(),
-    };
+    let options = ListNetworksOptions { filters: filters.clone() };
     for network in docker.list_networks(Some(options)).await.unwrap() {
         let id = network.id.unwrap();
         // The endpoint of a container that was just removed may outlive it by a moment.
@@ -166,27 +134,12 @@ async fn remove_all(instance: &str) {
         }
     }
     let options = ListVolumesOptions { filters };
-    for volume in docker
-        .list_volumes(Some(options))
-        .await
-        .unwrap()
-        .volumes
-        .unwrap_or_default()
-    {
-        let _ = docker
-            .remove_volume(&volume.name, None::<RemoveVolumeOptions>)
-            .await;
+    for volume in docker.list_volumes(Some(options)).await.unwrap().volumes.unwrap_or_default() {
+        let _ = docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
     }
-    let short: String = instance
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(8)
-        .collect();
+    let short: String = instance.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     let ours = HashMap::from([("reference".to_owned(), vec![format!("slipway/{short}/*")])]);
-    let options = ListImagesOptions {
-        filters: Some(ours),
-        ..Default::default()
-    };
+    let options = ListImagesOptions { filters: Some(ours), ..Default::default() };
     for image in docker.list_images(Some(options)).await.unwrap() {
         for tag in image.repo_tags.iter().filter(|tag| tag.starts_with("slipway/")) {
             let _ = docker.remove_image(tag, None::<RemoveImageOptions>, None).await;

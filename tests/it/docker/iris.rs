@@ -12,11 +12,7 @@ use crate::harness::process::House;
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found)
-        } else {
-            found.push(path)
-        }
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
     }
 }
 
@@ -32,13 +28,9 @@ fn archive(version: &str) -> Vec<u8> {
             let text = String::from_utf8(content).unwrap();
             assert!(text.contains("version: \"1.0.0\"") && text.contains("RETRAIN_SECONDS: \"30\""));
             let text = text.replace("version: \"1.0.0\"", &format!("version: \"{version}\""));
-            content = text
-                .replace("RETRAIN_SECONDS: \"30\"", "RETRAIN_SECONDS: \"5\"")
-                .into_bytes();
+            content = text.replace("RETRAIN_SECONDS: \"30\"", "RETRAIN_SECONDS: \"5\"").into_bytes();
         }
-        writer
-            .start_file(name, zip::write::SimpleFileOptions::default())
-            .unwrap();
+        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(&content).unwrap();
     }
     writer.finish().unwrap().into_inner()
@@ -55,10 +47,7 @@ async fn wait_health(house: &House, id: &str, wanted: &str) -> Value {
         if deployment["status"]["health"] == wanted {
             return deployment;
         }
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "not {wanted}: {deployment:#}"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(60), "not {wanted}: {deployment:#}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -68,21 +57,12 @@ fn api_url(deployment: &Value) -> String {
     let slots = deployment["status"]["slots"].as_array().unwrap();
     let api = slots.iter().find(|slot| slot["service"] == "api").unwrap();
     let endpoint = &api["endpoints"][0];
-    format!(
-        "http://{}:{}",
-        endpoint["hostIp"].as_str().unwrap(),
-        endpoint["hostPort"]
-    )
+    format!("http://{}:{}", endpoint["hostIp"].as_str().unwrap(), endpoint["hostPort"])
 }
 
 async fn predict(url: &str) -> Value {
     let body = json!({ "sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
-    let response = reqwest::Client::new()
-        .post(format!("{url}/predict"))
-        .json(&body)
-        .send()
-        .await
-        .unwrap();
+    let response = reqwest::Client::new().post(format!("{url}/predict")).json(&body).send().await.unwrap();
     let (status, text) = (response.status(), response.text().await.unwrap());
     assert!(status.is_success(), "{status} {text}");
     serde_json::from_str(&text).unwrap()
@@ -96,17 +76,10 @@ async fn the_iris_bundle_is_deployed_updated_and_rolled_back() {
     house.upload(archive("1.0.0"), "").await;
     house.upload(archive("1.1.0"), "").await;
     house.deploy(&id, "iris", "1.0.0").await;
-    assert_eq!(
-        detail(&house, &id).await["status"]["health"],
-        "UNKNOWN",
-        "no update has ended yet"
-    );
+    assert_eq!(detail(&house, &id).await["status"]["health"], "UNKNOWN", "no update has ended yet");
     house.update(&id).await;
     let deployment = wait_health(&house, &id, "HEALTHY").await;
-    assert_eq!(
-        (&deployment["status"]["ready"], &deployment["status"]["wanted"]),
-        (&json!(4), &json!(4))
-    );
+    assert_eq!((&deployment["status"]["ready"], &deployment["status"]["wanted"]), (&json!(4), &json!(4)));
     let prediction = predict(&api_url(&deployment)).await;
     assert!(prediction.to_string().contains("setosa"), "{prediction}");
 
@@ -119,25 +92,14 @@ async fn the_iris_bundle_is_deployed_updated_and_rolled_back() {
     predict(&api_url(&deployment)).await;
 
     let back = json!({ "to": 1, "reason": "trying the way back" });
-    let update = house
-        .call(Method::POST, &format!("/deployments/{id}/rollback"), Some(back))
-        .await;
+    let update = house.call(Method::POST, &format!("/deployments/{id}/rollback"), Some(back)).await;
     house.wait(&id, update["number"].as_u64().unwrap()).await;
     let deployment = wait_health(&house, &id, "HEALTHY").await;
     assert_eq!(deployment["spec"]["bundle"], "1.0.0");
     predict(&api_url(&deployment)).await;
 
-    let lines = house
-        .call(
-            Method::GET,
-            &format!("/deployments/{id}/logs?service=api&tail=50"),
-            None,
-        )
-        .await;
+    let lines = house.call(Method::GET, &format!("/deployments/{id}/logs?service=api&tail=50"), None).await;
     let text = lines.to_string();
-    assert!(
-        text.contains("/predict"),
-        "the API's log tells of the request: {text}"
-    );
+    assert!(text.contains("/predict"), "the API's log tells of the request: {text}");
     house.remove(&id).await;
 }

@@ -57,10 +57,7 @@ async fn the_baseline_leaves_what_stepping_down_from_root_needs() {
     // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, FSETID 4, KILL 5, SETGID 6, SETUID 7, NET_BIND_SERVICE 10
     assert_eq!(status(&lines, "CapBnd"), 0b100_1111_1011);
     assert_eq!(status(&lines, "NoNewPrivs"), 1);
-    assert!(
-        lines.contains(&"chowned".to_owned()) && lines.contains(&"no SYS_ADMIN".to_owned()),
-        "{lines:?}"
-    );
+    assert!(lines.contains(&"chowned".to_owned()) && lines.contains(&"no SYS_ADMIN".to_owned()), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,24 +90,13 @@ async fn a_host_path_that_was_not_granted_is_refused_by_the_engine_too() {
     });
     let plan = bed.plan(service);
     let (resolution, _) = bed.prepare(&plan, None).await;
-    let error = bed
-        .engine
-        .ensure(&bed.request(&plan, &resolution, 1))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, EngineError::Refused(what) if what.contains("was not granted")),
-        "{error}"
-    );
+    let error = bed.engine.ensure(&bed.request(&plan, &resolution, 1)).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Refused(what) if what.contains("was not granted")), "{error}");
     assert_eq!(bed.states().await, []);
 }
 
 fn secret(source: &str, target: &str) -> SecretMount {
-    SecretMount {
-        source: source.parse().unwrap(),
-        target: target.into(),
-        mode: 0o444,
-    }
+    SecretMount { source: source.parse().unwrap(), target: target.into(), mode: 0o444 }
 }
 
 async fn restricted(bed: &Bed<Docker>, script: &str, mounts: Vec<SecretMount>) -> ServiceRequest {
@@ -135,33 +121,15 @@ async fn restricted_containers_read_their_secrets_and_write_only_to_tmp() {
     let script = "id -u; cat /run/secrets/one; cat /run/configs/two; ls -ln /run/secrets/one | cut -c1-10; \
                   touch /x 2>/dev/null || echo root is read-only; touch /tmp/x && echo tmp is not; \
                   echo 2>/dev/null > /run/secrets/one || echo secrets stay; cat /proc/self/status";
-    let mounts = vec![
-        secret("one", "/run/secrets/one"),
-        secret("two", "/run/configs/two"),
-    ];
+    let mounts = vec![secret("one", "/run/secrets/one"), secret("two", "/run/configs/two")];
     let request = restricted(&bed, script, mounts).await;
     let ensured = bed.engine.ensure(&request).await.unwrap();
     let lines = bed.output(&ensured.slots[0]).await;
     assert_eq!(
         lines[..7],
-        [
-            "1000",
-            "s3cret",
-            "plain",
-            "-r--r--r--",
-            "root is read-only",
-            "tmp is not",
-            "secrets stay"
-        ]
+        ["1000", "s3cret", "plain", "-r--r--r--", "root is read-only", "tmp is not", "secrets stay"]
     );
-    assert_eq!(
-        (
-            status(&lines, "CapBnd"),
-            status(&lines, "CapEff"),
-            status(&lines, "NoNewPrivs")
-        ),
-        (0, 0, 1)
-    );
+    assert_eq!((status(&lines, "CapBnd"), status(&lines, "CapEff"), status(&lines, "NoNewPrivs")), (0, 0, 1));
     bed.engine.retire(&ensured.slots[0]).await.unwrap();
     let volumes = super::harness::volumes_of_no_container().await;
     assert_eq!(volumes, 0, "the folders of its secrets go with it");
@@ -172,10 +140,7 @@ async fn a_file_in_the_root_of_a_restricted_container_is_refused_with_a_way_out(
     let bed = Bed::new(Docker::new());
     let request = restricted(&bed, "true", vec![secret("one", "/one")]).await;
     let error = bed.engine.ensure(&request).await.unwrap_err();
-    assert!(
-        matches!(&error, EngineError::Refused(what) if what.contains("target")),
-        "{error}"
-    );
+    assert!(matches!(&error, EngineError::Refused(what) if what.contains("target")), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,20 +152,11 @@ async fn folders_of_the_image_keep_their_rights_beside_a_config() {
     let plan = bed.plan(service);
     let (resolution, _) = bed.prepare(&plan, None).await;
     let mut request = bed.request(&plan, &resolution, 1);
-    request.contents = contents(&[
-        ("one", FileContent::Plain("1\n".into())),
-        ("two", FileContent::Plain("2\n".into())),
-    ]);
+    request.contents =
+        contents(&[("one", FileContent::Plain("1\n".into())), ("two", FileContent::Plain("2\n".into()))]);
     let ensured = bed.engine.ensure(&request).await.unwrap();
-    assert_eq!(
-        bed.output(&ensured.slots[0]).await,
-        ["drwxrwxrwt", "1", "drwxr-xr-x", "drwxr-xr-x"]
-    );
-    let missing = ServiceRequest {
-        contents: Arc::default(),
-        hash: "other".into(),
-        ..request
-    };
+    assert_eq!(bed.output(&ensured.slots[0]).await, ["drwxrwxrwt", "1", "drwxr-xr-x", "drwxr-xr-x"]);
+    let missing = ServiceRequest { contents: Arc::default(), hash: "other".into(), ..request };
     let error = bed.engine.ensure(&missing).await.unwrap_err();
     assert!(error.to_string().contains("has no content"), "{error}");
 }

@@ -54,9 +54,8 @@ impl Foreign {
     async fn make(docker: &Docker) -> Self {
         let prefix = format!("slwtest-foreign-{}", std::process::id());
         for number in 0..FOREIGN {
-            let options = CreateContainerOptionsBuilder::default()
-                .name(&format!("{prefix}-{number}"))
-                .build();
+            let options =
+                CreateContainerOptionsBuilder::default().name(&format!("{prefix}-{number}")).build();
             let labels = [("io.slipway.instance".to_owned(), "somebody-else".to_owned())];
             let body = ContainerCreateBody {
                 image: Some("busybox:lab".into()),
@@ -67,18 +66,9 @@ impl Foreign {
             };
             docker.create_container(Some(options), body).await.unwrap();
         }
-        docker
-            .start_container(&format!("{prefix}-0"), None)
-            .await
-            .unwrap();
-        docker
-            .start_container(&format!("{prefix}-1"), None)
-            .await
-            .unwrap();
-        Self {
-            docker: docker.clone(),
-            prefix,
-        }
+        docker.start_container(&format!("{prefix}-0"), None).await.unwrap();
+        docker.start_container(&format!("{prefix}-1"), None).await.unwrap();
+        Self { docker: docker.clone(), prefix }
     }
 
     /// Id and state of each.
@@ -86,10 +76,7 @@ impl Foreign {
         let all = containers(&self.docker, &format!("name={}", self.prefix)).await;
         all.into_iter()
             .map(|one| {
-                (
-                    one.id.unwrap_or_default(),
-                    one.state.map(|state| state.to_string()).unwrap_or_default(),
-                )
+                (one.id.unwrap_or_default(), one.state.map(|state| state.to_string()).unwrap_or_default())
             })
             .collect()
     }
@@ -97,10 +84,7 @@ impl Foreign {
     async fn remove(self) {
         for number in 0..FOREIGN {
             let options = RemoveContainerOptionsBuilder::default().force(true).build();
-            self.docker
-                .remove_container(&format!("{}-{number}", self.prefix), Some(options))
-                .await
-                .unwrap();
+            self.docker.remove_container(&format!("{}-{number}", self.prefix), Some(options)).await.unwrap();
         }
     }
 }
@@ -108,10 +92,8 @@ impl Foreign {
 async fn containers(docker: &Docker, filter: &str) -> Vec<ContainerSummary> {
     let (key, value) = filter.split_once('=').unwrap();
     let filters = [(key.to_owned(), vec![value.to_owned()])];
-    let options = ListContainersOptionsBuilder::default()
-        .all(true)
-        .filters(&filters.into_iter().collect())
-        .build();
+    let options =
+        ListContainersOptionsBuilder::default().all(true).filters(&filters.into_iter().collect()).build();
     docker.list_containers(Some(options)).await.unwrap()
 }
 
@@ -133,10 +115,7 @@ async fn ours(docker: &Docker, id: &str) -> Vec<(String, String)> {
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected
-        .iter()
-        .map(|(service, state)| ((*service).to_owned(), (*state).to_owned()))
-        .collect()
+    expected.iter().map(|(service, state)| ((*service).to_owned(), (*state).to_owned())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,9 +135,7 @@ async fn twenty_killed_updates(docker: Docker) {
     let id = format!("kill-{}", std::process::id());
     let mut house = House::fresh().await;
     for version in 0..=UPDATES {
-        house
-            .publish("kill", &version.to_string(), &compose(version))
-            .await;
+        house.publish("kill", &version.to_string(), &compose(version)).await;
     }
     house.deploy(&id, "kill", "0").await;
     house.update(&id).await;
@@ -171,35 +148,14 @@ async fn twenty_killed_updates(docker: Docker) {
         house.stop(false);
         house.start();
         let update = house.wait(&id, number).await;
-        assert_eq!(
-            update["spec"]["bundle"],
-            version.to_string(),
-            "killed after {pause} ms"
-        );
-        let expected = pairs(&[
-            ("db", "running"),
-            ("setup", "exited"),
-            ("web", "running"),
-            ("web", "running"),
-        ]);
-        assert_eq!(
-            ours(&docker, &id).await,
-            expected,
-            "killed after {pause} ms in update {number}"
-        );
+        assert_eq!(update["spec"]["bundle"], version.to_string(), "killed after {pause} ms");
+        let expected =
+            pairs(&[("db", "running"), ("setup", "exited"), ("web", "running"), ("web", "running")]);
+        assert_eq!(ours(&docker, &id).await, expected, "killed after {pause} ms in update {number}");
     }
-    let updates: Value = house
-        .call(
-            reqwest::Method::GET,
-            &format!("/deployments/{id}/updates?limit=100"),
-            None,
-        )
-        .await;
-    assert_eq!(
-        updates.as_array().unwrap().len(),
-        UPDATES + 1,
-        "each asked for once, each there once"
-    );
+    let updates: Value =
+        house.call(reqwest::Method::GET, &format!("/deployments/{id}/updates?limit=100"), None).await;
+    assert_eq!(updates.as_array().unwrap().len(), UPDATES + 1, "each asked for once, each there once");
     house.remove(&id).await;
     assert_eq!(ours(&docker, &id).await, pairs(&[]));
 }

@@ -22,26 +22,12 @@ impl Foreign {
         let body = ContainerCreateBody {
             image: Some("busybox:lab".into()),
             cmd: Some(vec!["sleep".into(), "600".into()]),
-            labels: Some(
-                labels
-                    .iter()
-                    .map(|(key, value)| ((*key).into(), (*value).into()))
-                    .collect(),
-            ),
+            labels: Some(labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()),
             ..Default::default()
         };
-        let options = CreateContainerOptions {
-            name: Some(name.into()),
-            ..Default::default()
-        };
-        let made = Docker::by_hand()
-            .create_container(Some(options), body)
-            .await
-            .unwrap();
-        Docker::by_hand()
-            .start_container(&made.id, None::<StartContainerOptions>)
-            .await
-            .unwrap();
+        let options = CreateContainerOptions { name: Some(name.into()), ..Default::default() };
+        let made = Docker::by_hand().create_container(Some(options), body).await.unwrap();
+        Docker::by_hand().start_container(&made.id, None::<StartContainerOptions>).await.unwrap();
         Self(made.id)
     }
 
@@ -55,10 +41,7 @@ impl Drop for Foreign {
     fn drop(&mut self) {
         let id = self.0.clone();
         super::harness::aside(async move {
-            let options = RemoveContainerOptions {
-                force: true,
-                ..Default::default()
-            };
+            let options = RemoveContainerOptions { force: true, ..Default::default() };
             let _ = Docker::by_hand().remove_container(&id, Some(options)).await;
         });
     }
@@ -75,18 +58,12 @@ async fn a_container_of_our_name_that_is_not_ours_is_left_alone() {
     let up = bed.up(sh("sleep 600"), 1).await;
     let slot = &up.ensured.slots[0];
     let name = name_of(&bed.running(slot).await.engine_id).await;
-    assert!(
-        name.starts_with(&format!("slw-{}-conformance-api-", &bed.harness.instance[..8])),
-        "{name}"
-    );
+    assert!(name.starts_with(&format!("slw-{}-conformance-api-", &bed.harness.instance[..8])), "{name}");
     bed.engine.retire(slot).await.unwrap();
     for labels in [
         vec![],
         vec![(label::INSTANCE, "another"), (label::HASH, slot.hash.as_str())],
-        vec![
-            (label::INSTANCE, bed.harness.instance.as_str()),
-            (label::HASH, "another"),
-        ],
+        vec![(label::INSTANCE, bed.harness.instance.as_str()), (label::HASH, "another")],
     ] {
         let foreign = Foreign::new(&name, &labels).await;
         let before = foreign.started_at().await;
@@ -114,17 +91,11 @@ async fn another_instance_s_containers_are_neither_seen_nor_released() {
 async fn a_network_of_our_name_that_is_not_ours_is_left_alone() {
     let bed = Bed::new(Docker::new());
     let name = format!("slw-{}-conformance", &bed.harness.instance[..8]);
-    let request = NetworkCreateRequest {
-        name: name.clone(),
-        ..Default::default()
-    };
+    let request = NetworkCreateRequest { name: name.clone(), ..Default::default() };
     let made = Docker::by_hand().create_network(request).await.unwrap();
     let asked = prepare(&bed, Image::Reference("busybox:lab".into())).await;
     bed.engine.release(&bed.workload, true).await.unwrap();
-    Docker::by_hand()
-        .remove_network(&made.id)
-        .await
-        .expect("it is still there");
+    Docker::by_hand().remove_network(&made.id).await.expect("it is still there");
     assert_eq!(asked, Err(EngineError::NameTaken { name }));
 }
 
@@ -148,12 +119,7 @@ async fn networks_made_at_once_differ_and_fill_the_pool() {
     let answers = futures_util::future::join_all(asked).await;
     let (good, bad): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
     assert_eq!(good.len(), 2, "the pool holds two: {bad:?}");
-    assert_eq!(
-        bad,
-        [Err(EngineError::NoNetworkLeft {
-            pool: "10.203.7.0/25".into()
-        })]
-    );
+    assert_eq!(bad, [Err(EngineError::NoNetworkLeft { pool: "10.203.7.0/25".into() })]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,30 +128,19 @@ async fn a_container_whose_start_failed_is_found_and_started_later() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let mut service = sh("sleep 600");
-    service.ports = vec![Port {
-        container_port: 80,
-        protocol: Default::default(),
-        host_port: Some(port),
-        host_ip: None,
-    }];
+    service.ports =
+        vec![Port { container_port: 80, protocol: Default::default(), host_port: Some(port), host_ip: None }];
     let plan = bed.plan(service);
     let (resolution, _) = bed.prepare(&plan, None).await;
     let request = bed.request(&plan, &resolution, 1);
     let error = bed.engine.ensure(&request).await.unwrap_err();
-    assert!(
-        matches!(error, EngineError::PortTaken { port: named, .. } if named == port),
-        "{error}"
-    );
+    assert!(matches!(error, EngineError::PortTaken { port: named, .. } if named == port), "{error}");
     let made = bed.states().await.remove(0);
     assert_eq!(made.phase, Phase::Created);
     drop(held);
     let ensured = bed.engine.ensure(&request).await.unwrap();
     assert_eq!(ensured.fresh.len(), 1);
-    assert_eq!(
-        bed.running(&ensured.slots[0]).await.engine_id,
-        made.engine_id,
-        "adopted, not doubled"
-    );
+    assert_eq!(bed.running(&ensured.slots[0]).await.engine_id, made.engine_id, "adopted, not doubled");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,21 +155,13 @@ async fn two_who_ensure_at_once_make_one_container() {
 }
 
 fn request(plan: slipway::domain::plan::Plan) -> PrepareRequest {
-    PrepareRequest {
-        plan: Arc::new(plan),
-        files: None,
-        registries: BTreeMap::new(),
-        pinned: BTreeMap::new(),
-    }
+    PrepareRequest { plan: Arc::new(plan), files: None, registries: BTreeMap::new(), pinned: BTreeMap::new() }
 }
 
 async fn prepare(bed: &Bed<Docker>, image: Image) -> Result<(), EngineError> {
     let mut service = sh("sleep 600");
     service.image = image;
-    let prepared = bed
-        .engine
-        .prepare(&request(bed.plan(service)), &Lines::default())
-        .await;
+    let prepared = bed.engine.prepare(&request(bed.plan(service)), &Lines::default()).await;
     prepared.map(|_| ())
 }
 
@@ -228,9 +175,7 @@ async fn a_registry_that_is_away_is_worth_another_try() {
         "{error}"
     );
     assert!(error.is_transient());
-    let error = prepare(&bed, Image::Reference("Not An Image".into()))
-        .await
-        .unwrap_err();
+    let error = prepare(&bed, Image::Reference("Not An Image".into())).await.unwrap_err();
     assert!(matches!(&error, EngineError::ImageNotFound { .. }), "{error}");
 }
 
@@ -238,11 +183,8 @@ async fn a_registry_that_is_away_is_worth_another_try() {
 async fn a_failing_build_keeps_the_end_of_its_output() {
     let bed = Bed::new(Docker::new());
     let bundle = tempfile::tempdir().unwrap();
-    std::fs::write(
-        bundle.path().join("Dockerfile"),
-        "FROM busybox:lab\nRUN echo about to fail; exit 7\n",
-    )
-    .unwrap();
+    std::fs::write(bundle.path().join("Dockerfile"), "FROM busybox:lab\nRUN echo about to fail; exit 7\n")
+        .unwrap();
     let mut service = sh("sleep 600");
     service.image = Image::Build(Build {
         context: String::new(),
@@ -254,25 +196,11 @@ async fn a_failing_build_keeps_the_end_of_its_output() {
     request.files = Some(bundle.path().to_owned());
     let lines = Lines::default();
     let error = bed.engine.prepare(&request, &lines).await.unwrap_err();
-    let EngineError::BuildFailed {
-        service,
-        detail,
-        tail,
-    } = error
-    else {
-        panic!("{error}")
-    };
+    let EngineError::BuildFailed { service, detail, tail } = error else { panic!("{error}") };
     assert_eq!(service, "api");
     assert!(detail.contains('7'), "{detail}");
     assert!(tail.iter().any(|line| line == "about to fail"), "{tail:?}");
-    assert!(
-        lines
-            .0
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|line| line == "api: about to fail")
-    );
+    assert!(lines.0.lock().unwrap().iter().any(|line| line == "api: about to fail"));
 }
 
 #[tokio::test]
@@ -312,8 +240,5 @@ async fn an_engine_that_hangs_is_given_up_in_time() {
     let engine = DockerEngine::connect(&connection, "instance", Arc::new(SystemClock)).unwrap();
     let asked = tokio::time::timeout(std::time::Duration::from_secs(20), engine.snapshot()).await;
     let error = asked.expect("an answer in time").unwrap_err();
-    assert!(
-        matches!(error, EngineError::Timeout { .. }) && error.is_transient(),
-        "{error}"
-    );
+    assert!(matches!(error, EngineError::Timeout { .. }) && error.is_transient(), "{error}");
 }

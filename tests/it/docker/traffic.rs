@@ -76,9 +76,7 @@ impl Town {
         let stream = self.bed.engine.logs(&slot, &LogOptions::default()).await.unwrap();
         let batches: Vec<_> = stream.try_collect().await.unwrap();
         let lines = batches.concat().into_iter();
-        lines
-            .map(|line| String::from_utf8_lossy(&line.text).into_owned())
-            .collect()
+        lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect()
     }
 
     /// Waits for answers after the first `seen`, and gives those.
@@ -107,22 +105,14 @@ async fn no_request_is_lost_when_a_revision_takes_over() {
     let second = town.bed.up(server("second"), 2).await;
     town.bed.running(&second.ensured.slots[0]).await;
     let before_switch = town.more(settled).await;
-    assert_eq!(
-        kinds(&before_switch),
-        BTreeSet::from(["first"]),
-        "a fresh replica gets no traffic"
-    );
+    assert_eq!(kinds(&before_switch), BTreeSet::from(["first"]), "a fresh replica gets no traffic");
     town.bed.engine.switch(&second.request).await.unwrap();
     town.bed.engine.retire(&old).await.unwrap();
     let retired = town.answers().await.len();
     let after = town.more(retired + 2).await;
     assert_eq!(kinds(&after), BTreeSet::from(["second"]));
     let all = town.answers().await;
-    assert_eq!(
-        kinds(&all[settled..]),
-        BTreeSet::from(["first", "second"]),
-        "{all:?}"
-    );
+    assert_eq!(kinds(&all[settled..]), BTreeSet::from(["first", "second"]), "{all:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,11 +139,7 @@ async fn an_open_connection_outlives_the_switch() {
     let again = tokio::time::timeout(Duration::from_secs(20), open.read_exact(&mut heard)).await;
     again.expect("the connection lives on").unwrap();
     assert_eq!(&heard, b"two\n");
-    assert_eq!(
-        bed.engine.connect(slot, 9000).await.unwrap(),
-        address,
-        "at its old address"
-    );
+    assert_eq!(bed.engine.connect(slot, 9000).await.unwrap(), address, "at its old address");
     bed.engine.retire(&old.ensured.slots[0]).await.unwrap();
 }
 
@@ -208,21 +194,12 @@ async fn move_to(docker: &bollard::Docker, container: &str, network: &str, addre
     use bollard::models::{
         EndpointIpamConfig, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest,
     };
-    let leave = NetworkDisconnectRequest {
-        container: container.into(),
-        force: None,
-    };
+    let leave = NetworkDisconnectRequest { container: container.into(), force: None };
     docker.disconnect_network(network, leave).await.unwrap();
-    let fixed = EndpointIpamConfig {
-        ipv4_address: Some(address.into()),
-        ..Default::default()
-    };
+    let fixed = EndpointIpamConfig { ipv4_address: Some(address.into()), ..Default::default() };
     let join = NetworkConnectRequest {
         container: container.into(),
-        endpoint_config: Some(EndpointSettings {
-            ipam_config: Some(fixed),
-            ..Default::default()
-        }),
+        endpoint_config: Some(EndpointSettings { ipam_config: Some(fixed), ..Default::default() }),
     };
     docker.connect_network(network, join).await.unwrap();
 }

@@ -44,16 +44,8 @@ impl Answer {
 impl Client {
     /// Nobody.
     pub fn new(base: &str) -> Self {
-        let inner = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Self {
-            base: base.to_owned(),
-            inner,
-            headers: HeaderMap::new(),
-            csrf: None,
-        }
+        let inner = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { base: base.to_owned(), inner, headers: HeaderMap::new(), csrf: None }
     }
 
     /// With a bearer token.
@@ -84,27 +76,19 @@ impl Client {
 
     /// A request to be finished by the test. Nothing of a session's proof is added.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.inner
-            .request(method, format!("{}{path}", self.base))
-            .headers(self.headers.clone())
+        self.inner.request(method, format!("{}{path}", self.base)).headers(self.headers.clone())
     }
 
     /// Sends a request and reads its answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer {
-            status,
-            headers,
-            text: response.text().await.unwrap(),
-        }
+        Answer { status, headers, text: response.text().await.unwrap() }
     }
 
     fn proven(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         match &self.csrf {
-            Some(token) => request
-                .header("x-csrf-token", token)
-                .header("sec-fetch-site", "same-origin"),
+            Some(token) => request.header("x-csrf-token", token).header("sec-fetch-site", "same-origin"),
             None => request,
         }
     }
@@ -118,23 +102,19 @@ impl Client {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send(self.proven(self.request(Method::POST, path)).json(body))
-            .await
+        self.send(self.proven(self.request(Method::POST, path)).json(body)).await
     }
 
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send(self.proven(self.request(Method::PUT, path)).json(body))
-            .await
+        self.send(self.proven(self.request(Method::PUT, path)).json(body)).await
     }
 
     pub async fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.send(self.proven(self.request(Method::PATCH, path)).json(body))
-            .await
+        self.send(self.proven(self.request(Method::PATCH, path)).json(body)).await
     }
 
     /// Sends a form as a browser does.
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.send(self.proven(self.request(Method::POST, path)).form(fields))
-            .await
+        self.send(self.proven(self.request(Method::POST, path)).form(fields)).await
     }
 }

@@ -18,8 +18,7 @@ pub const COMPOSE: &str = "name: iris\nservices:\n  api:\n    image: python:3.11
 pub fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, content) in files {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default())
-            .unwrap();
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
         zip.write_all(content.as_bytes()).unwrap();
     }
     zip.finish().unwrap().into_inner()
@@ -78,21 +77,13 @@ impl Team {
             _reconcilers: reconcilers,
             it,
         };
-        publish(&team.admin, "?version=1.0", archive(&[("compose.yaml", COMPOSE)]))
-            .await
-            .expect(200);
+        publish(&team.admin, "?version=1.0", archive(&[("compose.yaml", COMPOSE)])).await.expect(200);
         let newer = COMPOSE.replace("LOG_LEVEL: info", "LOG_LEVEL: debug");
-        publish(&team.admin, "?version=1.1", archive(&[("compose.yaml", &newer)]))
-            .await
-            .expect(200);
+        publish(&team.admin, "?version=1.1", archive(&[("compose.yaml", &newer)])).await.expect(200);
         team.it.grant_project("iris", "ml", ProjectRight::Deploy).await;
         team.it.grant_project("iris", "readers", ProjectRight::View).await;
-        team.it
-            .grant_infrastructure("local", "ml", InfrastructureRight::Deploy)
-            .await;
-        team.it
-            .grant_infrastructure("local", "readers", InfrastructureRight::View)
-            .await;
+        team.it.grant_infrastructure("local", "ml", InfrastructureRight::Deploy).await;
+        team.it.grant_infrastructure("local", "readers", InfrastructureRight::View).await;
         team
     }
 
@@ -102,11 +93,7 @@ impl Team {
         let more = more.as_object().cloned().unwrap_or_default();
         spec.as_object_mut().unwrap().extend(more);
         let body = json!({ "name": "iris-on-local", "spec": spec });
-        self.deployer
-            .post("/api/v1/deployments", &body)
-            .await
-            .expect(200)
-            .json()
+        self.deployer.post("/api/v1/deployments", &body).await.expect(200).json()
     }
 
     /// Updates `iris-on-local` and waits for the update's end; answers the update.
@@ -132,12 +119,7 @@ impl Team {
     pub async fn healthy(&self, health: &str) -> Value {
         let mut last = Value::Null;
         for _ in 0..400 {
-            last = self
-                .deployer
-                .get("/api/v1/deployments/iris-on-local")
-                .await
-                .expect(200)
-                .json();
+            last = self.deployer.get("/api/v1/deployments/iris-on-local").await.expect(200).json();
             if last["status"]["health"] == health {
                 return last;
             }

@@ -57,10 +57,7 @@ impl Builder {
             dir: own.path(),
             mode: Mode::Lead,
             clock: Arc::clone(&self.clock),
-            rules: Rules {
-                admin_groups: groups(&["admins"]),
-                project_makers: Groups::new(),
-            },
+            rules: Rules { admin_groups: groups(&["admins"]), project_makers: Groups::new() },
             lifetimes: Lifetimes::default(),
             archive_limits: blob::Limits::default(),
             local_engine: EngineConnection::Fake {},
@@ -124,10 +121,7 @@ impl TestApp {
     /// With everything at its default.
     pub fn builder() -> Builder {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Builder {
-            base_path: "",
-            clock: Arc::new(SystemClock),
-        }
+        Builder { base_path: "", clock: Arc::new(SystemClock) }
     }
 
     /// An API key of these groups, as a client.
@@ -137,9 +131,8 @@ impl TestApp {
             groups: groups(names),
             expires_at: None,
         };
-        let (_, secret) = slipway::app::api_key::create(&self.instance.app, &Caller::system(), new)
-            .await
-            .unwrap();
+        let (_, secret) =
+            slipway::app::api_key::create(&self.instance.app, &Caller::system(), new).await.unwrap();
         Client::new(&self.base).bearer(secret.expose_secret())
     }
 
@@ -185,21 +178,13 @@ impl TestApp {
             preferences: slipway::domain::user::Preferences::default(),
         };
         let kept = user.clone();
-        self.instance
-            .app
-            .store
-            .write(move |tx| slipway::store::user::put(tx, &kept))
-            .await
-            .unwrap();
+        self.instance.app.store.write(move |tx| slipway::store::user::put(tx, &kept)).await.unwrap();
         user
     }
 
     /// Gives a group a right on an infrastructure.
     pub async fn grant_infrastructure(&self, id: &str, group: &str, right: InfrastructureRight) {
-        let (id, group) = (
-            InfrastructureId::parse(id).unwrap(),
-            GroupName::parse(group).unwrap(),
-        );
+        let (id, group) = (InfrastructureId::parse(id).unwrap(), GroupName::parse(group).unwrap());
         let caller = Caller::system();
         slipway::app::infrastructure::grant(&self.instance.app, &caller, id, group, Some(right))
             .await
@@ -217,10 +202,7 @@ impl TestApp {
 
 /// Group names as a set.
 pub fn groups(names: &[&str]) -> Groups {
-    names
-        .iter()
-        .map(|name| GroupName::parse(*name).unwrap())
-        .collect()
+    names.iter().map(|name| GroupName::parse(*name).unwrap()).collect()
 }
 
 mod client;

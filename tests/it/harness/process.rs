@@ -35,20 +35,14 @@ impl House {
     /// On a data directory that may hold something already.
     pub async fn at(dir: &Path) -> Self {
         slipway::tls::install();
-        let key = run(
-            dir,
-            &["admin", "create-api-key", "--name", "bench", "--group", "admins"],
-        );
+        let key = run(dir, &["admin", "create-api-key", "--name", "bench", "--group", "admins"]);
         let address = free_address();
         let mut house = Self {
             dir: dir.to_owned(),
             address,
             key: key.trim().to_owned(),
             // Nothing is kept open: the server behind it gets killed.
-            client: reqwest::Client::builder()
-                .pool_max_idle_per_host(0)
-                .build()
-                .unwrap(),
+            client: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
             child: None,
             _temporary: None,
         };
@@ -60,17 +54,11 @@ impl House {
     pub fn start(&mut self) -> Duration {
         let begun = Instant::now();
         let mut command = Command::new(BINARY);
-        command
-            .args(["serve", "--data-dir"])
-            .arg(&self.dir)
-            .arg("--listen")
-            .arg(self.address.to_string());
+        command.args(["serve", "--data-dir"]).arg(&self.dir).arg("--listen").arg(self.address.to_string());
         command.env("SLIPWAY_LOG__LEVEL", "warn").stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary is built");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.child = Some(child);
         loop {
             if first_answer(self.address) {
@@ -112,61 +100,36 @@ impl House {
     /// Publishes a bundle with this compose file.
     pub async fn publish(&self, project: &str, version: &str, compose: &str) {
         let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        writer
-            .start_file("compose.yaml", zip::write::SimpleFileOptions::default())
-            .unwrap();
+        writer.start_file("compose.yaml", zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(compose.as_bytes()).unwrap();
         let archive = writer.finish().unwrap().into_inner();
-        self.upload(archive, &format!("?project={project}&version={version}"))
-            .await;
+        self.upload(archive, &format!("?project={project}&version={version}")).await;
     }
 
     /// Publishes an archive.
     pub async fn upload(&self, archive: Vec<u8>, query: &str) {
         let url = format!("http://{}/api/v1/bundles{query}", self.address);
-        let request = self
-            .client
-            .post(url)
-            .bearer_auth(&self.key)
-            .header("content-type", "application/zip");
+        let request = self.client.post(url).bearer_auth(&self.key).header("content-type", "application/zip");
         let response = request.body(archive).send().await.unwrap();
-        assert!(
-            response.status().is_success(),
-            "{}",
-            response.text().await.unwrap()
-        );
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
 
     /// Makes a deployment on `local`.
     pub async fn deploy(&self, id: &str, project: &str, version: &str) {
         let spec = json!({ "project": project, "bundle": version, "infrastructure": "local" });
-        self.call(
-            Method::POST,
-            "/deployments",
-            Some(json!({ "name": id, "spec": spec })),
-        )
-        .await;
+        self.call(Method::POST, "/deployments", Some(json!({ "name": id, "spec": spec }))).await;
     }
 
     /// Moves a deployment's settings to another bundle.
     pub async fn choose(&self, id: &str, version: &str) {
         let body = json!({ "spec": { "bundle": version } });
-        self.call(Method::PATCH, &format!("/deployments/{id}"), Some(body))
-            .await;
+        self.call(Method::PATCH, &format!("/deployments/{id}"), Some(body)).await;
     }
 
     /// Asks for an update; answers its number.
     pub async fn ask(&self, id: &str) -> u64 {
-        let update = self
-            .call(
-                Method::POST,
-                &format!("/deployments/{id}/updates"),
-                Some(json!({})),
-            )
-            .await;
-        update["number"]
-            .as_u64()
-            .unwrap_or_else(|| panic!("no number in {update}"))
+        let update = self.call(Method::POST, &format!("/deployments/{id}/updates"), Some(json!({}))).await;
+        update["number"].as_u64().unwrap_or_else(|| panic!("no number in {update}"))
     }
 
     /// Asks for an update and waits for its good end; answers it.
@@ -185,9 +148,7 @@ impl House {
     pub async fn ended(&self, id: &str, number: u64) -> Value {
         let begun = Instant::now();
         loop {
-            let update = self
-                .call(Method::GET, &format!("/deployments/{id}/updates/{number}"), None)
-                .await;
+            let update = self.call(Method::GET, &format!("/deployments/{id}/updates/{number}"), None).await;
             if !matches!(update["status"]["state"].as_str(), Some("queued" | "running")) {
                 return update;
             }
@@ -201,12 +162,9 @@ impl House {
 
     /// Stops and removes a deployment with all it made.
     pub async fn remove(&self, id: &str) {
-        let update = self
-            .call(Method::POST, &format!("/deployments/{id}/stop"), Some(json!({})))
-            .await;
+        let update = self.call(Method::POST, &format!("/deployments/{id}/stop"), Some(json!({}))).await;
         self.wait(id, update["number"].as_u64().unwrap()).await;
-        self.call(Method::DELETE, &format!("/deployments/{id}"), None)
-            .await;
+        self.call(Method::DELETE, &format!("/deployments/{id}"), None).await;
     }
 }
 
@@ -217,25 +175,13 @@ impl Drop for House {
 }
 
 fn run(dir: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(BINARY)
-        .args(arguments)
-        .arg("--data-dir")
-        .arg(dir)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(BINARY).args(arguments).arg("--data-dir").arg(dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn first_answer(address: SocketAddr) -> bool {

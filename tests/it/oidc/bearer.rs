@@ -21,22 +21,12 @@ fn claims(setup: &Setup, sub: &str, groups: &[&str]) -> Value {
 async fn a_token_of_the_provider_opens_the_api() {
     let setup = Setup::new().await;
     let access = json!({ "typ": "at+jwt" });
-    let token = setup
-        .provider
-        .sign(&claims(&setup, "robot", &["admins"]), &access, "provider")
-        .await;
+    let token = setup.provider.sign(&claims(&setup, "robot", &["admins"]), &access, "provider").await;
     let (status, body) = me(&setup, &token).await;
-    assert_eq!(
-        (status, &body["isAdmin"], &body["name"]),
-        (200, &json!(true), &json!("Robot")),
-        "{body}"
-    );
+    assert_eq!((status, &body["isAdmin"], &body["name"]), (200, &json!(true), &json!("Robot")), "{body}");
     let mut browser = setup.signed_in("bob").await;
     let uuid = setup.me(&mut browser).await.unwrap()["uuid"].clone();
-    let token = setup
-        .provider
-        .sign(&claims(&setup, "bob", &["ml-deployers"]), &access, "provider")
-        .await;
+    let token = setup.provider.sign(&claims(&setup, "bob", &["ml-deployers"]), &access, "provider").await;
     let (_, body) = me(&setup, &token).await;
     assert_eq!(body["uuid"], uuid, "the same person by either way");
     assert_eq!(body["groups"], json!(["ml-deployers"]));
@@ -50,10 +40,7 @@ async fn an_older_token_has_nothing_that_a_sign_in_took_away() {
     setup.signed_in("bob").await;
     let token = setup.provider.sign(&old, &json!({}), "provider").await;
     let (status, body) = me(&setup, &token).await;
-    assert_eq!(
-        (status, &body["groups"], &body["isAdmin"]),
-        (200, &json!(["ml-deployers"]), &json!(false))
-    );
+    assert_eq!((status, &body["groups"], &body["isAdmin"]), (200, &json!(["ml-deployers"]), &json!(false)));
 }
 
 #[tokio::test]
@@ -72,10 +59,7 @@ async fn no_attack_opens_the_api() {
         (good.clone(), "none"),
         (good.clone(), "next"),
         (with("aud", json!("other")), "provider"),
-        (
-            with("iss", json!(format!("{}/", setup.provider.issuer))),
-            "provider",
-        ),
+        (with("iss", json!(format!("{}/", setup.provider.issuer))), "provider"),
         (with("exp", json!(1)), "provider"),
         (with("nbf", json!(good["exp"])), "provider"),
         (with("sub", json!("")), "provider"),
@@ -85,16 +69,9 @@ async fn no_attack_opens_the_api() {
         let token = setup.provider.sign(claims, &json!({}), key).await;
         let (status, body) = me(&setup, &token).await;
         assert_eq!(status, 401, "{key}: {claims}: {body}");
-        assert!(
-            body["message"].as_str().unwrap().contains("bearer token"),
-            "{body}"
-        );
+        assert!(body["message"].as_str().unwrap().contains("bearer token"), "{body}");
     }
     assert_eq!(me(&setup, "a.b.c").await.0, 401);
     let token = setup.provider.sign(&good, &json!({}), "provider").await;
-    assert_eq!(
-        me(&setup, &token).await.0,
-        200,
-        "what the attacks were made of does work"
-    );
+    assert_eq!(me(&setup, &token).await.0, 200, "what the attacks were made of does work");
 }

@@ -35,10 +35,7 @@ impl Page {
             let value = |name| input.value().attr(name).unwrap_or_default().to_owned();
             (value("name"), value("value"))
         });
-        let action = Url::parse(&self.url)
-            .unwrap()
-            .join(form.value().attr("action").unwrap())
-            .unwrap();
+        let action = Url::parse(&self.url).unwrap().join(form.value().attr("action").unwrap()).unwrap();
         (action.into(), hidden.collect())
     }
 
@@ -46,32 +43,16 @@ impl Page {
     pub fn link(&self, words: &str) -> String {
         let html = Html::parse_document(&self.text);
         let links = Selector::parse("a").unwrap();
-        let mut found = html
-            .select(&links)
-            .filter(|link| link.text().collect::<String>().contains(words));
-        let link = found
-            .next()
-            .unwrap_or_else(|| panic!("no link {words:?} at {}: {}", self.url, self.text));
-        Url::parse(&self.url)
-            .unwrap()
-            .join(link.value().attr("href").unwrap())
-            .unwrap()
-            .into()
+        let mut found = html.select(&links).filter(|link| link.text().collect::<String>().contains(words));
+        let link = found.next().unwrap_or_else(|| panic!("no link {words:?} at {}: {}", self.url, self.text));
+        Url::parse(&self.url).unwrap().join(link.value().attr("href").unwrap()).unwrap().into()
     }
 }
 
 impl Browser {
     pub fn new() -> Self {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Self {
-            client,
-            cookies: BTreeMap::new(),
-            set: Vec::new(),
-            trail: Vec::new(),
-        }
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { client, cookies: BTreeMap::new(), set: Vec::new(), trail: Vec::new() }
     }
 
     /// Opens an address and follows wherever it leads.
@@ -82,11 +63,7 @@ impl Browser {
     /// Sends the form that a page shows, with these fields filled in.
     pub async fn submit(&mut self, page: &Page, fields: &[(&str, &str)]) -> Page {
         let (action, mut all) = page.form();
-        all.extend(
-            fields
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         self.go(&action, Some(all)).await
     }
 
@@ -123,28 +100,18 @@ impl Browser {
         let own = self.cookies.iter().filter(|((of, _), _)| *of == origin);
         let cookies: Vec<String> = own.map(|((_, name), value)| format!("{name}={value}")).collect();
         let request = match &fields {
-            Some(fields) => self
-                .client
-                .post(url)
-                .form(fields)
-                .header("sec-fetch-site", "same-origin"),
+            Some(fields) => self.client.post(url).form(fields).header("sec-fetch-site", "same-origin"),
             None => self.client.get(url),
         };
-        let request = request
-            .header(COOKIE, cookies.join("; "))
-            .header("accept", "text/html");
+        let request = request.header(COOKIE, cookies.join("; ")).header("accept", "text/html");
         let answer = request.send().await.unwrap();
         for line in answer.headers().get_all(SET_COOKIE) {
             let line = line.to_str().unwrap().to_owned();
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
-            self.cookies
-                .insert((origin.clone(), name.to_owned()), value.to_owned());
+            self.cookies.insert((origin.clone(), name.to_owned()), value.to_owned());
             self.set.push(line);
         }
-        let location = answer
-            .headers()
-            .get(LOCATION)
-            .map(|to| to.to_str().unwrap().to_owned());
+        let location = answer.headers().get(LOCATION).map(|to| to.to_str().unwrap().to_owned());
         match location {
             Some(to) => Err(parsed.join(&to).unwrap().into()),
             None => Ok(Page {
@@ -170,9 +137,6 @@ impl Browser {
     /// The value of a cookie.
     pub fn cookie(&self, base: &str, name: &str) -> Option<&str> {
         let origin = Url::parse(base).unwrap().origin().ascii_serialization();
-        self.cookies
-            .get(&(origin, name.to_owned()))
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.cookies.get(&(origin, name.to_owned())).map(String::as_str).filter(|value| !value.is_empty())
     }
 }

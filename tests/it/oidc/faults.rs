@@ -28,11 +28,7 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("state-missing", 401, "begun in another browser"),
     ("callback-issuer", 401, "another issuer"),
     ("code", 401, "invalid_grant"),
-    (
-        "denied",
-        401,
-        "access_denied: The &#60;b&#62;person&#60;/b&#62; said no",
-    ),
+    ("denied", 401, "access_denied: The &#60;b&#62;person&#60;/b&#62; said no"),
     ("token-down", 401, "server_error"),
 ];
 
@@ -54,10 +50,9 @@ async fn whatever_is_wrong_keeps_everybody_out_and_is_told() {
 
 #[tokio::test]
 async fn userinfo_of_somebody_else_or_none_at_all_keeps_everybody_out() {
-    for (fault, status, says) in [
-        ("userinfo-sub", 401, "somebody else"),
-        ("userinfo-down", 503, "userinfo answers 500"),
-    ] {
+    for (fault, status, says) in
+        [("userinfo-sub", 401, "somebody else"), ("userinfo-down", 503, "userinfo answers 500")]
+    {
         let setup = from_userinfo().await;
         setup.provider.fault(Some(fault)).await;
         let mut browser = setup.browser();
@@ -88,10 +83,7 @@ async fn odd_groups_are_read_without_guessing() {
         ("groups-string", json!(["admins"])),
         ("groups-number", json!([])),
         ("groups-nested", json!([])),
-        (
-            "groups-hostile",
-            json!(["<script>alert(1)</script>", "admins", "ml-deployers"]),
-        ),
+        ("groups-hostile", json!(["<script>alert(1)</script>", "admins", "ml-deployers"])),
         ("kid-missing", json!(["admins", "ml-deployers"])),
         ("name-hostile", json!(["admins", "ml-deployers"])),
     ] {
@@ -99,10 +91,7 @@ async fn odd_groups_are_read_without_guessing() {
         let mut browser = setup.signed_in("alice").await;
         assert_eq!(setup.me(&mut browser).await.unwrap()["groups"], groups, "{fault}");
         let home = browser.get(&format!("{}/", setup.app.base)).await;
-        assert!(
-            !home.text.contains("<img src=x") && !home.text.contains("<script>alert"),
-            "{fault}"
-        );
+        assert!(!home.text.contains("<img src=x") && !home.text.contains("<script>alert"), "{fault}");
     }
 }
 
@@ -122,11 +111,7 @@ async fn a_provider_in_trouble_is_told_and_local_users_still_sign_in() {
         let page = browser.get(&page.link("test provider")).await;
         assert_eq!(page.status, 503, "{fault}: {}", page.text);
         assert!(page.text.contains(says), "{fault}: {}", page.text);
-        assert!(
-            page.text.contains("Local users can still sign in"),
-            "{fault}: {}",
-            page.text
-        );
+        assert!(page.text.contains("Local users can still sign in"), "{fault}: {}", page.text);
     }
 }
 

@@ -34,10 +34,7 @@ impl Setup {
         let provider = TestProvider::start().await;
         let app = builder.start().await;
         provider.add_client("slipway-it", &app.base).await;
-        app.instance
-            .auth
-            .use_provider(settings(&provider.issuer, &app.base))
-            .unwrap();
+        app.instance.auth.use_provider(settings(&provider.issuer, &app.base)).unwrap();
         Self { app, provider }
     }
 
@@ -68,9 +65,7 @@ fn settings(issuer: &str, base: &str) -> Settings {
         client_secret: Some(provider::SECRET.to_owned().into()),
         redirect_uri: format!("{base}/auth/callback"),
         post_logout_redirect: format!("{base}/login"),
-        scopes: ["openid", "profile", "email", "groups"]
-            .map(String::from)
-            .to_vec(),
+        scopes: ["openid", "profile", "email", "groups"].map(String::from).to_vec(),
         groups_claim: ClaimPath::new("groups"),
         groups_from: GroupsFrom::Either,
         name_claim: ClaimPath::new("name"),

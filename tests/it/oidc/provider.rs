@@ -26,10 +26,7 @@ impl TestProvider {
     pub async fn start() -> Self {
         slipway::tls::install();
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oidc");
-        assert!(
-            dir.join("node_modules").is_dir(),
-            "run tests/lab/lab oidc first: it installs the provider"
-        );
+        assert!(dir.join("node_modules").is_dir(), "run tests/lab/lab oidc first: it installs the provider");
         let mut child = Command::new("node")
             .arg(dir.join("provider.mjs"))
             .env("PORT", "0")
@@ -38,58 +35,33 @@ impl TestProvider {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let issuer = line
-            .trim()
-            .strip_prefix("ready ")
-            .expect("the provider starts")
-            .to_owned();
-        Self {
-            issuer,
-            client: reqwest::Client::new(),
-            child,
-        }
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let issuer = line.trim().strip_prefix("ready ").expect("the provider starts").to_owned();
+        Self { issuer, client: reqwest::Client::new(), child }
     }
 
     async fn control(&self, method: reqwest::Method, what: &str, body: &Value) -> String {
         let url = format!("{}/control/{what}", self.issuer);
-        let answer = self
-            .client
-            .request(method, url)
-            .body(body.to_string())
-            .send()
-            .await
-            .unwrap();
+        let answer = self.client.request(method, url).body(body.to_string()).send().await.unwrap();
         assert!(answer.status().is_success(), "{what}: {}", answer.status());
         answer.text().await.unwrap()
     }
 
     pub async fn add_client(&self, id: &str, base: &str) {
-        self.control(
-            reqwest::Method::PUT,
-            &format!("client/{id}"),
-            &json!({ "rp": base }),
-        )
-        .await;
+        self.control(reqwest::Method::PUT, &format!("client/{id}"), &json!({ "rp": base })).await;
     }
 
     /// From now on it misbehaves like this; `None`: behaves.
     pub async fn fault(&self, name: Option<&str>) {
         match name {
-            Some(name) => {
-                self.control(reqwest::Method::PUT, &format!("fault/{name}"), &json!({}))
-                    .await
-            }
+            Some(name) => self.control(reqwest::Method::PUT, &format!("fault/{name}"), &json!({})).await,
             None => self.control(reqwest::Method::DELETE, "fault", &json!({})).await,
         };
     }
 
     /// Changes a person.
     pub async fn person(&self, name: &str, change: &Value) {
-        self.control(reqwest::Method::PUT, &format!("user/{name}"), change)
-            .await;
+        self.control(reqwest::Method::PUT, &format!("user/{name}"), change).await;
     }
 
     /// A token of its making, with the key of that name.

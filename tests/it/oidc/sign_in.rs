@@ -18,10 +18,7 @@ async fn people_sign_in_with_the_providers_groups() {
     ] {
         let mut browser = setup.signed_in(who).await;
         let me = setup.me(&mut browser).await.unwrap();
-        assert_eq!(
-            (&me["name"], &me["groups"], &me["isAdmin"]),
-            (&json!(name), &groups, &json!(admin))
-        );
+        assert_eq!((&me["name"], &me["groups"], &me["isAdmin"]), (&json!(name), &groups, &json!(admin)));
     }
     assert!(setup.me(&mut setup.browser()).await.is_none());
 }
@@ -30,24 +27,13 @@ async fn people_sign_in_with_the_providers_groups() {
 async fn the_session_is_new_and_its_cookie_is_kept_from_scripts() {
     let setup = Setup::new().await;
     let mut browser = setup.signed_in("bob").await;
-    let set = browser
-        .set
-        .iter()
-        .find(|line| line.starts_with("slipway="))
-        .unwrap()
-        .clone();
-    assert!(
-        set.contains("HttpOnly") && set.contains("SameSite=Lax") && set.contains("Path=/"),
-        "{set}"
-    );
+    let set = browser.set.iter().find(|line| line.starts_with("slipway=")).unwrap().clone();
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Lax") && set.contains("Path=/"), "{set}");
     let first = browser.cookie(&setup.app.base, "slipway").unwrap().to_owned();
     browser.get(&format!("{}/auth/login", setup.app.base)).await;
     let second = browser.cookie(&setup.app.base, "slipway").unwrap().to_owned();
     assert_ne!(first, second, "no id survives a sign-in");
-    let origin = url::Url::parse(&setup.app.base)
-        .unwrap()
-        .origin()
-        .ascii_serialization();
+    let origin = url::Url::parse(&setup.app.base).unwrap().origin().ascii_serialization();
     browser.cookies.insert((origin, "slipway".to_owned()), first);
     assert!(setup.me(&mut browser).await.is_none(), "the one before it ended");
 }
@@ -59,10 +45,7 @@ async fn a_browser_comes_back_to_where_it_wanted_to_go_and_nowhere_else() {
     let home = format!("{base}/");
     for (to, wanted) in [
         ("/tools/slipway/projects", format!("{base}/projects")),
-        (
-            "/tools/slipway/projects?q=a%26b",
-            format!("{base}/projects?q=a%26b"),
-        ),
+        ("/tools/slipway/projects?q=a%26b", format!("{base}/projects?q=a%26b")),
         ("https://evil.example", home.clone()),
         ("//evil.example", home.clone()),
         ("/\\evil.example", home.clone()),
@@ -75,18 +58,9 @@ async fn a_browser_comes_back_to_where_it_wanted_to_go_and_nowhere_else() {
         let encoded: String = url::form_urlencoded::byte_serialize(to.as_bytes()).collect();
         let page = browser.get(&format!("{base}/auth/login?to={encoded}")).await;
         browser.log_in(&page, "bob").await;
-        let after = browser
-            .trail
-            .iter()
-            .skip_while(|url| !url.contains("/auth/callback"))
-            .nth(1)
-            .unwrap();
+        let after = browser.trail.iter().skip_while(|url| !url.contains("/auth/callback")).nth(1).unwrap();
         assert_eq!(*after, wanted, "{to}");
-        assert!(
-            browser.trail.iter().all(|url| !url.contains("evil.example/")),
-            "{:?}",
-            browser.trail
-        );
+        assert!(browser.trail.iter().all(|url| !url.contains("evil.example/")), "{:?}", browser.trail);
     }
 }
 
@@ -95,14 +69,8 @@ async fn answer_of(setup: &Setup, browser: &mut Browser, who: &str) -> String {
     let callback = format!("{}/auth/callback", setup.app.base);
     let page = browser.get(&format!("{}/auth/login", setup.app.base)).await;
     let (action, mut fields) = page.form();
-    fields.extend([
-        ("login".to_owned(), who.to_owned()),
-        ("password".to_owned(), "any".to_owned()),
-    ]);
-    browser
-        .until(&action, Some(fields), &callback)
-        .await
-        .expect_err("the provider sends the browser back")
+    fields.extend([("login".to_owned(), who.to_owned()), ("password".to_owned(), "any".to_owned())]);
+    browser.until(&action, Some(fields), &callback).await.expect_err("the provider sends the browser back")
 }
 
 #[tokio::test]
@@ -137,10 +105,7 @@ async fn an_answer_is_for_the_browser_that_began() {
     let mut victim = setup.browser();
     let page = victim.get(&answer).await;
     assert_eq!(page.status, 401);
-    assert!(
-        setup.me(&mut victim).await.is_none(),
-        "nobody is signed in as somebody else"
-    );
+    assert!(setup.me(&mut victim).await.is_none(), "nobody is signed in as somebody else");
     let mut other = setup.browser();
     other.get(&format!("{}/auth/login", setup.app.base)).await;
     let answer = answer_of(&setup, &mut setup.browser(), "bob").await;
@@ -162,44 +127,26 @@ async fn two_tabs_may_be_away_at_once() {
 async fn groups_are_taken_anew_at_each_sign_in() {
     let setup = Setup::new().await;
     let mut browser = setup.signed_in("bob").await;
-    setup
-        .provider
-        .person("bob", &json!({ "groups": ["admins"], "name": "Bob Promoted" }))
-        .await;
+    setup.provider.person("bob", &json!({ "groups": ["admins"], "name": "Bob Promoted" })).await;
     assert_eq!(setup.me(&mut browser).await.unwrap()["isAdmin"], false);
     browser.get(&format!("{}/auth/login", setup.app.base)).await;
     let me = setup.me(&mut browser).await.unwrap();
-    assert_eq!(
-        (&me["isAdmin"], &me["name"]),
-        (&json!(true), &json!("Bob Promoted"))
-    );
+    assert_eq!((&me["isAdmin"], &me["name"]), (&json!(true), &json!("Bob Promoted")));
     let uuid = me["uuid"].clone();
-    setup
-        .provider
-        .person("bob", &json!({ "groups": [], "email": "alice@example.test" }))
-        .await;
+    setup.provider.person("bob", &json!({ "groups": [], "email": "alice@example.test" })).await;
     browser.get(&format!("{}/auth/login", setup.app.base)).await;
     let me = setup.me(&mut browser).await.unwrap();
     assert_eq!((&me["isAdmin"], &me["groups"]), (&json!(false), &json!([])));
-    assert_eq!(
-        me["uuid"], uuid,
-        "the subject is who somebody is, whatever the address says"
-    );
+    assert_eq!(me["uuid"], uuid, "the subject is who somebody is, whatever the address says");
 }
 
 #[tokio::test]
 async fn a_disabled_account_stays_out() {
     let setup = Setup::new().await;
     let mut browser = setup.signed_in("bob").await;
-    let uuid = setup.me(&mut browser).await.unwrap()["uuid"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let uuid = setup.me(&mut browser).await.unwrap()["uuid"].as_str().unwrap().parse().unwrap();
     let admin = slipway::domain::access::Caller::system();
-    slipway::app::user::set_disabled(&setup.app.instance.app, &admin, uuid, true)
-        .await
-        .unwrap();
+    slipway::app::user::set_disabled(&setup.app.instance.app, &admin, uuid, true).await.unwrap();
     assert!(setup.me(&mut browser).await.is_none(), "the session ended");
     let page = browser.get(&format!("{}/auth/login", setup.app.base)).await;
     assert_eq!(page.status, 401);

@@ -12,40 +12,17 @@ async fn signing_out_ends_both_sessions() {
     let mut browser = setup.signed_in("bob").await;
     let cookie = browser.cookie(&setup.app.base, "slipway").unwrap().to_owned();
     let page = sign_out(&setup, &mut browser).await;
-    assert!(
-        page.text.contains("You are signed out of Slipway"),
-        "{}",
-        page.text
-    );
-    assert!(
-        browser.cookie(&setup.app.base, "slipway").is_none(),
-        "the cookie is cleared"
-    );
-    assert!(
-        page.text.contains("http-equiv=\"refresh\""),
-        "it goes on by itself"
-    );
+    assert!(page.text.contains("You are signed out of Slipway"), "{}", page.text);
+    assert!(browser.cookie(&setup.app.base, "slipway").is_none(), "the cookie is cleared");
+    assert!(page.text.contains("http-equiv=\"refresh\""), "it goes on by itself");
     let asked = browser.get(&page.link("Go on")).await;
     let back = browser.submit(&asked, &[("logout", "yes")]).await;
-    assert_eq!(
-        back.url.split('?').next().unwrap(),
-        format!("{}/login", setup.app.base)
-    );
-    let origin = url::Url::parse(&setup.app.base)
-        .unwrap()
-        .origin()
-        .ascii_serialization();
+    assert_eq!(back.url.split('?').next().unwrap(), format!("{}/login", setup.app.base));
+    let origin = url::Url::parse(&setup.app.base).unwrap().origin().ascii_serialization();
     browser.cookies.insert((origin, "slipway".to_owned()), cookie);
-    assert!(
-        setup.me(&mut browser).await.is_none(),
-        "the session ended on the server"
-    );
+    assert!(setup.me(&mut browser).await.is_none(), "the session ended on the server");
     let page = browser.get(&format!("{}/auth/login", setup.app.base)).await;
-    assert!(
-        page.url.starts_with(&setup.provider.issuer),
-        "the provider asks anew: {}",
-        page.url
-    );
+    assert!(page.url.starts_with(&setup.provider.issuer), "the provider asks anew: {}", page.url);
 }
 
 async fn sign_out(setup: &Setup, browser: &mut Browser) -> browser::Page {
@@ -71,24 +48,14 @@ async fn the_provider_signs_out_behind_the_browsers_back() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(2), ended)
-        .await
-        .expect("within two seconds");
-    assert!(
-        setup.me(&mut same_bob_elsewhere).await.is_some(),
-        "one session of the provider, not the person"
-    );
+    tokio::time::timeout(std::time::Duration::from_secs(2), ended).await.expect("within two seconds");
+    assert!(setup.me(&mut same_bob_elsewhere).await.is_some(), "one session of the provider, not the person");
     assert!(setup.me(&mut alice).await.is_some());
 }
 
 async fn post(setup: &Setup, token: &str) -> (u16, String) {
     let url = format!("{}/auth/backchannel-logout", setup.app.base);
-    let answer = reqwest::Client::new()
-        .post(url)
-        .form(&[("logout_token", token)])
-        .send()
-        .await
-        .unwrap();
+    let answer = reqwest::Client::new().post(url).form(&[("logout_token", token)]).send().await.unwrap();
     assert_eq!(answer.headers()["cache-control"], "no-store");
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
@@ -106,10 +73,7 @@ async fn a_logout_token_works_once() {
     let setup = Setup::new().await;
     let header = json!({ "typ": "logout+jwt" });
     let mut browser = setup.signed_in("bob").await;
-    let token = setup
-        .provider
-        .sign(&logout_claims(&setup, "one").await, &header, "provider")
-        .await;
+    let token = setup.provider.sign(&logout_claims(&setup, "one").await, &header, "provider").await;
     assert_eq!(post(&setup, &token).await.0, 200);
     assert!(
         setup.me(&mut browser).await.is_none(),
@@ -118,10 +82,7 @@ async fn a_logout_token_works_once() {
     let mut browser = setup.signed_in("bob").await;
     let (status, text) = post(&setup, &token).await;
     assert_eq!(status, 400);
-    assert!(
-        text.contains("invalid_request") && text.contains("came before"),
-        "{text}"
-    );
+    assert!(text.contains("invalid_request") && text.contains("came before"), "{text}");
     assert!(setup.me(&mut browser).await.is_some());
 }
 
@@ -144,10 +105,7 @@ async fn no_other_token_signs_anybody_out() {
         (with("nonce", json!("n")), "provider"),
         (with("events", json!({})), "provider"),
         (with("aud", json!("other")), "provider"),
-        (
-            with("iss", json!(format!("{}/", setup.provider.issuer))),
-            "provider",
-        ),
+        (with("iss", json!(format!("{}/", setup.provider.issuer))), "provider"),
         (with("exp", json!(1)), "provider"),
         (with("jti", json!("")), "provider"),
         (setup.provider.last().await, "provider"),
@@ -162,9 +120,5 @@ async fn no_other_token_signs_anybody_out() {
     }
     assert!(setup.me(&mut browser).await.is_some());
     let token = setup.provider.sign(&good, &json!({}), "provider").await;
-    assert_eq!(
-        post(&setup, &token).await.0,
-        200,
-        "what the attacks were made of does work"
-    );
+    assert_eq!(post(&setup, &token).await.0, 200, "what the attacks were made of does work");
 }

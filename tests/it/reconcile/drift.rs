@@ -14,10 +14,7 @@ use super::world::{World, id, name, other, service};
 async fn repaired(world: &World, number: u32) {
     assert_eq!(world.ended("a", number).await, Outcome::Succeeded);
     let update = world.update("a", number).await;
-    assert_eq!(
-        (update.kind, update.requester.name.as_str()),
-        (UpdateKind::Repair, "slipway")
-    );
+    assert_eq!((update.kind, update.requester.name.as_str()), (UpdateKind::Repair, "slipway"));
     world.runs("a", "api", 2).await;
     world.health("a", Health::Healthy).await;
 }
@@ -25,18 +22,7 @@ async fn repaired(world: &World, number: u32) {
 async fn begun(auto_repair: bool) -> (World, super::world::Running) {
     let world = World::new().await;
     let running = world.start().await;
-    world
-        .bundle(
-            "1",
-            [(
-                "api",
-                Service {
-                    replicas: 2,
-                    ..service()
-                },
-            )],
-        )
-        .await;
+    world.bundle("1", [("api", Service { replicas: 2, ..service() })]).await;
     world.deployment("a", "1", auto_repair).await;
     let number = world.ask("a").await;
     assert_eq!(world.ended("a", number).await, Outcome::Succeeded);
@@ -54,15 +40,9 @@ async fn each_kind_of_drift_shows_within_moments_and_says_what_happened() {
     slowest = slowest.max(began.elapsed());
     let state = world.state("a").await;
     assert_eq!((state.ready, state.wanted, state.sync), (1, 2, Sync::InSync));
+    assert!(state.messages[0].message.contains("1 of 2 replicas"), "{:?}", state.messages);
     assert!(
-        state.messages[0].message.contains("1 of 2 replicas"),
-        "{:?}",
-        state.messages
-    );
-    assert!(
-        state.messages[0]
-            .message
-            .contains("replica 0 is stopped (exit code 137)"),
+        state.messages[0].message.contains("replica 0 is stopped (exit code 137)"),
         "{:?}",
         state.messages
     );
@@ -70,9 +50,7 @@ async fn each_kind_of_drift_shows_within_moments_and_says_what_happened() {
     world.health("a", Health::Healthy).await;
 
     let began = Instant::now();
-    world
-        .fake
-        .drift(&slot, Some("its memory limit is 64 MiB, not 2 GiB"));
+    world.fake.drift(&slot, Some("its memory limit is 64 MiB, not 2 GiB"));
     assert_eq!(world.health("a", Health::OutOfSync).await, ["REPLICA_CHANGED"]);
     slowest = slowest.max(began.elapsed());
     world.fake.drift(&slot, None);
@@ -80,21 +58,14 @@ async fn each_kind_of_drift_shows_within_moments_and_says_what_happened() {
 
     let began = Instant::now();
     world.fake.remove(&slot);
-    assert_eq!(
-        world.health("a", Health::OutOfSync).await,
-        ["REPLICA_REMOVED", "REPLICAS_NOT_READY"]
-    );
+    assert_eq!(world.health("a", Health::OutOfSync).await, ["REPLICA_REMOVED", "REPLICAS_NOT_READY"]);
     slowest = slowest.max(began.elapsed());
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.row("a").await.last_update, 1, "nobody asked for a repair");
 
     let number = world.ask("a").await;
-    assert_eq!(
-        world.ended("a", number).await,
-        Outcome::Succeeded,
-        "an update puts it right"
-    );
+    assert_eq!(world.ended("a", number).await, Outcome::Succeeded, "an update puts it right");
     world.runs("a", "api", 2).await;
     world.health("a", Health::Healthy).await;
 }
@@ -110,11 +81,7 @@ async fn drift_is_repaired_where_the_deployment_asks_for_it() {
             1 => world.fake.remove(&slot),
             _ => world.fake.drift(&slot, Some("a network was taken away")),
         };
-        world
-            .until("a repair", async || {
-                (world.row("a").await.last_update == 2).then_some(())
-            })
-            .await;
+        world.until("a repair", async || (world.row("a").await.last_update == 2).then_some(())).await;
         repaired(&world, 2).await;
         let after = world.fake.slots();
         assert_eq!(after.len(), 2);
@@ -140,19 +107,11 @@ async fn what_breaks_again_is_not_repaired_over_and_over() {
     let (world, _running) = begun(true).await;
     let slot = world.fake.slots().remove(0).slot;
     world.fake.end(&slot, 1);
-    world
-        .until("a repair", async || {
-            (world.row("a").await.last_update == 2).then_some(())
-        })
-        .await;
+    world.until("a repair", async || (world.row("a").await.last_update == 2).then_some(())).await;
     repaired(&world, 2).await;
     world.fake.end(&slot, 1);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(
-        world.row("a").await.last_update,
-        2,
-        "the next one waits ten seconds"
-    );
+    assert_eq!(world.row("a").await.last_update, 2, "the next one waits ten seconds");
     world.health("a", Health::Unhealthy).await;
 }
 
@@ -160,29 +119,15 @@ async fn what_breaks_again_is_not_repaired_over_and_over() {
 async fn a_repair_whose_consent_was_withdrawn_does_nothing() {
     let (world, running) = begun(true).await;
     running.kill();
-    let plan = world
-        .app
-        .store
-        .read(|db| store::update::plan(db, &id("a"), 1))
-        .await
-        .unwrap()
-        .unwrap();
+    let plan = world.app.store.read(|db| store::update::plan(db, &id("a"), 1)).await.unwrap().unwrap();
     let mut update = world.update("a", 1).await;
     update.kind = UpdateKind::Repair;
     update.state = UpdateState::Queued;
     update.requester = slipway::domain::access::Subject::system();
-    let write = world
-        .app
-        .store
-        .write(move |tx| store::update::enqueue(tx, &update, &plan, &[]));
+    let write = world.app.store.write(move |tx| store::update::enqueue(tx, &update, &plan, &[]));
     let number = write.await.unwrap();
-    let changes = app::deployment::Changes {
-        auto_repair: Some(false),
-        ..Default::default()
-    };
-    app::deployment::save(&world.app, &world.caller(), id("a"), changes)
-        .await
-        .unwrap();
+    let changes = app::deployment::Changes { auto_repair: Some(false), ..Default::default() };
+    app::deployment::save(&world.app, &world.caller(), id("a"), changes).await.unwrap();
     let before = world.fake.calls().len();
     let _running = world.start().await;
     assert_eq!(world.failed("a", number).await.code, "repair_not_wanted");
@@ -240,11 +185,7 @@ async fn what_nothing_wants_goes_after_the_grace_and_nothing_else_does() {
     assert_eq!(world.fake.slots().len(), 4);
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(world.fake.slots().len(), 4, "not before the grace is over");
-    world
-        .until("the strays to go", async || {
-            (world.fake.slots().len() == 2).then_some(())
-        })
-        .await;
+    world.until("the strays to go", async || (world.fake.slots().len() == 2).then_some(())).await;
     world.runs("a", "api", 2).await;
     assert_eq!(world.calls("retire"), 2);
     assert!(!world.fake.networks().contains(&id("nobody")));
@@ -256,28 +197,13 @@ async fn an_open_update_keeps_its_replicas_from_being_orphans() {
     use slipway::engine::fake::Faults;
     let (world, _running) = begun(false).await;
     world.bundle("2", [("api", other())]).await;
-    world.fake.fault(
-        &name("api"),
-        Faults {
-            held: true,
-            ..Faults::default()
-        },
-    );
+    world.fake.fault(&name("api"), Faults { held: true, ..Faults::default() });
     world.want("a", "2").await;
     let number = world.ask("a").await;
-    world
-        .until("a fresh replica", async || {
-            (world.fake.slots().len() == 3).then_some(())
-        })
-        .await;
+    world.until("a fresh replica", async || (world.fake.slots().len() == 3).then_some(())).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(world.fake.slots().len(), 3);
-    let fresh = world
-        .fake
-        .slots()
-        .into_iter()
-        .find(|state| state.revision == number)
-        .unwrap();
+    let fresh = world.fake.slots().into_iter().find(|state| state.revision == number).unwrap();
     world.fake.healthy(&fresh.slot);
     assert_eq!(world.ended("a", number).await, Outcome::Succeeded);
 }
@@ -294,12 +220,8 @@ async fn a_burst_of_a_thousand_events_is_in_the_store_in_moments() {
     world.fake.end(&slot, 99);
     world
         .until("the last event", async || {
-            let read = world
-                .app
-                .store
-                .read(|db| store::observation::events(db, &id("a"), 500))
-                .await
-                .unwrap();
+            let read =
+                world.app.store.read(|db| store::observation::events(db, &id("a"), 500)).await.unwrap();
             (read.len() == 200).then_some(())
         })
         .await;
@@ -325,9 +247,6 @@ async fn an_event_is_in_the_store_within_milliseconds() {
         took.push(began.elapsed());
     }
     took.sort();
-    println!(
-        "engine event → fold in the store: median {:?}, slowest {:?}",
-        took[10], took[19]
-    );
+    println!("engine event → fold in the store: median {:?}, slowest {:?}", took[10], took[19]);
     assert!(took[10] < Duration::from_millis(200), "{took:?}");
 }

@@ -17,33 +17,8 @@ const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
 async fn begun() -> (World, Running) {
     let world = World::new().await;
     let running = world.start().await;
-    world
-        .bundle(
-            "1",
-            [
-                (
-                    "api",
-                    Service {
-                        replicas: 2,
-                        ..service()
-                    },
-                ),
-                ("gone", service()),
-            ],
-        )
-        .await;
-    world
-        .bundle(
-            "2",
-            [(
-                "api",
-                Service {
-                    replicas: 2,
-                    ..other()
-                },
-            )],
-        )
-        .await;
+    world.bundle("1", [("api", Service { replicas: 2, ..service() }), ("gone", service())]).await;
+    world.bundle("2", [("api", Service { replicas: 2, ..other() })]).await;
     world.deployed("a", "1").await;
     (world, running)
 }
@@ -66,11 +41,7 @@ async fn an_update_goes_on_from_wherever_it_was_cut_off() {
             let number = killed_at(&world, running, call, moment).await;
             let ensured_before = world.calls("ensure a/api");
             let _running = world.start().await;
-            assert_eq!(
-                world.ended("a", number).await,
-                Outcome::Succeeded,
-                "{call} {moment:?}"
-            );
+            assert_eq!(world.ended("a", number).await, Outcome::Succeeded, "{call} {moment:?}");
             let two = [("api".to_owned(), 2), ("api".to_owned(), 2)];
             assert_eq!(world.revisions("a"), two, "{call} {moment:?}");
             assert_eq!(world.update("a", number).await.attempt, 2, "{call} {moment:?}");
@@ -84,26 +55,12 @@ async fn an_update_goes_on_from_wherever_it_was_cut_off() {
 
 #[tokio::test]
 async fn an_undo_goes_on_from_wherever_it_was_cut_off_and_keeps_its_reason() {
-    for (call, order) in [
-        ("retire", UpdateOrder::StartFirst),
-        ("revive", UpdateOrder::StopFirst),
-    ] {
+    for (call, order) in [("retire", UpdateOrder::StartFirst), ("revive", UpdateOrder::StopFirst)] {
         for moment in MOMENTS {
             let world = World::new().await;
             let running = world.start().await;
             world.bundle("1", [("api", Service { order, ..service() })]).await;
-            world
-                .bundle(
-                    "2",
-                    [(
-                        "api",
-                        Service {
-                            order,
-                            ..ends_at_once()
-                        },
-                    )],
-                )
-                .await;
+            world.bundle("2", [("api", Service { order, ..ends_at_once() })]).await;
             world.deployed("a", "1").await;
             world.want("a", "2").await;
             let number = killed_at(&world, running, call, moment).await;
@@ -124,17 +81,11 @@ async fn a_stop_goes_on_from_wherever_it_was_cut_off() {
         for moment in MOMENTS {
             let (world, running) = begun().await;
             world.probe.hold(call, moment);
-            let stop = app::update::stop(&world.app, &world.caller(), id("a"), None)
-                .await
-                .unwrap();
+            let stop = app::update::stop(&world.app, &world.caller(), id("a"), None).await.unwrap();
             world.probe.reached().await;
             running.kill();
             let _running = world.start().await;
-            assert_eq!(
-                world.ended("a", stop.number).await,
-                Outcome::Succeeded,
-                "{call} {moment:?}"
-            );
+            assert_eq!(world.ended("a", stop.number).await, Outcome::Succeeded, "{call} {moment:?}");
             assert_eq!(world.fake.slots(), [], "{call} {moment:?}");
             assert!(world.fake.networks().is_empty());
         }
@@ -154,29 +105,14 @@ async fn what_was_asked_while_nobody_worked_is_done() {
 #[tokio::test]
 async fn a_kill_while_waiting_for_health_is_gone_on_with_and_a_cancel_meanwhile_is_heard() {
     let (world, running) = begun().await;
-    world.fake.fault(
-        &name("api"),
-        Faults {
-            held: true,
-            ..Faults::default()
-        },
-    );
+    world.fake.fault(&name("api"), Faults { held: true, ..Faults::default() });
     world.want("a", "2").await;
     let number = world.ask("a").await;
-    world
-        .until("fresh replicas", async || {
-            (world.fake.slots().len() == 5).then_some(())
-        })
-        .await;
+    world.until("fresh replicas", async || (world.fake.slots().len() == 5).then_some(())).await;
     running.kill();
-    app::update::cancel(&world.app, &world.caller(), id("a"), number)
-        .await
-        .unwrap();
+    app::update::cancel(&world.app, &world.caller(), id("a"), number).await.unwrap();
     let _running = world.start().await;
-    assert_eq!(
-        world.ended("a", number).await,
-        Outcome::Cancelled { by: "bob".into() }
-    );
+    assert_eq!(world.ended("a", number).await, Outcome::Cancelled { by: "bob".into() });
     assert_eq!(world.revisions("a").len(), 3);
     assert!(world.revisions("a").iter().all(|(_, revision)| *revision == 1));
 }
@@ -184,38 +120,18 @@ async fn a_kill_while_waiting_for_health_is_gone_on_with_and_a_cancel_meanwhile_
 #[tokio::test]
 async fn draining_lets_engine_calls_end_and_leaves_the_rest_to_the_next_process() {
     let (world, running) = begun().await;
-    world.fake.fault(
-        &name("api"),
-        Faults {
-            held: true,
-            ..Faults::default()
-        },
-    );
+    world.fake.fault(&name("api"), Faults { held: true, ..Faults::default() });
     world.want("a", "2").await;
     let number = world.ask("a").await;
-    world
-        .until("fresh replicas", async || {
-            (world.fake.slots().len() == 5).then_some(())
-        })
-        .await;
+    world.until("fresh replicas", async || (world.fake.slots().len() == 5).then_some(())).await;
     let began = std::time::Instant::now();
     running.drain(Duration::from_secs(5)).await;
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "a run that waits does not hold up the end"
-    );
-    assert!(matches!(
-        world.update("a", number).await.state,
-        UpdateState::Running { .. }
-    ));
+    assert!(began.elapsed() < Duration::from_secs(2), "a run that waits does not hold up the end");
+    assert!(matches!(world.update("a", number).await.state, UpdateState::Running { .. }));
     let calls = world.fake.calls().len();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(world.fake.calls().len(), calls, "nothing is done after the end");
-    let held = world
-        .fake
-        .slots()
-        .into_iter()
-        .filter(|state| state.revision == number);
+    let held = world.fake.slots().into_iter().filter(|state| state.revision == number);
     let held: Vec<_> = held.map(|state| state.slot).collect();
     let _running = world.start().await;
     held.iter().for_each(|slot| assert!(world.fake.healthy(slot)));
@@ -231,10 +147,7 @@ async fn an_update_that_cannot_be_read_stops_no_other() {
     world.deployment("b", "1", false).await;
     let (poisoned, good) = (world.ask("a").await, world.ask("b").await);
     let poison = world.app.store.write(|tx| {
-        tx.execute(
-            "UPDATE deployment_update SET plan = '{\"half\":' WHERE deployment = 'a'",
-            [],
-        )?;
+        tx.execute("UPDATE deployment_update SET plan = '{\"half\":' WHERE deployment = 'a'", [])?;
         Ok(())
     });
     poison.await.unwrap();

@@ -32,12 +32,7 @@ pub struct Probe {
 
 impl Probe {
     pub fn new(inner: FakeEngine) -> Self {
-        Self {
-            inner,
-            held: Mutex::default(),
-            reached: Notify::new(),
-            released: Notify::new(),
-        }
+        Self { inner, held: Mutex::default(), reached: Notify::new(), released: Notify::new() }
     }
 
     /// Holds the next call of that name.
@@ -48,9 +43,7 @@ impl Probe {
     /// Waits until a call is held.
     pub async fn reached(&self) {
         let reached = self.reached.notified();
-        tokio::time::timeout(std::time::Duration::from_secs(10), reached)
-            .await
-            .expect("the call is made");
+        tokio::time::timeout(std::time::Duration::from_secs(10), reached).await.expect("the call is made");
     }
 
     /// Lets the held call go on.
@@ -80,8 +73,7 @@ impl Engine for Probe {
         self.inner.check().await
     }
     async fn prepare(&self, request: &PrepareRequest, progress: &dyn Progress) -> EngineResult<Resolution> {
-        self.through("prepare", self.inner.prepare(request, progress))
-            .await
+        self.through("prepare", self.inner.prepare(request, progress)).await
     }
     async fn ensure(&self, request: &ServiceRequest) -> EngineResult<Ensured> {
         self.through("ensure", self.inner.ensure(request)).await
@@ -96,8 +88,7 @@ impl Engine for Probe {
         self.through("retire", self.inner.retire(slot)).await
     }
     async fn release(&self, workload: &DeploymentId, volumes: bool) -> EngineResult<()> {
-        self.through("release", self.inner.release(workload, volumes))
-            .await
+        self.through("release", self.inner.release(workload, volumes)).await
     }
     async fn forget_images(&self, workload: &DeploymentId, keep: &BTreeSet<String>) -> EngineResult<()> {
         self.inner.forget_images(workload, keep).await

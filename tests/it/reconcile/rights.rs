@@ -13,17 +13,9 @@ use super::world::{Running, World, name, other, service};
 async fn begun() -> (World, Running) {
     let world = World::new().await;
     let running = world.start().await;
-    let after = Dependency {
-        condition: Condition::Healthy,
-        required: true,
-    };
-    let web = |service: Service| Service {
-        depends_on: [(name("api"), after)].into(),
-        ..service
-    };
-    world
-        .bundle("1", [("api", service()), ("web", web(service()))])
-        .await;
+    let after = Dependency { condition: Condition::Healthy, required: true };
+    let web = |service: Service| Service { depends_on: [(name("api"), after)].into(), ..service };
+    world.bundle("1", [("api", service()), ("web", web(service()))]).await;
     world.bundle("2", [("api", other()), ("web", web(other()))]).await;
     world.deployed("a", "1").await;
     world.want("a", "2").await;
@@ -32,10 +24,7 @@ async fn begun() -> (World, Running) {
 
 async fn is_undone(world: &World, number: u32, code: &str) {
     assert_eq!(world.failed("a", number).await.code, code);
-    assert_eq!(
-        world.revisions("a"),
-        [("api".to_owned(), 1), ("web".to_owned(), 1)]
-    );
+    assert_eq!(world.revisions("a"), [("api".to_owned(), 1), ("web".to_owned(), 1)]);
     assert_eq!(world.row("a").await.running_update, Some(1));
 }
 
@@ -87,10 +76,7 @@ async fn revoked_past_the_switch_it_goes_on_in_the_systems_name() {
     world.revoke().await;
     world.probe.release();
     assert_eq!(world.ended("a", number).await, Outcome::Succeeded);
-    assert_eq!(
-        world.revisions("a"),
-        [("api".to_owned(), 2), ("web".to_owned(), 2)]
-    );
+    assert_eq!(world.revisions("a"), [("api".to_owned(), 2), ("web".to_owned(), 2)]);
 }
 
 #[tokio::test]
@@ -107,12 +93,7 @@ async fn a_user_who_is_disabled_or_left_the_group_may_not_go_on() {
         } else {
             bob.disabled = true;
         }
-        world
-            .app
-            .store
-            .write(move |tx| store::user::put(tx, &bob))
-            .await
-            .unwrap();
+        world.app.store.write(move |tx| store::user::put(tx, &bob)).await.unwrap();
         world.probe.release();
         is_undone(&world, number, "rights_revoked").await;
         assert_eq!(world.calls("ensure"), before);
@@ -164,20 +145,8 @@ async fn a_key_that_is_revoked_or_whose_maker_lost_the_group_may_not_go_on() {
 #[tokio::test]
 async fn a_policy_that_was_tightened_meanwhile_holds() {
     let tighter = [
-        (
-            Policy {
-                max_replicas: 0,
-                ..Policy::default()
-            },
-            "policy_refused",
-        ),
-        (
-            Policy {
-                profile: Profile::Restricted,
-                ..Policy::default()
-            },
-            "policy_refused",
-        ),
+        (Policy { max_replicas: 0, ..Policy::default() }, "policy_refused"),
+        (Policy { profile: Profile::Restricted, ..Policy::default() }, "policy_refused"),
     ];
     for (policy, code) in tighter {
         let (world, _running) = begun().await;

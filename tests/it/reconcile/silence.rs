@@ -28,19 +28,13 @@ async fn an_engine_that_goes_away_in_the_middle_is_waited_for() {
         assert!(!world.update("a", number).await.is_ended(), "{call}");
         let complained = async || {
             let log = world.log("a", number).await;
-            log.iter()
-                .any(|line| line.error && line.text.contains("tried again"))
-                .then_some(())
+            log.iter().any(|line| line.error && line.text.contains("tried again")).then_some(())
         };
         world.until("a line that says so", complained).await;
         let began = Instant::now();
         world.fake.down(false);
         assert_eq!(world.ended("a", number).await, Outcome::Succeeded, "{call}");
-        assert!(
-            began.elapsed() < Duration::from_secs(2),
-            "{call}: {:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < Duration::from_secs(2), "{call}: {:?}", began.elapsed());
         assert_eq!(world.revisions("a"), [("api".to_owned(), 2)], "{call}");
         world.health("a", Health::Healthy).await;
     }
@@ -73,13 +67,8 @@ async fn what_waits_for_an_engine_can_be_cancelled() {
     let number = world.ask("a").await;
     let begun = async || (world.update("a", number).await.attempt > 1).then_some(());
     world.until("a second attempt", begun).await;
-    app::update::cancel(&world.app, &world.caller(), id("a"), number)
-        .await
-        .unwrap();
-    assert_eq!(
-        world.ended("a", number).await,
-        Outcome::Cancelled { by: "bob".into() }
-    );
+    app::update::cancel(&world.app, &world.caller(), id("a"), number).await.unwrap();
+    assert_eq!(world.ended("a", number).await, Outcome::Cancelled { by: "bob".into() });
 }
 
 #[tokio::test]

@@ -78,27 +78,18 @@ impl Drop for Running {
 
 /// A replicated service of the image `img`, never started again by the engine.
 pub fn service() -> Service {
-    Service {
-        restart: Restart::No,
-        ..Service::new(Image::Reference("img:1".into()))
-    }
+    Service { restart: Restart::No, ..Service::new(Image::Reference("img:1".into())) }
 }
 
 /// The same from another image, so that its replicas have to be replaced.
 pub fn other() -> Service {
-    Service {
-        image: Image::Reference("img:2".into()),
-        ..service()
-    }
+    Service { image: Image::Reference("img:2".into()), ..service() }
 }
 
 /// The same whose program ends at once with code 3.
 pub fn ends_at_once() -> Service {
     let script = ["sh", "-c", "exit 3"].map(str::to_owned).to_vec();
-    Service {
-        command: Some(script),
-        ..service()
-    }
+    Service { command: Some(script), ..service() }
 }
 
 pub fn name(text: &str) -> ServiceName {
@@ -119,10 +110,7 @@ impl World {
             dir: dir.path(),
             mode: Mode::Lead,
             clock: Arc::new(SystemClock),
-            rules: Rules {
-                admin_groups: groups(&["admins"]),
-                ..Rules::default()
-            },
+            rules: Rules { admin_groups: groups(&["admins"]), ..Rules::default() },
             lifetimes: Lifetimes::default(),
             archive_limits: blob::Limits::default(),
             local_engine: EngineConnection::Fake {},
@@ -180,11 +168,8 @@ impl World {
 
     /// Starts reconcilers on a runtime of their own.
     pub async fn start(&self) -> Running {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let dependencies = Dependencies {
             store: self.app.store.clone(),
             clock: Arc::clone(&self.app.clock),
@@ -194,10 +179,7 @@ impl World {
             settings: self.settings.clone(),
         };
         let handle = runtime.spawn(async move { reconcile::start(dependencies) });
-        Running {
-            handle: Some(handle.await.unwrap()),
-            runtime: Some(runtime),
-        }
+        Running { handle: Some(handle.await.unwrap()), runtime: Some(runtime) }
     }
 
     /// Bob through the API.
@@ -217,10 +199,8 @@ impl World {
 
     /// Publishes a bundle of these services.
     pub async fn bundle<const N: usize>(&self, version: &str, services: [(&str, Service); N]) {
-        let services: BTreeMap<ServiceName, Service> = services
-            .into_iter()
-            .map(|(key, service)| (name(key), service))
-            .collect();
+        let services: BTreeMap<ServiceName, Service> =
+            services.into_iter().map(|(key, service)| (name(key), service)).collect();
         let bundle = Bundle {
             project: "iris".parse().unwrap(),
             version: version.parse().unwrap(),
@@ -229,10 +209,7 @@ impl World {
             manifest: Manifest {
                 name: None,
                 version: None,
-                workload: Workload {
-                    services,
-                    ..Workload::default()
-                },
+                workload: Workload { services, ..Workload::default() },
             },
             files: Vec::new(),
             uploader: "bob".into(),
@@ -254,9 +231,7 @@ impl World {
             auto_repair,
             folder: String::new(),
         };
-        app::deployment::create(&self.app, &self.caller(), new, None)
-            .await
-            .unwrap();
+        app::deployment::create(&self.app, &self.caller(), new, None).await.unwrap();
     }
 
     /// Saves that the deployment wants another version.
@@ -265,9 +240,7 @@ impl World {
             version: Some(version.parse().unwrap()),
             ..app::deployment::Changes::default()
         };
-        app::deployment::save(&self.app, &self.caller(), id(deployment), changes)
-            .await
-            .unwrap();
+        app::deployment::save(&self.app, &self.caller(), id(deployment), changes).await.unwrap();
     }
 
     /// Asks for an update.
@@ -292,21 +265,16 @@ impl World {
 
     pub async fn update(&self, deployment: &str, number: u32) -> Update {
         let deployment = id(deployment);
-        let read = self
-            .app
-            .store
-            .read(move |db| store::update::find(db, &deployment, number));
+        let read = self.app.store.read(move |db| store::update::find(db, &deployment, number));
         read.await.unwrap().unwrap()
     }
 
     /// Waits for an update's end.
     pub async fn ended(&self, deployment: &str, number: u32) -> Outcome {
         let what = format!("update {number} of {deployment} to end");
-        self.until(&what, async || {
-            match self.update(deployment, number).await.state {
-                UpdateState::Ended { outcome, .. } => Some(outcome),
-                _ => None,
-            }
+        self.until(&what, async || match self.update(deployment, number).await.state {
+            UpdateState::Ended { outcome, .. } => Some(outcome),
+            _ => None,
         })
         .await
     }
@@ -322,23 +290,14 @@ impl World {
     pub async fn row(&self, deployment: &str) -> Deployment {
         let deployment = id(deployment);
         let system = Subject::system();
-        let read = self
-            .app
-            .store
-            .read(move |db| store::deployment::find(db, &deployment, &system));
+        let read = self.app.store.read(move |db| store::deployment::find(db, &deployment, &system));
         let found = read.await.unwrap().unwrap();
-        found
-            .authorize(&Subject::system(), DeploymentRight::View)
-            .unwrap()
-            .into_inner()
+        found.authorize(&Subject::system(), DeploymentRight::View).unwrap().into_inner()
     }
 
     pub async fn state(&self, deployment: &str) -> store::deployment::State {
         let deployment = id(deployment);
-        let read = self
-            .app
-            .store
-            .read(move |db| store::deployment::summary(db, &deployment));
+        let read = self.app.store.read(move |db| store::deployment::summary(db, &deployment));
         read.await.unwrap().unwrap().state
     }
 
@@ -354,20 +313,12 @@ impl World {
 
     pub async fn steps(&self, deployment: &str, number: u32) -> Vec<StepRecord> {
         let deployment = id(deployment);
-        self.app
-            .store
-            .read(move |db| store::update::steps(db, &deployment, number))
-            .await
-            .unwrap()
+        self.app.store.read(move |db| store::update::steps(db, &deployment, number)).await.unwrap()
     }
 
     pub async fn log(&self, deployment: &str, number: u32) -> Vec<LogLine> {
         let deployment = id(deployment);
-        self.app
-            .store
-            .read(move |db| store::update::log(db, &deployment, number, 0, 1_000))
-            .await
-            .unwrap()
+        self.app.store.read(move |db| store::update::log(db, &deployment, number, 0, 1_000)).await.unwrap()
     }
 
     /// Waits until `look` finds something.
@@ -379,10 +330,7 @@ impl World {
             }
             if began.elapsed() > PATIENCE {
                 let calls = self.fake.calls();
-                panic!(
-                    "waited in vain for {what}; calls: {calls:?}; slots: {:?}",
-                    self.fake.slots()
-                );
+                panic!("waited in vain for {what}; calls: {calls:?}; slots: {:?}", self.fake.slots());
             }
             tokio::time::sleep(Duration::from_millis(4)).await;
         }
@@ -390,51 +338,33 @@ impl World {
 
     /// Waits until the fake engine's replicas of a service are so many, all running; answers their image ids.
     pub async fn runs(&self, deployment: &str, service: &str, replicas: usize) {
-        self.until(
-            &format!("{replicas} replicas of {deployment}/{service}"),
-            async || {
-                let serving = self.fake.serving(&id(deployment), &name(service));
-                let all = self.fake.slots();
-                let of = all.iter().filter(|state| {
-                    state.slot.workload == id(deployment) && state.slot.service == name(service)
-                });
-                (serving.len() == replicas && of.count() == replicas).then_some(())
-            },
-        )
+        self.until(&format!("{replicas} replicas of {deployment}/{service}"), async || {
+            let serving = self.fake.serving(&id(deployment), &name(service));
+            let all = self.fake.slots();
+            let of = all
+                .iter()
+                .filter(|state| state.slot.workload == id(deployment) && state.slot.service == name(service));
+            (serving.len() == replicas && of.count() == replicas).then_some(())
+        })
         .await;
     }
 
     /// The revisions of a workload's replicas, by service.
     pub fn revisions(&self, deployment: &str) -> Vec<(String, u32)> {
-        let ours = self
-            .fake
-            .slots()
-            .into_iter()
-            .filter(|state| state.slot.workload == id(deployment));
-        let mut all: Vec<_> = ours
-            .map(|state| (state.slot.service.to_string(), state.revision))
-            .collect();
+        let ours = self.fake.slots().into_iter().filter(|state| state.slot.workload == id(deployment));
+        let mut all: Vec<_> = ours.map(|state| (state.slot.service.to_string(), state.revision)).collect();
         all.sort();
         all
     }
 
     /// Calls so far that start with `what`.
     pub fn calls(&self, what: &str) -> usize {
-        self.fake
-            .calls()
-            .iter()
-            .filter(|call| call.starts_with(what))
-            .count()
+        self.fake.calls().iter().filter(|call| call.starts_with(what)).count()
     }
 
     /// The infrastructure `local`.
     pub async fn infrastructure(&self) -> Infrastructure {
-        self.app
-            .store
-            .read(store::infrastructure::all)
-            .await
-            .unwrap()
-            .remove(0)
+        self.app.store.read(store::infrastructure::all).await.unwrap().remove(0)
     }
 
     /// Takes the team's rights away.

@@ -41,86 +41,36 @@ fn errors(dom: &Dom) -> (Vec<String>, Vec<String>) {
 #[tokio::test]
 async fn from_the_upload_to_the_log_and_back() {
     let it = Visitors::start().await;
-    let sent = upload(
-        &it.deployer,
-        "/upload",
-        "2.0.zip",
-        archive(&[("compose.yaml", COMPOSE)]),
-    )
-    .await
-    .expect(303);
+    let sent =
+        upload(&it.deployer, "/upload", "2.0.zip", archive(&[("compose.yaml", COMPOSE)])).await.expect(303);
     assert_eq!(sent.header("location"), Some("/projects/churn/bundles/2.0"));
     let bundle = page(&it.deployer, "/projects/churn/bundles/2.0").await;
     assert_eq!(bundle.texts("tbody th")[0], "api");
     let form = page(&it.deployer, "/deployments/new?project=churn").await;
-    assert!(
-        !form.all("input[name='env.MODEL']").is_empty(),
-        "the bundle leaves it to the settings"
-    );
-    let fields = [
-        ("project", "churn"),
-        ("version", "2.0"),
-        ("infrastructure", "local"),
-    ];
+    assert!(!form.all("input[name='env.MODEL']").is_empty(), "the bundle leaves it to the settings");
+    let fields = [("project", "churn"), ("version", "2.0"), ("infrastructure", "local")];
     let refused = it.deployer.form("/deployments/new", &fields).await.expect(400);
     let (told, beside) = errors(&Dom::of(&refused));
-    assert!(
-        told[0].starts_with("MODEL:") && beside == ["env.MODEL"],
-        "{told:?} {beside:?}"
-    );
+    assert!(told[0].starts_with("MODEL:") && beside == ["env.MODEL"], "{told:?} {beside:?}");
     let secret = [("env.MODEL", "s3cr3t-model"), ("is-secret.MODEL", "true")];
-    let made = it
-        .deployer
-        .form("/deployments/new", &[&fields[..], &secret[..]].concat())
-        .await
-        .expect(303);
-    assert_eq!(
-        made.header("location"),
-        Some("/deployments/churn-on-local/update")
-    );
+    let made = it.deployer.form("/deployments/new", &[&fields[..], &secret[..]].concat()).await.expect(303);
+    assert_eq!(made.header("location"), Some("/deployments/churn-on-local/update"));
     let plan = page(&it.deployer, "/deployments/churn-on-local/update").await;
     let digest = plan.attribute("input[name=plan]", "value").unwrap();
     let begun = it
         .deployer
-        .form(
-            "/deployments/churn-on-local/update",
-            &[("plan", &digest), ("reason", "first")],
-        )
+        .form("/deployments/churn-on-local/update", &[("plan", &digest), ("reason", "first")])
         .await
         .expect(303);
-    assert_eq!(
-        begun.header("location"),
-        Some("/deployments/churn-on-local/updates/1")
-    );
-    it.team
-        .ended("/api/v1/deployments/churn-on-local/updates/1")
-        .await;
-    let run = it
-        .deployer
-        .get("/deployments/churn-on-local/updates/1")
-        .await
-        .expect(200);
+    assert_eq!(begun.header("location"), Some("/deployments/churn-on-local/updates/1"));
+    it.team.ended("/api/v1/deployments/churn-on-local/updates/1").await;
+    let run = it.deployer.get("/deployments/churn-on-local/updates/1").await.expect(200);
     assert_eq!(Dom::of(&run).text("#pills .state"), "Succeeded", "{}", run.text);
-    for path in [
-        "",
-        "/settings",
-        "/settings?view=json",
-        "/history",
-        "/updates/1",
-        "/logs",
-    ] {
-        let shown = it
-            .deployer
-            .get(&format!("/deployments/churn-on-local{path}"))
-            .await
-            .expect(200);
+    for path in ["", "/settings", "/settings?view=json", "/history", "/updates/1", "/logs"] {
+        let shown = it.deployer.get(&format!("/deployments/churn-on-local{path}")).await.expect(200);
         assert!(!shown.text.contains("s3cr3t-model"), "{path} shows the secret");
     }
-    let log = it
-        .deployer
-        .get("/deployments/churn-on-local/updates/1/log.txt")
-        .await
-        .expect(200);
+    let log = it.deployer.get("/deployments/churn-on-local/updates/1/log.txt").await.expect(200);
     assert!(log.text.contains("start"), "{}", log.text);
 }
 
@@ -128,38 +78,18 @@ async fn from_the_upload_to_the_log_and_back() {
 async fn a_wrong_bundle_is_refused_with_its_places() {
     let it = Visitors::start().await;
     let wrong = COMPOSE.replace("image: redis:7", "image: redis:7\n    pid: host\n    nonsense: 1");
-    let refused = upload(
-        &it.deployer,
-        "/upload",
-        "2.0.zip",
-        archive(&[("compose.yaml", &wrong)]),
-    )
-    .await
-    .expect(400);
+    let refused =
+        upload(&it.deployer, "/upload", "2.0.zip", archive(&[("compose.yaml", &wrong)])).await.expect(400);
     let (told, _) = errors(&Dom::of(&refused));
-    assert!(
-        told.iter()
-            .any(|item| item.contains("compose.yaml:") && item.contains("nonsense")),
-        "{told:?}"
-    );
+    assert!(told.iter().any(|item| item.contains("compose.yaml:") && item.contains("nonsense")), "{told:?}");
     let nothing = upload(&it.deployer, "/upload", "", Vec::new()).await.expect(400);
     assert_eq!(errors(&Dom::of(&nothing)).1, ["file"]);
-    upload(
-        &it.viewer,
-        "/projects/iris/upload",
-        "9.zip",
-        archive(&[("compose.yaml", COMPOSE)]),
-    )
-    .await
-    .expect(403);
-    upload(
-        &it.stranger,
-        "/projects/iris/upload",
-        "9.zip",
-        archive(&[("compose.yaml", COMPOSE)]),
-    )
-    .await
-    .expect(404);
+    upload(&it.viewer, "/projects/iris/upload", "9.zip", archive(&[("compose.yaml", COMPOSE)]))
+        .await
+        .expect(403);
+    upload(&it.stranger, "/projects/iris/upload", "9.zip", archive(&[("compose.yaml", COMPOSE)]))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -167,9 +97,7 @@ async fn settings_are_reviewed_saved_and_kept_apart_when_somebody_was_faster() {
     let it = Visitors::deployed().await;
     let path = "/deployments/iris-on-local/settings";
     let form = page(&it.deployer, path).await;
-    let revision = form
-        .attribute("form[data-guard] input[name=revision]", "value")
-        .unwrap();
+    let revision = form.attribute("form[data-guard] input[name=revision]", "value").unwrap();
     let typed = [
         ("revision", revision.as_str()),
         ("step", "review"),
@@ -181,36 +109,19 @@ async fn settings_are_reviewed_saved_and_kept_apart_when_somebody_was_faster() {
     ];
     let review = Dom::of(&it.deployer.form(path, &typed).await.expect(200));
     assert!(
-        review
-            .texts(".diff .add")
-            .iter()
-            .any(|line| line.contains("MODE")),
+        review.texts(".diff .add").iter().any(|line| line.contains("MODE")),
         "{:?}",
         review.texts(".diff div")
     );
     let json = review.attribute("input[name=settings]", "value").unwrap();
-    let save = [
-        ("revision", revision.as_str()),
-        ("step", "save"),
-        ("version", "1.1"),
-        ("settings", &json),
-    ];
+    let save = [("revision", revision.as_str()), ("step", "save"), ("version", "1.1"), ("settings", &json)];
     it.deployer.form(path, &save).await.expect(303);
     let faster = it.deployer.form(path, &save).await.expect(412);
     let dom = Dom::of(&faster);
-    assert!(
-        dom.text(".message").contains("Somebody else saved"),
-        "{}",
-        dom.text("main")
-    );
+    assert!(dom.text(".message").contains("Somebody else saved"), "{}", dom.text("main"));
     let fresh = dom.attribute("input[name=revision]", "value").unwrap();
     assert_ne!(fresh, revision);
-    let mine = [
-        ("revision", fresh.as_str()),
-        ("step", "update"),
-        ("version", "1.1"),
-        ("settings", &json),
-    ];
+    let mine = [("revision", fresh.as_str()), ("step", "update"), ("version", "1.1"), ("settings", &json)];
     let over = it.deployer.form(path, &mine).await.expect(303);
     assert_eq!(over.header("location"), Some("/deployments/iris-on-local/update"));
     let wrong = [
@@ -233,44 +144,21 @@ async fn settings_are_reviewed_saved_and_kept_apart_when_somebody_was_faster() {
 async fn what_cannot_be_taken_back_asks_for_the_name() {
     let it = Visitors::deployed().await;
     let path = "/deployments/iris-on-local";
-    let wrong = it
-        .deployer
-        .form(&format!("{path}/stop"), &[("confirm", "iris")])
-        .await
-        .expect(422);
+    let wrong = it.deployer.form(&format!("{path}/stop"), &[("confirm", "iris")]).await.expect(422);
     assert!(Dom::of(&wrong).text(".error").contains("not the name"));
-    let refused = it
-        .deployer
-        .form(&format!("{path}/delete"), &[("confirm", "iris-on-local")])
-        .await
-        .expect(409);
-    assert!(
-        Dom::of(&refused).text(".trouble").contains("disabled"),
-        "{}",
-        refused.text
-    );
-    let stopped = it
-        .deployer
-        .form(&format!("{path}/stop"), &[("confirm", "iris-on-local")])
-        .await
-        .expect(303);
-    assert_eq!(
-        stopped.header("location"),
-        Some("/deployments/iris-on-local/updates/2")
-    );
+    let refused =
+        it.deployer.form(&format!("{path}/delete"), &[("confirm", "iris-on-local")]).await.expect(409);
+    assert!(Dom::of(&refused).text(".trouble").contains("disabled"), "{}", refused.text);
+    let stopped =
+        it.deployer.form(&format!("{path}/stop"), &[("confirm", "iris-on-local")]).await.expect(303);
+    assert_eq!(stopped.header("location"), Some("/deployments/iris-on-local/updates/2"));
     it.team.ended("/api/v1/deployments/iris-on-local/updates/2").await;
     assert_eq!(page(&it.viewer, path).await.text("#pills .state"), "Stopped");
     it.deployer.form(&format!("{path}/resume"), &[]).await.expect(303);
     it.team.ended("/api/v1/deployments/iris-on-local/updates/3").await;
-    it.deployer
-        .form(&format!("{path}/stop"), &[("confirm", "iris-on-local")])
-        .await
-        .expect(303);
+    it.deployer.form(&format!("{path}/stop"), &[("confirm", "iris-on-local")]).await.expect(303);
     it.team.ended("/api/v1/deployments/iris-on-local/updates/4").await;
-    it.deployer
-        .form(&format!("{path}/delete"), &[("confirm", "iris-on-local")])
-        .await
-        .expect(303);
+    it.deployer.form(&format!("{path}/delete"), &[("confirm", "iris-on-local")]).await.expect(303);
     it.viewer.get(path).await.expect(404);
 }
 
@@ -278,35 +166,15 @@ async fn what_cannot_be_taken_back_asks_for_the_name() {
 async fn rolling_back_goes_to_what_succeeded() {
     let it = Visitors::deployed().await;
     let change = serde_json::json!({ "spec": { "bundle": "1.1" } });
-    it.team
-        .deployer
-        .patch("/api/v1/deployments/iris-on-local", &change)
-        .await
-        .expect(200);
+    it.team.deployer.patch("/api/v1/deployments/iris-on-local", &change).await.expect(200);
     it.team.update().await;
     let ask = page(&it.deployer, "/deployments/iris-on-local/roll-back").await;
     assert_eq!(ask.texts("tbody th"), ["1"], "what runs now is no choice");
-    assert!(
-        ask.texts(".diff ins").iter().any(|line| line.contains("info")),
-        "{}",
-        ask.text("main")
-    );
-    let gone = it
-        .deployer
-        .form("/deployments/iris-on-local/roll-back", &[("to", "1")])
-        .await
-        .expect(303);
-    assert_eq!(
-        gone.header("location"),
-        Some("/deployments/iris-on-local/updates/3")
-    );
+    assert!(ask.texts(".diff ins").iter().any(|line| line.contains("info")), "{}", ask.text("main"));
+    let gone = it.deployer.form("/deployments/iris-on-local/roll-back", &[("to", "1")]).await.expect(303);
+    assert_eq!(gone.header("location"), Some("/deployments/iris-on-local/updates/3"));
     it.team.ended("/api/v1/deployments/iris-on-local/updates/3").await;
-    assert!(
-        page(&it.viewer, "/deployments/iris-on-local")
-            .await
-            .text(".facts")
-            .contains("Running1.0")
-    );
+    assert!(page(&it.viewer, "/deployments/iris-on-local").await.text(".facts").contains("Running1.0"));
 }
 
 #[tokio::test]
@@ -314,56 +182,23 @@ async fn rights_keys_and_stages_are_given_and_taken() {
     let it = Visitors::deployed().await;
     it.stranger.get("/projects/iris").await.expect(404);
     it.admin
-        .form(
-            "/projects/iris/permissions",
-            &[("group", "strangers"), ("right", "view")],
-        )
+        .form("/projects/iris/permissions", &[("group", "strangers"), ("right", "view")])
         .await
         .expect(303);
     it.stranger.get("/projects/iris").await.expect(200);
     it.admin
-        .form(
-            "/projects/iris/permissions",
-            &[("group", "strangers"), ("right", "none")],
-        )
+        .form("/projects/iris/permissions", &[("group", "strangers"), ("right", "none")])
         .await
         .expect(303);
     it.stranger.get("/projects/iris").await.expect(404);
-    it.deployer
-        .form(
-            "/projects/iris/permissions",
-            &[("group", "ml"), ("right", "admin")],
-        )
-        .await
-        .expect(403);
-    let made = it
-        .deployer
-        .form("/account/keys", &[("name", "ci"), ("group", "ml")])
-        .await
-        .expect(200);
+    it.deployer.form("/projects/iris/permissions", &[("group", "ml"), ("right", "admin")]).await.expect(403);
+    let made = it.deployer.form("/account/keys", &[("name", "ci"), ("group", "ml")]).await.expect(200);
     let secret = Dom::of(&made).text(".key-once code");
     assert!(secret.starts_with("slw_"), "{secret}");
-    it.team
-        .it
-        .nobody()
-        .bearer(&secret)
-        .get("/api/v1/projects/iris")
-        .await
-        .expect(200);
-    assert!(
-        !it.deployer
-            .get("/account/keys")
-            .await
-            .expect(200)
-            .text
-            .contains(&secret),
-        "shown once"
-    );
-    let excess = it
-        .deployer
-        .form("/account/keys", &[("name", "more"), ("group", "admins")])
-        .await
-        .expect(400);
+    it.team.it.nobody().bearer(&secret).get("/api/v1/projects/iris").await.expect(200);
+    assert!(!it.deployer.get("/account/keys").await.expect(200).text.contains(&secret), "shown once");
+    let excess =
+        it.deployer.form("/account/keys", &[("name", "more"), ("group", "admins")]).await.expect(400);
     assert!(Dom::of(&excess).text("main").contains("you are not in admins"));
     let stages = [
         ("place", "1"),
@@ -374,10 +209,7 @@ async fn rights_keys_and_stages_are_given_and_taken() {
         ("description", ""),
     ];
     it.admin.form("/admin/stages", &stages).await.expect(303);
-    assert_eq!(
-        page(&it.admin, "/").await.texts(".matrix thead th"),
-        ["Project", "Dev · local", "live"]
-    );
+    assert_eq!(page(&it.admin, "/").await.texts(".matrix thead th"), ["Project", "Dev · local", "live"]);
     let used = it.admin.form("/admin/stages", &stages[3..]).await.expect(409);
     assert!(Dom::of(&used).text(".trouble").contains("local"));
     let whole = it.admin.form("/admin/journal/verify", &[]).await.expect(200);
@@ -388,10 +220,7 @@ async fn rights_keys_and_stages_are_given_and_taken() {
 async fn the_first_administrator_comes_by_the_link_and_it_works_once() {
     let it = crate::harness::TestApp::builder().start().await;
     let token = it.instance.auth.setup_token().await.unwrap().unwrap();
-    let browser = it
-        .nobody()
-        .header("accept", "text/html")
-        .header("sec-fetch-site", "same-origin");
+    let browser = it.nobody().header("accept", "text/html").header("sec-fetch-site", "same-origin");
     browser.get(&format!("/setup?token={token}")).await.expect(200);
     let fields = |again| {
         [
@@ -403,34 +232,15 @@ async fn the_first_administrator_comes_by_the_link_and_it_works_once() {
     };
     let differ = browser.form("/setup", &fields("other")).await.expect(400);
     assert_eq!(errors(&Dom::of(&differ)).1, ["again"]);
-    assert!(
-        !differ.text.contains("correct horse"),
-        "a password does not come back"
-    );
-    let made = browser
-        .form("/setup", &fields("correct horse battery"))
-        .await
-        .expect(303);
+    assert!(!differ.text.contains("correct horse"), "a password does not come back");
+    let made = browser.form("/setup", &fields("correct horse battery")).await.expect(303);
     assert!(made.header("set-cookie").unwrap().contains("HttpOnly"));
     browser.get(&format!("/setup?token={token}")).await.expect(404);
-    let wrong = browser
-        .form("/login", &[("username", "alice"), ("password", "wrong")])
-        .await
-        .expect(401);
-    assert_eq!(
-        Dom::of(&wrong).attribute("[name=username]", "value").as_deref(),
-        Some("alice")
-    );
-    let right = [
-        ("username", "alice"),
-        ("password", "correct horse battery"),
-        ("to", "//evil.example"),
-    ];
+    let wrong = browser.form("/login", &[("username", "alice"), ("password", "wrong")]).await.expect(401);
+    assert_eq!(Dom::of(&wrong).attribute("[name=username]", "value").as_deref(), Some("alice"));
+    let right = [("username", "alice"), ("password", "correct horse battery"), ("to", "//evil.example")];
     let home = browser.form("/login", &right).await.expect(303);
     assert_eq!(home.header("location"), Some("/"));
-    let foreign = it
-        .nobody()
-        .header("accept", "text/html")
-        .header("sec-fetch-site", "cross-site");
+    let foreign = it.nobody().header("accept", "text/html").header("sec-fetch-site", "cross-site");
     foreign.form("/login", &right).await.expect(403);
 }

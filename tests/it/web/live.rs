@@ -25,9 +25,7 @@ async fn until(response: reqwest::Response, needle: &str, times: usize, most: Du
 }
 
 async fn open(client: &Client, path: &str) -> reqwest::Response {
-    let request = client
-        .request(Method::GET, path)
-        .header("accept", "text/event-stream");
+    let request = client.request(Method::GET, path).header("accept", "text/event-stream");
     let response = request.send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -37,27 +35,15 @@ async fn open(client: &Client, path: &str) -> reqwest::Response {
 #[tokio::test]
 async fn a_fragment_is_the_same_part_of_the_page() {
     let it = Visitors::deployed().await;
-    for path in [
-        "/",
-        "/projects",
-        "/deployments",
-        "/deployments/iris-on-local",
-        "/deployments/iris-on-local/updates",
-    ] {
-        let part = it
-            .viewer
-            .clone()
-            .header("hx-request", "true")
-            .header("hx-target", "live");
+    for path in
+        ["/", "/projects", "/deployments", "/deployments/iris-on-local", "/deployments/iris-on-local/updates"]
+    {
+        let part = it.viewer.clone().header("hx-request", "true").header("hx-target", "live");
         let fragment = part.get(path).await.expect(200);
         assert!(!fragment.text.contains("<html"), "{path}");
         let whole = it.viewer.get(path).await.expect(200);
         let ids = |dom: &Dom| -> Vec<String> {
-            dom.all("#live [id]")
-                .iter()
-                .filter_map(|each| each.attr("id"))
-                .map(ToOwned::to_owned)
-                .collect()
+            dom.all("#live [id]").iter().filter_map(|each| each.attr("id")).map(ToOwned::to_owned).collect()
         };
         assert_eq!(ids(&Dom::of(&fragment)), ids(&Dom::of(&whole)), "{path}");
     }
@@ -68,17 +54,10 @@ async fn a_change_is_heard_at_once_by_those_who_may_see_it() {
     let it = Visitors::deployed().await;
     let heard = open(&it.viewer, "/events?topics=deployments,deployment:iris-on-local").await;
     let unheard = open(&it.stranger, "/events?topics=deployments,projects").await;
-    it.stranger
-        .get("/events?topics=deployment:iris-on-local")
-        .await
-        .expect(404);
+    it.stranger.get("/events?topics=deployment:iris-on-local").await.expect(404);
     it.viewer.get("/events?topics=secrets").await.expect(400);
     let change = serde_json::json!({ "spec": { "bundle": "1.1" } });
-    it.team
-        .deployer
-        .patch("/api/v1/deployments/iris-on-local", &change)
-        .await
-        .expect(200);
+    it.team.deployer.patch("/api/v1/deployments/iris-on-local", &change).await.expect(200);
     let begun = Instant::now();
     let text = until(heard, "event: deployments", 2, Duration::from_secs(5)).await;
     assert_eq!(
@@ -88,11 +67,7 @@ async fn a_change_is_heard_at_once_by_those_who_may_see_it() {
     );
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     let text = until(unheard, "", 1, Duration::from_millis(700)).await;
-    assert_eq!(
-        text.matches("event: deployments").count(),
-        1,
-        "what one may not see is silent: {text:?}"
-    );
+    assert_eq!(text.matches("event: deployments").count(), 1, "what one may not see is silent: {text:?}");
 }
 
 #[tokio::test]
@@ -101,13 +76,7 @@ async fn a_burst_is_told_in_few_events() {
     let stream = open(&it.admin, "/events?topics=deployments").await;
     for _ in 0..500 {
         let id = slipway::domain::name::DeploymentId::parse("iris-on-local").unwrap();
-        it.team
-            .it
-            .instance
-            .app
-            .store
-            .bus()
-            .publish(slipway::bus::Topic::Deployment(id));
+        it.team.it.instance.app.store.bus().publish(slipway::bus::Topic::Deployment(id));
     }
     let text = until(stream, "", 1, Duration::from_millis(800)).await;
     let events = text.matches("event: deployments").count();
@@ -123,16 +92,8 @@ async fn a_stream_ends_with_its_session() {
     let begun = Instant::now();
     until(events, "", 1, Duration::from_secs(5)).await;
     until(logs, "", 1, Duration::from_secs(5)).await;
-    assert!(
-        begun.elapsed() < Duration::from_millis(2_300),
-        "{:?}",
-        begun.elapsed()
-    );
-    let after = it
-        .viewer
-        .clone()
-        .header("hx-request", "true")
-        .header("accept", "*/*");
+    assert!(begun.elapsed() < Duration::from_millis(2_300), "{:?}", begun.elapsed());
+    let after = it.viewer.clone().header("hx-request", "true").header("accept", "*/*");
     after.get("/deployments").await.expect(401);
 }
 
@@ -141,20 +102,11 @@ async fn the_log_of_an_update_is_followed_to_its_end() {
     let it = Visitors::deployed().await;
     let stream = open(&it.viewer, "/deployments/iris-on-local/updates/1/log?after=0").await;
     let text = until(stream, "event: end", 1, Duration::from_secs(5)).await;
-    assert!(
-        text.starts_with("id: ") && text.contains("\"m\":") && text.contains("event: end"),
-        "{text}"
-    );
+    assert!(text.starts_with("id: ") && text.contains("\"m\":") && text.contains("event: end"), "{text}");
     let last = text.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
-    let rest = open(
-        &it.viewer,
-        &format!("/deployments/iris-on-local/updates/1/log?after={last}"),
-    )
-    .await;
+    let rest = open(&it.viewer, &format!("/deployments/iris-on-local/updates/1/log?after={last}")).await;
     assert!(
-        !until(rest, "event: end", 1, Duration::from_secs(5))
-            .await
-            .contains("\"m\":"),
+        !until(rest, "event: end", 1, Duration::from_secs(5)).await.contains("\"m\":"),
         "nothing comes twice"
     );
 }

@@ -12,61 +12,22 @@ const SEEN: &[(&str, &str)] = &[
     ("/projects/iris/permissions", "iris · projects · Slipway"),
     ("/projects/iris/activity", "iris · projects · Slipway"),
     ("/projects/iris/bundles/1.0", "1.0 · projects · Slipway"),
-    (
-        "/projects/iris/bundles/1.1/diff?with=1.0",
-        "1.0 → 1.1 · projects · Slipway",
-    ),
+    ("/projects/iris/bundles/1.1/diff?with=1.0", "1.0 → 1.1 · projects · Slipway"),
     ("/deployments", "Deployments · Slipway"),
-    (
-        "/deployments/iris-on-local",
-        "iris on local · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/updates",
-        "iris on local · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/updates/1",
-        "Update 1 · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/update",
-        "Update · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/logs",
-        "iris on local · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/metrics",
-        "iris on local · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/settings",
-        "iris on local · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/settings?view=json",
-        "iris on local · deployments · Slipway",
-    ),
-    (
-        "/deployments/iris-on-local/history",
-        "iris on local · deployments · Slipway",
-    ),
+    ("/deployments/iris-on-local", "iris on local · deployments · Slipway"),
+    ("/deployments/iris-on-local/updates", "iris on local · deployments · Slipway"),
+    ("/deployments/iris-on-local/updates/1", "Update 1 · deployments · Slipway"),
+    ("/deployments/iris-on-local/update", "Update · deployments · Slipway"),
+    ("/deployments/iris-on-local/logs", "iris on local · deployments · Slipway"),
+    ("/deployments/iris-on-local/metrics", "iris on local · deployments · Slipway"),
+    ("/deployments/iris-on-local/settings", "iris on local · deployments · Slipway"),
+    ("/deployments/iris-on-local/settings?view=json", "iris on local · deployments · Slipway"),
+    ("/deployments/iris-on-local/history", "iris on local · deployments · Slipway"),
     ("/infrastructures", "Infrastructures · Slipway"),
     ("/infrastructures/local", "local · infrastructures · Slipway"),
-    (
-        "/infrastructures/local/settings",
-        "local · infrastructures · Slipway",
-    ),
-    (
-        "/infrastructures/local/permissions",
-        "local · infrastructures · Slipway",
-    ),
-    (
-        "/infrastructures/local/activity",
-        "local · infrastructures · Slipway",
-    ),
+    ("/infrastructures/local/settings", "local · infrastructures · Slipway"),
+    ("/infrastructures/local/permissions", "local · infrastructures · Slipway"),
+    ("/infrastructures/local/activity", "local · infrastructures · Slipway"),
 ];
 
 /// Pages that take `deploy`.
@@ -113,18 +74,8 @@ async fn every_page_shows_to_whom_it_may_and_hides_from_others() {
         if path.contains("iris") || path.contains("/local") {
             it.stranger.get(path).await.expect(404);
         }
-        let nobody = it
-            .team
-            .it
-            .nobody()
-            .header("accept", "text/html")
-            .get(path)
-            .await
-            .expect(303);
-        assert!(
-            nobody.header("location").unwrap().starts_with("/login?to="),
-            "{path}"
-        );
+        let nobody = it.team.it.nobody().header("accept", "text/html").get(path).await.expect(303);
+        assert!(nobody.header("location").unwrap().starts_with("/login?to="), "{path}");
     }
     for path in ACTED {
         it.deployer.get(path).await.expect(200);
@@ -143,43 +94,27 @@ async fn every_page_shows_to_whom_it_may_and_hides_from_others() {
 #[tokio::test]
 async fn every_page_keeps_the_manners() {
     let it = Visitors::deployed().await;
-    let paths = SEEN
-        .iter()
-        .map(|(path, _)| *path)
-        .chain(ACTED.iter().copied())
-        .chain(RULED.iter().copied());
+    let paths = SEEN.iter().map(|(path, _)| *path).chain(ACTED.iter().copied()).chain(RULED.iter().copied());
     for path in paths.chain(OWN.iter().copied()) {
         let answer = it.admin.get(path).await.expect(200);
         let dom = Dom::of(&answer);
         assert!(
-            dom.all("[style], script:not([src]), [onclick], [onload]")
-                .is_empty(),
+            dom.all("[style], script:not([src]), [onclick], [onload]").is_empty(),
             "{path}: nothing inline"
         );
         assert_eq!(dom.all("h1").len(), 1, "{path}: one heading");
-        let headings: Vec<u32> = dom
-            .all("h1, h2, h3, h4")
-            .iter()
-            .map(|each| each.value().name()[1..].parse().unwrap())
-            .collect();
+        let headings: Vec<u32> =
+            dom.all("h1, h2, h3, h4").iter().map(|each| each.value().name()[1..].parse().unwrap()).collect();
         assert!(
             headings.windows(2).all(|pair| pair[1] <= pair[0] + 1),
             "{path}: headings in order {headings:?}"
         );
         for form in dom.all("form[method=post]") {
             let token = scraper::Selector::parse("input[name=csrf]").unwrap();
-            assert!(
-                form.select(&token).next().is_some(),
-                "{path}: {} has a token",
-                form.html()
-            );
+            assert!(form.select(&token).next().is_some(), "{path}: {} has a token", form.html());
         }
         labelled(&dom, path);
-        let mut ids: Vec<&str> = dom
-            .all("[id]")
-            .iter()
-            .filter_map(|each| each.attr("id"))
-            .collect();
+        let mut ids: Vec<&str> = dom.all("[id]").iter().filter_map(|each| each.attr("id")).collect();
         ids.sort_unstable();
         let count = ids.len();
         ids.dedup();
@@ -208,22 +143,12 @@ async fn a_refused_action_is_seen_and_says_why() {
     let it = Visitors::deployed().await;
     let seen = page(&it.viewer, "/deployments/iris-on-local").await;
     let buttons = seen.all("[aria-disabled=true]");
-    let update = buttons
-        .iter()
-        .find(|button| text(**button) == "Update…")
-        .expect("it is shown");
+    let update = buttons.iter().find(|button| text(**button) == "Update…").expect("it is shown");
     let reason = seen.text(&format!("#{}", update.attr("aria-describedby").unwrap()));
-    assert!(
-        reason.contains("the right deploy on project iris and on infrastructure local"),
-        "{reason}"
-    );
+    assert!(reason.contains("the right deploy on project iris and on infrastructure local"), "{reason}");
     assert!(reason.contains("Somebody with admin"), "{reason}");
     assert!(seen.all("form[action$='/resume'], a[href$='/update']").is_empty());
-    let refused = it
-        .viewer
-        .form("/deployments/iris-on-local/update", &[])
-        .await
-        .expect(403);
+    let refused = it.viewer.form("/deployments/iris-on-local/update", &[]).await.expect(403);
     assert!(Dom::of(&refused).text("main").contains("deploy"));
 }
 
@@ -231,19 +156,12 @@ async fn a_refused_action_is_seen_and_says_why() {
 async fn the_home_page_has_a_cell_for_each_place_and_names_who_needs_somebody() {
     let it = Visitors::deployed().await;
     let home = page(&it.viewer, "/").await;
-    assert_eq!(
-        home.texts(".matrix thead th"),
-        ["Project", "Dev · local", "Test", "Prod"]
-    );
+    assert_eq!(home.texts(".matrix thead th"), ["Project", "Dev · local", "Test", "Prod"]);
     let cell = home.text(".matrix a.cell");
     assert!(cell.starts_with("1.0Healthy"), "{cell}");
     assert!(home.all(".attention").is_empty(), "nothing needs anybody");
     let change = serde_json::json!({ "spec": { "bundle": "1.1" } });
-    it.team
-        .deployer
-        .patch("/api/v1/deployments/iris-on-local", &change)
-        .await
-        .expect(200);
+    it.team.deployer.patch("/api/v1/deployments/iris-on-local", &change).await.expect(200);
     it.team.healthy("OUT_OF_SYNC").await;
     let home = page(&it.viewer, "/").await;
     let line = home.text(".attention li");
@@ -251,33 +169,16 @@ async fn the_home_page_has_a_cell_for_each_place_and_names_who_needs_somebody() 
         line.contains("Out of sync") && line.contains("iris-on-local") && line.contains("See the plan"),
         "{line}"
     );
-    assert_eq!(
-        home.text(".matrix a.cell b"),
-        "1.0",
-        "the version that runs, not the one that is wanted"
-    );
-    assert!(
-        page(&it.stranger, "/")
-            .await
-            .all(".matrix, .attention")
-            .is_empty()
-    );
+    assert_eq!(home.text(".matrix a.cell b"), "1.0", "the version that runs, not the one that is wanted");
+    assert!(page(&it.stranger, "/").await.all(".matrix, .attention").is_empty());
 }
 
 #[tokio::test]
 async fn the_list_is_filtered_sorted_and_exported_by_its_url() {
     let it = Visitors::deployed().await;
     let more = serde_json::json!({ "name": "iris-canary", "spec": { "project": "iris", "bundle": "1.1", "infrastructure": "local" } });
-    it.team
-        .deployer
-        .post("/api/v1/deployments", &more)
-        .await
-        .expect(200);
-    let names = async |query: &str| {
-        page(&it.viewer, &format!("/deployments{query}"))
-            .await
-            .texts("tbody th")
-    };
+    it.team.deployer.post("/api/v1/deployments", &more).await.expect(200);
+    let names = async |query: &str| page(&it.viewer, &format!("/deployments{query}")).await.texts("tbody th");
     assert_eq!(names("").await, ["iris-canary", "iris-on-local"]);
     assert_eq!(names("?sort=-id").await, ["iris-on-local", "iris-canary"]);
     assert_eq!(names("?q=canary").await, ["iris-canary"]);
@@ -293,9 +194,7 @@ async fn the_list_is_filtered_sorted_and_exported_by_its_url() {
         "{}",
         csv.text
     );
-    let link = page(&it.viewer, "/deployments?q=canary&sort=-id")
-        .await
-        .attribute("a[download]", "href");
+    let link = page(&it.viewer, "/deployments?q=canary&sort=-id").await.attribute("a[download]", "href");
     assert_eq!(link.as_deref(), Some("/deployments.csv?q=canary&sort=-id"));
 }
 
@@ -305,23 +204,11 @@ async fn what_was_typed_into_any_field_is_text() {
     let payload = "\"><img src=x onerror=alert(1)>{{7*7}}<script>alert(1)</script>";
     let saved = it
         .admin
-        .form(
-            "/projects/iris/settings",
-            &[("description", payload), ("tags", payload), ("revision", "1")],
-        )
+        .form("/projects/iris/settings", &[("description", payload), ("tags", payload), ("revision", "1")])
         .await;
     saved.expect(303);
-    it.deployer
-        .form("/deployments/iris-on-local/update", &[("reason", payload)])
-        .await
-        .expect(303);
-    it.admin
-        .form(
-            "/projects/iris/permissions",
-            &[("group", payload), ("right", "view")],
-        )
-        .await
-        .expect(303);
+    it.deployer.form("/deployments/iris-on-local/update", &[("reason", payload)]).await.expect(303);
+    it.admin.form("/projects/iris/permissions", &[("group", payload), ("right", "view")]).await.expect(303);
     for path in [
         "/projects",
         "/projects/iris",
@@ -338,26 +225,16 @@ async fn what_was_typed_into_any_field_is_text() {
         let answer = it.admin.get(path).await.expect(200);
         let dom = Dom::of(&answer);
         assert!(dom.all("img, script:not([src]), [onerror]").is_empty(), "{path}");
-        assert!(
-            answer.text.contains("onerror=alert(1)"),
-            "{path} shows what was typed"
-        );
-        assert!(
-            !answer.text.contains("49&lt;script"),
-            "{path}: nothing is evaluated"
-        );
+        assert!(answer.text.contains("onerror=alert(1)"), "{path} shows what was typed");
+        assert!(!answer.text.contains("49&lt;script"), "{path}: nothing is evaluated");
     }
 }
 
 #[tokio::test]
 async fn everything_goes_through_the_prefix() {
-    let team = crate::harness::Team::on(
-        crate::harness::TestApp::builder()
-            .base_path("/slipway")
-            .start()
-            .await,
-    )
-    .await;
+    let team =
+        crate::harness::Team::on(crate::harness::TestApp::builder().base_path("/slipway").start().await)
+            .await;
     let it = Visitors::with(team).await;
     it.team.deployment(serde_json::json!({})).await;
     for path in [
@@ -370,12 +247,9 @@ async fn everything_goes_through_the_prefix() {
         "/upload",
     ] {
         let dom = page(&it.admin, path).await;
-        for (css, name) in [
-            ("[href]", "href"),
-            ("[src]", "src"),
-            ("form[action]", "action"),
-            ("[hx-get]", "hx-get"),
-        ] {
+        for (css, name) in
+            [("[href]", "href"), ("[src]", "src"), ("form[action]", "action"), ("[hx-get]", "hx-get")]
+        {
             for each in dom.all(css) {
                 let link = each.attr(name).unwrap();
                 let ours = link.starts_with("/slipway/")

@@ -97,11 +97,7 @@ pub struct Token {
 impl Token {
     /// Signed as most providers sign.
     pub fn new(claims: Value) -> Self {
-        Self {
-            header: json!({ "alg": "RS256", "typ": "JWT", "kid": "rsa" }),
-            claims,
-            signer: Signer::Rs256,
-        }
+        Self { header: json!({ "alg": "RS256", "typ": "JWT", "kid": "rsa" }), claims, signer: Signer::Rs256 }
     }
 
     pub fn set(&mut self, claim: &str, value: impl Into<Value>) {
@@ -120,11 +116,7 @@ impl Token {
 
     /// In compact form.
     pub fn compact(&self) -> String {
-        let signed = format!(
-            "{}.{}",
-            encode(self.header.to_string()),
-            encode(self.claims.to_string())
-        );
+        let signed = format!("{}.{}", encode(self.header.to_string()), encode(self.claims.to_string()));
         format!("{signed}.{}", encode(self.signature(signed.as_bytes())))
     }
 
@@ -162,12 +154,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(body: &Value) -> Self {
-        Self {
-            status: 200,
-            kind: "application/json",
-            location: None,
-            body: body.to_string(),
-        }
+        Self { status: 200, kind: "application/json", location: None, body: body.to_string() }
     }
 }
 
@@ -197,14 +184,8 @@ impl Issuer {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let issuer = Self {
-            url,
-            state: Arc::default(),
-        };
-        issuer.put(
-            "/.well-known/openid-configuration",
-            Answer::json(&issuer.document()),
-        );
+        let issuer = Self { url, state: Arc::default() };
+        issuer.put("/.well-known/openid-configuration", Answer::json(&issuer.document()));
         issuer.put("/jwks", Answer::json(&jwks()));
         let state = Arc::clone(&issuer.state);
         tokio::spawn(async move {
@@ -234,25 +215,13 @@ impl Issuer {
 
     /// How often a path was asked for.
     pub fn count(&self, path: &str) -> usize {
-        self.state
-            .lock()
-            .unwrap()
-            .asked
-            .iter()
-            .filter(|asked| asked.path == path)
-            .count()
+        self.state.lock().unwrap().asked.iter().filter(|asked| asked.path == path).count()
     }
 
     /// The last request to a path.
     pub fn last(&self, path: &str) -> Asked {
         let state = self.state.lock().unwrap();
-        state
-            .asked
-            .iter()
-            .rev()
-            .find(|asked| asked.path == path)
-            .unwrap()
-            .clone()
+        state.asked.iter().rev().find(|asked| asked.path == path).unwrap().clone()
     }
 }
 
@@ -279,26 +248,14 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         let mut state = state.lock().unwrap();
         let body = String::from_utf8(body).unwrap();
         let answer = state.answers.get(path.as_str()).cloned();
-        state.asked.push(Asked {
-            path,
-            authorization,
-            body,
-        });
-        answer.unwrap_or(Answer {
-            status: 404,
-            ..Answer::json(&json!({}))
-        })
+        state.asked.push(Asked { path, authorization, body });
+        answer.unwrap_or(Answer { status: 404, ..Answer::json(&json!({})) })
     };
-    let location = answer
-        .location
-        .map(|to| format!("Location: {to}\r\n"))
-        .unwrap_or_default();
+    let location = answer.location.map(|to| format!("Location: {to}\r\n")).unwrap_or_default();
     let (status, kind, length) = (answer.status, answer.kind, answer.body.len());
     let head = format!(
         "HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{location}Content-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     // Whoever asked may have gone.
-    let _ = stream
-        .write_all(format!("{head}{}", answer.body).as_bytes())
-        .await;
+    let _ = stream.write_all(format!("{head}{}", answer.body).as_bytes()).await;
 }

@@ -34,18 +34,14 @@ impl Setup {
 
     async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let issuer = Issuer::start().await;
-        let clock = Arc::new(ManualClock::new(
-            DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
-        ));
+        let clock = Arc::new(ManualClock::new(DateTime::from_timestamp(1_800_000_000, 0).unwrap()));
         let mut settings = Settings {
             issuer: issuer.url.clone(),
             client_id: CLIENT.to_owned(),
             client_secret: Some(SECRET.to_owned().into()),
             redirect_uri: "http://127.0.0.1:8080/auth/callback".to_owned(),
             post_logout_redirect: "http://127.0.0.1:8080/login".to_owned(),
-            scopes: ["openid", "profile", "email", "groups"]
-                .map(String::from)
-                .to_vec(),
+            scopes: ["openid", "profile", "email", "groups"].map(String::from).to_vec(),
             groups_claim: ClaimPath::new("groups"),
             groups_from: GroupsFrom::Either,
             name_claim: ClaimPath::new("name"),
@@ -56,11 +52,7 @@ impl Setup {
         };
         change(&mut settings);
         let provider = Provider::new(settings, clock.clone()).unwrap();
-        Self {
-            issuer,
-            clock,
-            provider,
-        }
+        Self { issuer, clock, provider }
     }
 
     fn now(&self) -> i64 {
@@ -85,21 +77,9 @@ type Attack = (&'static str, fn(&mut Token), &'static str);
 
 /// What is common to ID tokens, bearer tokens and logout tokens.
 const ATTACKS: &[Attack] = &[
-    (
-        "no algorithm",
-        |t| t.signed("none", "rsa", issuer::Signer::Nothing),
-        "",
-    ),
-    (
-        "no algorithm, a signature",
-        |t| t.signed("none", "rsa", issuer::Signer::Rs256),
-        "",
-    ),
-    (
-        "no algorithm, spelled oddly",
-        |t| t.signed("nOnE", "rsa", issuer::Signer::Nothing),
-        "",
-    ),
+    ("no algorithm", |t| t.signed("none", "rsa", issuer::Signer::Nothing), ""),
+    ("no algorithm, a signature", |t| t.signed("none", "rsa", issuer::Signer::Rs256), ""),
+    ("no algorithm, spelled oddly", |t| t.signed("nOnE", "rsa", issuer::Signer::Nothing), ""),
     (
         "a MAC with the client's secret",
         |t| t.signed("HS256", "rsa", issuer::Signer::Hs256(SECRET.into())),
@@ -110,52 +90,20 @@ const ATTACKS: &[Attack] = &[
         |t| t.signed("HS256", "rsa", issuer::Signer::Hs256(issuer::public_key_bytes())),
         "",
     ),
-    (
-        "an algorithm beyond the list",
-        |t| t.signed("RS512", "rsa", issuer::Signer::Rs512),
-        "",
-    ),
-    (
-        "a stranger's key under the provider's id",
-        |t| t.signer = issuer::Signer::Stranger,
-        "signature",
-    ),
+    ("an algorithm beyond the list", |t| t.signed("RS512", "rsa", issuer::Signer::Rs512), ""),
+    ("a stranger's key under the provider's id", |t| t.signer = issuer::Signer::Stranger, "signature"),
     (
         "a stranger's key under an unknown id",
         |t| t.signed("RS256", "stranger", issuer::Signer::Stranger),
         "key",
     ),
-    (
-        "a key that encrypts",
-        |t| t.signed("RS256", "for-encryption", issuer::Signer::Stranger),
-        "key",
-    ),
-    (
-        "another algorithm than signed",
-        |t| t.header["alg"] = json!("PS256"),
-        "signature",
-    ),
-    (
-        "another kind of key than signed",
-        |t| t.header["alg"] = json!("ES256"),
-        "",
-    ),
-    (
-        "no signature",
-        |t| t.signer = issuer::Signer::Nothing,
-        "signature",
-    ),
+    ("a key that encrypts", |t| t.signed("RS256", "for-encryption", issuer::Signer::Stranger), "key"),
+    ("another algorithm than signed", |t| t.header["alg"] = json!("PS256"), "signature"),
+    ("another kind of key than signed", |t| t.header["alg"] = json!("ES256"), ""),
+    ("no signature", |t| t.signer = issuer::Signer::Nothing, "signature"),
     ("a critical extension", |t| t.header["crit"] = json!(["exp"]), ""),
-    (
-        "a kind of its own",
-        |t| t.header["typ"] = json!("dpop+jwt"),
-        "dpop+jwt",
-    ),
-    (
-        "another issuer",
-        |t| t.set("iss", "https://id.example.org"),
-        "issuer",
-    ),
+    ("a kind of its own", |t| t.header["typ"] = json!("dpop+jwt"), "dpop+jwt"),
+    ("another issuer", |t| t.set("iss", "https://id.example.org"), "issuer"),
     (
         "the issuer with a slash",
         |t| {
@@ -166,23 +114,11 @@ const ATTACKS: &[Attack] = &[
     ),
     ("no issuer", |t| t.without("iss"), ""),
     ("another audience", |t| t.set("aud", "somebody-else"), "audience"),
-    (
-        "the audience as part of another",
-        |t| t.set("aud", "slipway-2"),
-        "audience",
-    ),
+    ("the audience as part of another", |t| t.set("aud", "slipway-2"), "audience"),
     ("no audience", |t| t.without("aud"), ""),
-    (
-        "expired",
-        |t| t.set("exp", t.claims["exp"].as_i64().unwrap() - 3600),
-        "",
-    ),
+    ("expired", |t| t.set("exp", t.claims["exp"].as_i64().unwrap() - 3600), ""),
     ("no end", |t| t.without("exp"), ""),
-    (
-        "issued in the future",
-        |t| t.set("iat", t.claims["iat"].as_i64().unwrap() + 300),
-        "future",
-    ),
+    ("issued in the future", |t| t.set("iat", t.claims["iat"].as_i64().unwrap() + 300), "future"),
 ];
 
 /// A token whose signed part was changed after signing.
@@ -201,11 +137,7 @@ fn assert_refused<T: std::fmt::Debug>(name: &str, outcome: Result<T>, says: &str
     let error = outcome.expect_err(name);
     assert_eq!(error.kind, Kind::Unauthenticated, "{name}: {error:?}");
     assert!(error.message.contains(says), "{name}: {}", error.message);
-    assert!(
-        !error.message.contains("eyJ"),
-        "{name} shows the token: {}",
-        error.message
-    );
+    assert!(!error.message.contains("eyJ"), "{name} shows the token: {}", error.message);
 }
 
 fn later(setup: &Setup, seconds: i64) {

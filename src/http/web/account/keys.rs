@@ -88,16 +88,11 @@ async fn form(visit: &Visit, fields: &Fields) -> Result<Keys> {
         tabs: tabs(visit, "API keys"),
         trouble: None,
         rows: keys.iter().map(|key| KeyRow::new(key, visit.now)).collect(),
-        name: Field::text("name", "Name")
-            .hint("What it is for.")
-            .value(fields.get("name"))
-            .required(),
+        name: Field::text("name", "Name").hint("What it is for.").value(fields.get("name")).required(),
         expires: Field::input("date", "expires", "Ends on")
             .hint("At the end of that day, UTC. Left empty, it lives until it is revoked.")
             .value(fields.get("expires")),
-        groups: groups
-            .map(|group| (group.to_string(), fresh || chosen.contains(&group.as_str())))
-            .collect(),
+        groups: groups.map(|group| (group.to_string(), fresh || chosen.contains(&group.as_str()))).collect(),
         groups_error: None,
         made: None,
     })
@@ -137,22 +132,13 @@ async fn create(visit: Visit, fields: Fields) -> Answer {
 
 fn parse(fields: &Fields) -> Result<NewKey> {
     let mut problems: Vec<Problem> = Vec::new();
-    let name = Label::parse(fields.get("name"))
-        .map_err(|error| problems.extend(error.problems))
-        .ok();
+    let name = Label::parse(fields.get("name")).map_err(|error| problems.extend(error.problems)).ok();
     let groups: Result<Groups> = fields.all("group").map(GroupName::parse).collect();
-    let groups = groups
-        .map_err(|error| problems.extend(error.problems))
-        .unwrap_or_default();
-    let expires_at = end_of(fields.get("expires"))
-        .map_err(|error| problems.extend(error.problems))
-        .unwrap_or_default();
+    let groups = groups.map_err(|error| problems.extend(error.problems)).unwrap_or_default();
+    let expires_at =
+        end_of(fields.get("expires")).map_err(|error| problems.extend(error.problems)).unwrap_or_default();
     match name {
-        Some(name) if problems.is_empty() => Ok(NewKey {
-            name,
-            groups,
-            expires_at,
-        }),
+        Some(name) if problems.is_empty() => Ok(NewKey { name, groups, expires_at }),
         _ => Err(Error::problems("invalid_input", problems)),
     }
 }
@@ -170,9 +156,5 @@ fn end_of(day: &str) -> Result<Option<Timestamp>> {
 
 async fn revoke(visit: Visit, path: web::Path<uuid::Uuid>) -> Answer {
     api_key::revoke(&visit.app, &visit.caller, path.into_inner()).await?;
-    visit.go(
-        "/account/keys",
-        Tone::Ok,
-        "The key is revoked: it opens nothing any more.",
-    )
+    visit.go("/account/keys", Tone::Ok, "The key is revoked: it opens nothing any more.")
 }

@@ -36,18 +36,8 @@ async fn draw(visit: &Visit, after: Option<String>) -> Result<Journal, Error> {
     let request = PageRequest { limit: ROWS, after };
     let found = audit::list(&visit.app, &visit.caller, Of::Everything, request).await?;
     let entries: Vec<Entry> = found.items.iter().map(Entry::new).collect();
-    let pager = Pager::new(
-        journal::counted(entries.len()),
-        &visit.here(),
-        found.next.as_deref(),
-    );
-    Ok(Journal {
-        page,
-        tabs,
-        verdict: None,
-        entries,
-        pager,
-    })
+    let pager = Pager::new(journal::counted(entries.len()), &visit.here(), found.next.as_deref());
+    Ok(Journal { page, tabs, verdict: None, entries, pager })
 }
 
 async fn show(visit: Visit, asked: web::Query<After>) -> Answer {

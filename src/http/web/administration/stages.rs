@@ -35,24 +35,13 @@ struct Stages {
 fn draw(visit: &Visit, mut pairs: Vec<(String, String)>) -> Result<Stages> {
     let (page, tabs) = page(visit, "Stages")?;
     pairs.extend(std::iter::repeat_n((String::new(), String::new()), SPARE));
-    let rows = pairs
-        .into_iter()
-        .enumerate()
-        .map(|(at, (id, description))| (at + 1, id, description));
-    Ok(Stages {
-        page,
-        tabs,
-        trouble: None,
-        rows: rows.collect(),
-    })
+    let rows = pairs.into_iter().enumerate().map(|(at, (id, description))| (at + 1, id, description));
+    Ok(Stages { page, tabs, trouble: None, rows: rows.collect() })
 }
 
 async fn show(visit: Visit) -> Answer {
     let known = stage::list(&visit.app).await?;
-    let pairs = known
-        .into_iter()
-        .map(|stage| (stage.id.into(), stage.description))
-        .collect();
+    let pairs = known.into_iter().map(|stage| (stage.id.into(), stage.description)).collect();
     let page = draw(&visit, pairs)?;
     visit.show(&page)
 }
@@ -77,9 +66,7 @@ async fn save(visit: Visit, fields: Fields) -> Answer {
 
 /// The rows in the order of their place, rows without an id left out.
 fn typed(fields: &Fields) -> Vec<(String, String)> {
-    let places = fields
-        .all("place")
-        .map(|place| place.parse::<u32>().unwrap_or(u32::MAX));
+    let places = fields.all("place").map(|place| place.parse::<u32>().unwrap_or(u32::MAX));
     let ids = fields.all("id").map(|id| id.trim().to_owned());
     let descriptions = fields.all("description").map(|text| text.trim().to_owned());
     let mut rows: Vec<(u32, String, String)> = places
@@ -100,21 +87,14 @@ fn parse(pairs: &[(String, String)]) -> Result<Vec<Stage>> {
     for (id, description) in pairs {
         let description = if description.is_empty() { id } else { description };
         match StageId::parse(id.clone()) {
-            Ok(id) => stages.push(Stage {
-                id,
-                description: description.clone(),
-            }),
+            Ok(id) => stages.push(Stage { id, description: description.clone() }),
             Err(error) => problems.extend(error.problems),
         }
     }
     if stages.is_empty() && problems.is_empty() {
         return Err(Error::invalid("no_stages", "there has to be one stage at least"));
     }
-    if problems.is_empty() {
-        Ok(stages)
-    } else {
-        Err(Error::problems("invalid_input", problems))
-    }
+    if problems.is_empty() { Ok(stages) } else { Err(Error::problems("invalid_input", problems)) }
 }
 
 #[cfg(test)]
@@ -134,16 +114,10 @@ mod tests {
             ("id", ""),
             ("description", ""),
         ];
-        let fields = Fields::of(
-            pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let fields = Fields::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let stages = parse(&typed(&fields)).unwrap();
-        let told: Vec<(&str, &str)> = stages
-            .iter()
-            .map(|stage| (stage.id.as_str(), stage.description.as_str()))
-            .collect();
+        let told: Vec<(&str, &str)> =
+            stages.iter().map(|stage| (stage.id.as_str(), stage.description.as_str())).collect();
         assert_eq!(told, [("dev", "Dev"), ("prod", "prod")]);
     }
 }

@@ -43,10 +43,7 @@ async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
     if held.may(DeploymentRight::Deploy) {
         return Ok(held);
     }
-    Err(Error::forbidden(
-        "you may look at this deployment, not change it",
-        refusal(&held),
-    ))
+    Err(Error::forbidden("you may look at this deployment, not change it", refusal(&held)))
 }
 
 #[derive(Template)]
@@ -70,11 +67,7 @@ fn confirm_stop(visit: &Visit, of: &Deployment) -> ConfirmPage {
         back: visit.url(&format!("/deployments/{id}")),
         typed: None,
     };
-    ConfirmPage {
-        page: page_below(visit, of, format!("Stop {}", title(of))),
-        confirm,
-        trouble: None,
-    }
+    ConfirmPage { page: page_below(visit, of, format!("Stop {}", title(of))), confirm, trouble: None }
 }
 
 async fn ask_stop(visit: Visit, path: web::Path<String>) -> Answer {
@@ -110,11 +103,9 @@ async fn resume(visit: Visit, path: web::Path<String>) -> Answer {
     let id = id_of(&path)?;
     match update::resume(&visit.app, &visit.caller, id.clone(), None).await {
         Ok(update) => Ok(visit.leave(&format!("/deployments/{id}/updates/{}", update.number))),
-        Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => visit.go(
-            &format!("/deployments/{id}/update"),
-            Tone::Bad,
-            &capital(&error.to_string()),
-        ),
+        Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => {
+            visit.go(&format!("/deployments/{id}/update"), Tone::Bad, &capital(&error.to_string()))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -153,9 +144,8 @@ async fn roll_back_page(
     let id = &of.id;
     let found = update::list(&visit.app, &visit.caller, id.clone(), PageRequest::first(CHOICES)).await?;
     let rows = found.items.iter().map(|update| UpdateRow::new(update, visit.now));
-    let updates: Vec<UpdateRow> = rows
-        .filter(|row| row.rollable && Some(row.number) != of.running_update)
-        .collect();
+    let updates: Vec<UpdateRow> =
+        rows.filter(|row| row.rollable && Some(row.number) != of.running_update).collect();
     let to = to.or_else(|| updates.first().map(|row| row.number));
     let changes = match to {
         Some(to) => update::preview_roll_back(&visit.app, &visit.caller, id.clone(), to).await?,
@@ -213,17 +203,13 @@ async fn ask_promote(visit: Visit, path: web::Path<String>) -> Answer {
 
 async fn promote_page(visit: &Visit, of: &Deployment, fields: &Fields) -> Result<Promote> {
     let all = infrastructure::list(&visit.app, &visit.caller).await?;
-    let here = all
-        .iter()
-        .position(|listed| listed.infrastructure.id == of.infrastructure);
+    let here = all.iter().position(|listed| listed.infrastructure.id == of.infrastructure);
     let next = all
         .iter()
         .skip(here.map_or(0, |at| at + 1))
         .find(|listed| listed.right >= InfrastructureRight::Deploy)
         .map(|listed| listed.infrastructure.id.to_string());
-    let others = all
-        .iter()
-        .filter(|listed| listed.infrastructure.id != of.infrastructure);
+    let others = all.iter().filter(|listed| listed.infrastructure.id != of.infrastructure);
     let choices: Vec<Choice> = others
         .map(|listed| {
             let infrastructure = &listed.infrastructure;
@@ -239,11 +225,7 @@ async fn promote_page(visit: &Visit, of: &Deployment, fields: &Fields) -> Result
         })
         .collect();
     let possible = choices.iter().any(|choice| choice.refused.is_empty());
-    let chosen = fields
-        .optional("to")
-        .map(ToOwned::to_owned)
-        .or(next)
-        .unwrap_or_default();
+    let chosen = fields.optional("to").map(ToOwned::to_owned).or(next).unwrap_or_default();
     Ok(Promote {
         page: page_below(visit, of, format!("Promote {}", title(of))),
         id: of.id.to_string(),
@@ -303,11 +285,7 @@ fn confirm_delete(visit: &Visit, of: &Deployment) -> ConfirmPage {
         back: visit.url(&format!("/deployments/{id}")),
         typed: None,
     };
-    ConfirmPage {
-        page: page_below(visit, of, format!("Delete {}", title(of))),
-        confirm,
-        trouble: None,
-    }
+    ConfirmPage { page: page_below(visit, of, format!("Delete {}", title(of))), confirm, trouble: None }
 }
 
 async fn ask_delete(visit: Visit, path: web::Path<String>) -> Answer {
@@ -323,11 +301,7 @@ async fn delete(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     match deployment::delete(&visit.app, &visit.caller, of.id.clone()).await {
-        Ok(()) => visit.go(
-            "/deployments",
-            Tone::Ok,
-            &format!("Deployment {} is deleted.", of.id),
-        ),
+        Ok(()) => visit.go("/deployments", Tone::Ok, &format!("Deployment {} is deleted.", of.id)),
         Err(error) => refused(&visit, page, error),
     }
 }

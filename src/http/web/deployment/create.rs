@@ -74,44 +74,27 @@ struct Required {
 }
 
 async fn ask(visit: Visit, asked: web::Query<Asked>) -> Answer {
-    let given = [
-        ("project", &asked.project),
-        ("version", &asked.version),
-        ("infrastructure", &asked.infrastructure),
-    ];
-    let fields = Fields::of(
-        given
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).clone())),
-    );
+    let given =
+        [("project", &asked.project), ("version", &asked.version), ("infrastructure", &asked.infrastructure)];
+    let fields = Fields::of(given.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone())));
     let page = form(&visit, &fields).await?;
     visit.show(&page)
 }
 
 async fn form(visit: &Visit, fields: &Fields) -> Result<New> {
-    let projects = project::list(
-        &visit.app,
-        &visit.caller,
-        project::Filter::default(),
-        PageRequest::first(CHOICES),
-    )
-    .await?;
+    let projects =
+        project::list(&visit.app, &visit.caller, project::Filter::default(), PageRequest::first(CHOICES))
+            .await?;
     let choices: Vec<Choice> = projects
         .items
         .iter()
         .map(|(project, right)| {
             let choice = Choice::new(project.key.as_str(), project.key.as_str());
-            if *right >= ProjectRight::Deploy {
-                choice
-            } else {
-                choice.refused("takes deploy on it")
-            }
+            if *right >= ProjectRight::Deploy { choice } else { choice.refused("takes deploy on it") }
         })
         .collect();
     let nothing_to_deploy = choices.iter().all(|choice| !choice.refused.is_empty());
-    let project = Field::select("project", "Project", choices)
-        .value(fields.get("project"))
-        .required();
+    let project = Field::select("project", "Project", choices).value(fields.get("project")).required();
     let chosen = match fields.optional("project") {
         Some(key) => Some(
             Chosen::load(
@@ -124,9 +107,7 @@ async fn form(visit: &Visit, fields: &Fields) -> Result<New> {
         None => None,
     };
     Ok(New {
-        page: visit
-            .page("New deployment", Section::Deployments)
-            .below("Deployments", "/deployments"),
+        page: visit.page("New deployment", Section::Deployments).below("Deployments", "/deployments"),
         trouble: None,
         project,
         chosen,
@@ -137,17 +118,12 @@ async fn form(visit: &Visit, fields: &Fields) -> Result<New> {
 impl Chosen {
     async fn load(visit: &Visit, key: ProjectKey, fields: &Fields) -> Result<Self> {
         let (app, caller) = (&visit.app, &visit.caller);
-        let bundles = bundle::list(app, caller, key.clone(), PageRequest::first(CHOICES))
-            .await?
-            .items;
+        let bundles = bundle::list(app, caller, key.clone(), PageRequest::first(CHOICES)).await?.items;
         let version = fields.optional("version").map(ToOwned::to_owned);
-        let version = version
-            .or_else(|| bundles.first().map(|newest| newest.version.to_string()))
-            .unwrap_or_default();
-        let versions = bundles
-            .iter()
-            .map(|each| Choice::new(each.version.as_str(), each.version.as_str()))
-            .collect();
+        let version =
+            version.or_else(|| bundles.first().map(|newest| newest.version.to_string())).unwrap_or_default();
+        let versions =
+            bundles.iter().map(|each| Choice::new(each.version.as_str(), each.version.as_str())).collect();
         let places = infrastructure::list(app, caller).await?;
         let choices: Vec<Choice> = places
             .iter()
@@ -161,23 +137,14 @@ impl Chosen {
                 }
             })
             .collect();
-        let only = choices
-            .iter()
-            .find(|choice| choice.refused.is_empty())
-            .map(|choice| choice.value.clone());
-        let place = fields
-            .optional("infrastructure")
-            .map(ToOwned::to_owned)
-            .or(only)
-            .unwrap_or_default();
+        let only = choices.iter().find(|choice| choice.refused.is_empty()).map(|choice| choice.value.clone());
+        let place = fields.optional("infrastructure").map(ToOwned::to_owned).or(only).unwrap_or_default();
         let named = match Version::parse(version.clone()) {
             Ok(version) => bundle::get(app, caller, key.clone(), version).await.ok(),
             Err(_) => None,
         };
         Ok(Self {
-            version: Field::select("version", "Bundle", versions)
-                .value(version)
-                .required(),
+            version: Field::select("version", "Bundle", versions).value(version).required(),
             infrastructure: Field::select("infrastructure", "Infrastructure", choices)
                 .value(place)
                 .required(),
@@ -185,10 +152,7 @@ impl Chosen {
                 .hint(format!("Left empty, it is {key}-on- and the infrastructure."))
                 .value(fields.get("id"))
                 .mono(),
-            required: named
-                .as_ref()
-                .map(|bundle| required(bundle, fields))
-                .unwrap_or_default(),
+            required: named.as_ref().map(|bundle| required(bundle, fields)).unwrap_or_default(),
             environment: Field::area("environment", "Environment", 4)
                 .hint("For every service, one NAME=value a line; it wins over the bundle's.")
                 .value(fields.raw("environment"))
@@ -204,12 +168,7 @@ impl Chosen {
     }
 
     fn fields(&mut self) -> Vec<&mut Field> {
-        let mut all = vec![
-            &mut self.version,
-            &mut self.infrastructure,
-            &mut self.id,
-            &mut self.environment,
-        ];
+        let mut all = vec![&mut self.version, &mut self.infrastructure, &mut self.id, &mut self.environment];
         all.extend(self.required.iter_mut().map(|required| &mut required.value));
         all
     }
@@ -235,23 +194,16 @@ fn required(bundle: &Bundle, fields: &Fields) -> Vec<Required> {
     settings.sort_unstable();
     settings.dedup();
     let variables = variables.into_iter().map(|name| {
-        let value = Field::text(&format!("env.{name}"), name)
-            .value(fields.raw(&format!("env.{name}")))
-            .mono();
+        let value =
+            Field::text(&format!("env.{name}"), name).value(fields.raw(&format!("env.{name}"))).mono();
         let switch = format!("is-secret.{name}");
         let checked = fields.is_checked(&switch);
-        Required {
-            value,
-            as_secret: Some(Field::check(&switch, "Keep it as a secret", checked)),
-        }
+        Required { value, as_secret: Some(Field::check(&switch, "Keep it as a secret", checked)) }
     });
     // A secret that was typed is not sent back: it has to be typed again.
     let secrets = settings.into_iter().map(|name| {
         let value = Field::input("password", &format!("secret.{name}"), name).hint("A secret of the bundle.");
-        Required {
-            value: value.autocomplete("new-password").mono(),
-            as_secret: None,
-        }
+        Required { value: value.autocomplete("new-password").mono(), as_secret: None }
     });
     variables.chain(secrets).collect()
 }
@@ -286,9 +238,7 @@ fn beside_fields(mut error: Error) -> Error {
         let place = problem.place.as_str();
         let renamed = match place.split_once(".environment.") {
             Some((service, name)) if service.starts_with("services.") => Some(format!("env.{name}")),
-            _ => place
-                .strip_prefix("secrets.")
-                .map(|name| format!("secret.{name}")),
+            _ => place.strip_prefix("secrets.").map(|name| format!("secret.{name}")),
         };
         if let Some(renamed) = renamed {
             problem.place = renamed;
@@ -304,13 +254,9 @@ fn parse(fields: &Fields) -> Result<NewDeployment> {
     let mut note = |error: Error| problems.extend(error.problems);
     let project = ProjectKey::parse(fields.get("project")).map_err(&mut note).ok();
     let version = Version::parse(fields.get("version")).map_err(&mut note).ok();
-    let infrastructure = InfrastructureId::parse(fields.get("infrastructure"))
-        .map_err(&mut note)
-        .ok();
+    let infrastructure = InfrastructureId::parse(fields.get("infrastructure")).map_err(&mut note).ok();
     let id = fields.optional("id").map(DeploymentId::parse).transpose();
-    let id = id
-        .map_err(|error| note(renamed(error, "deployment", "id")))
-        .unwrap_or_default();
+    let id = id.map_err(|error| note(renamed(error, "deployment", "id"))).unwrap_or_default();
     let environment = parse_environment(fields.raw("environment"), "environment").map_err(&mut note);
     let mut environment = environment.unwrap_or_default();
     let mut secrets = BTreeMap::new();
@@ -335,10 +281,7 @@ fn parse(fields: &Fields) -> Result<NewDeployment> {
         project,
         version,
         infrastructure,
-        settings: Settings {
-            environment,
-            ..Settings::default()
-        },
+        settings: Settings { environment, ..Settings::default() },
         secrets,
         auto_repair: fields.is_checked("auto_repair"),
         folder: String::new(),
@@ -358,23 +301,11 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
-        let given = [
-            ("project", "a b"),
-            ("version", ""),
-            ("infrastructure", "local"),
-            ("environment", "1X=2\nOK=1"),
-        ];
-        let fields = Fields::of(
-            given
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let given =
+            [("project", "a b"), ("version", ""), ("infrastructure", "local"), ("environment", "1X=2\nOK=1")];
+        let fields = Fields::of(given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let error = parse(&fields).unwrap_err();
-        let places: Vec<&str> = error
-            .problems
-            .iter()
-            .map(|problem| problem.place.as_str())
-            .collect();
+        let places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
         assert_eq!(places, ["project", "version", "environment"]);
     }
 
@@ -388,20 +319,10 @@ mod tests {
             ("is-secret.TOKEN", "true"),
             ("env.MODE", "fast"),
         ];
-        let fields = Fields::of(
-            given
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let fields = Fields::of(given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let new = parse(&fields).unwrap();
-        assert_eq!(
-            new.settings.environment,
-            BTreeMap::from([("MODE".to_owned(), "fast".to_owned())])
-        );
-        assert_eq!(
-            new.secrets.keys().map(SecretName::as_str).collect::<Vec<_>>(),
-            ["TOKEN"]
-        );
+        assert_eq!(new.settings.environment, BTreeMap::from([("MODE".to_owned(), "fast".to_owned())]));
+        assert_eq!(new.secrets.keys().map(SecretName::as_str).collect::<Vec<_>>(), ["TOKEN"]);
         assert_eq!(show_environment(&new.settings.environment), "MODE=fast");
     }
 }

@@ -37,21 +37,9 @@ struct History {
 async fn show(visit: Visit, path: web::Path<String>, asked: web::Query<After>) -> Answer {
     let id = id_of(&path)?;
     let (deployment, frame) = Frame::load(&visit, id.clone(), "History").await?;
-    let request = PageRequest {
-        limit: ROWS,
-        after: asked.after.clone(),
-    };
+    let request = PageRequest { limit: ROWS, after: asked.after.clone() };
     let found = audit::list(&visit.app, &visit.caller, Of::Deployment(id), request).await?;
     let entries: Vec<Entry> = found.items.iter().map(Entry::new).collect();
-    let pager = Pager::new(
-        journal::counted(entries.len()),
-        &visit.here(),
-        found.next.as_deref(),
-    );
-    visit.show(&History {
-        page: page(&visit, &deployment),
-        frame,
-        entries,
-        pager,
-    })
+    let pager = Pager::new(journal::counted(entries.len()), &visit.here(), found.next.as_deref());
+    visit.show(&History { page: page(&visit, &deployment), frame, entries, pager })
 }

@@ -58,10 +58,7 @@ async fn show(visit: Visit, path: web::Path<String>) -> Answer {
         Ok(found) => (found?, None),
         Err(_) => {
             let text = "The engine did not answer in time. What runs goes on running; load the page again.";
-            (
-                Vec::new(),
-                Some(Note::new(Tone::Warn, "There are no figures now", text)),
-            )
+            (Vec::new(), Some(Note::new(Tone::Warn, "There are no figures now", text)))
         }
     };
     let page = Metrics {
@@ -93,11 +90,7 @@ fn figures(name: String, stats: &Stats) -> Row {
         name,
         cpus: format!("{:.2}", stats.cpus),
         memory: memory(stats.memory_bytes),
-        limit: if limit == 0 {
-            "no limit".to_owned()
-        } else {
-            memory(limit)
-        },
+        limit: if limit == 0 { "no limit".to_owned() } else { memory(limit) },
         share: (limit > 0).then(|| percent(stats.memory_bytes, limit)),
         processes: stats.pids.to_string(),
         missing: String::new(),

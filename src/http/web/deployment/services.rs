@@ -55,11 +55,7 @@ pub fn views(visit: &Visit, detail: &Detail) -> Vec<ServiceView> {
 }
 
 fn of<'a>(detail: &'a Detail, name: &ServiceName) -> Vec<&'a SlotState> {
-    detail
-        .slots
-        .iter()
-        .filter(|slot| slot.slot.service == *name)
-        .collect()
+    detail.slots.iter().filter(|slot| slot.slot.service == *name).collect()
 }
 
 fn strays<'a>(
@@ -69,21 +65,18 @@ fn strays<'a>(
 ) -> impl Iterator<Item = ServiceView> + 'a {
     let mut names: Vec<&ServiceName> = detail.slots.iter().map(|slot| &slot.slot.service).collect();
     names.dedup();
-    names
-        .into_iter()
-        .filter(|name| !plan.workload.services.contains_key(*name))
-        .map(|name| {
-            let slots = of(detail, name);
-            ServiceView {
-                name: name.to_string(),
-                state: State::warn("No longer wanted"),
-                ready: 0,
-                wanted: 0,
-                image: String::new(),
-                endpoints: endpoints(visit, &slots),
-                replicas: slots.iter().map(|slot| replica(slot, false)).collect(),
-            }
-        })
+    names.into_iter().filter(|name| !plan.workload.services.contains_key(*name)).map(|name| {
+        let slots = of(detail, name);
+        ServiceView {
+            name: name.to_string(),
+            state: State::warn("No longer wanted"),
+            ready: 0,
+            wanted: 0,
+            image: String::new(),
+            endpoints: endpoints(visit, &slots),
+            replicas: slots.iter().map(|slot| replica(slot, false)).collect(),
+        }
+    })
 }
 
 fn view(
@@ -108,18 +101,10 @@ fn view(
 
 fn state(is_task: bool, ready: usize, wanted: u32, slots: &[&SlotState]) -> State {
     if wanted == 0 {
-        return if slots.is_empty() {
-            State::unknown("Not running")
-        } else {
-            State::run("Stopping")
-        };
+        return if slots.is_empty() { State::unknown("Not running") } else { State::run("Stopping") };
     }
     if ready >= wanted as usize {
-        return if is_task {
-            State::ok("Done")
-        } else {
-            State::ok("Healthy")
-        };
+        return if is_task { State::ok("Done") } else { State::ok("Healthy") };
     }
     match slots.iter().find(|slot| !slot.phase.is_ready(is_task)) {
         Some(slot) => phase(&slot.phase, is_task),
@@ -172,10 +157,7 @@ fn endpoints(visit: &Visit, slots: &[&SlotState]) -> Vec<EndpointView> {
     let mut found: Vec<&Endpoint> = slots.iter().flat_map(|slot| &slot.endpoints).collect();
     found.sort_by_key(|endpoint| (endpoint.container_port, endpoint.host_port));
     found.dedup();
-    found
-        .into_iter()
-        .map(|endpoint| endpoint_view(visit, endpoint))
-        .collect()
+    found.into_iter().map(|endpoint| endpoint_view(visit, endpoint)).collect()
 }
 
 /// `127.0.0.1:32768 → 8000`. Where the port is bound to every address, the one that this console is reached at.

@@ -73,16 +73,8 @@ async fn draw(
     is_json: bool,
 ) -> Result<Settings> {
     let (app, caller) = (&visit.app, &visit.caller);
-    let versions = bundle::list(
-        app,
-        caller,
-        deployment.project.clone(),
-        PageRequest::first(BUNDLES),
-    )
-    .await?;
-    let bundle = bundle::get(app, caller, deployment.project.clone(), draft.version.clone())
-        .await
-        .ok();
+    let versions = bundle::list(app, caller, deployment.project.clone(), PageRequest::first(BUNDLES)).await?;
+    let bundle = bundle::get(app, caller, deployment.project.clone(), draft.version.clone()).await.ok();
     let secrets = deployment::secrets(app, caller, deployment.id.clone()).await?;
     let may_save = deployment.may(DeploymentRight::Deploy);
     Ok(Settings {
@@ -152,11 +144,7 @@ fn changes(draft: &Draft, revision: Option<u32>, reason: Option<String>) -> Chan
 async fn review(visit: &Visit, id: DeploymentId, fields: &Fields, draft: Draft) -> Result<Review> {
     let asked = changes(&draft, None, None);
     let saving = deployment::preview_save(&visit.app, &visit.caller, id, asked).await?;
-    let Saving {
-        deployment,
-        changes,
-        downtime,
-    } = saving;
+    let Saving { deployment, changes, downtime } = saving;
     let read: Option<u32> = fields.get("revision").parse().ok();
     let saved = Draft::of(&deployment);
     Ok(Review {
@@ -175,24 +163,13 @@ async fn review(visit: &Visit, id: DeploymentId, fields: &Fields, draft: Draft) 
 async fn save(visit: &Visit, id: DeploymentId, fields: &Fields, draft: Draft) -> Answer {
     let revision = fields.get("revision").parse().ok();
     let reason = fields.optional("reason").map(ToOwned::to_owned);
-    let saved = deployment::save(
-        &visit.app,
-        &visit.caller,
-        id.clone(),
-        changes(&draft, revision, reason),
-    )
-    .await;
+    let saved =
+        deployment::save(&visit.app, &visit.caller, id.clone(), changes(&draft, revision, reason)).await;
     match saved {
-        Ok(_) if fields.get("step") == "update" => visit.go(
-            &format!("/deployments/{id}/update"),
-            Tone::Ok,
-            "Saved. Below is what an update does.",
-        ),
-        Ok(_) => visit.go(
-            &format!("/deployments/{id}"),
-            Tone::Ok,
-            "Saved. It runs after the next update.",
-        ),
+        Ok(_) if fields.get("step") == "update" => {
+            visit.go(&format!("/deployments/{id}/update"), Tone::Ok, "Saved. Below is what an update does.")
+        }
+        Ok(_) => visit.go(&format!("/deployments/{id}"), Tone::Ok, "Saved. It runs after the next update."),
         Err(error) if error.kind == Kind::Stale => {
             let page = review(visit, id, fields, draft).await?;
             visit.show_as(StatusCode::PRECONDITION_FAILED, &page)

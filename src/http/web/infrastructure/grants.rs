@@ -47,13 +47,8 @@ async fn form(visit: &Visit, id: InfrastructureId, fields: &Fields) -> Result<Pe
         may_grant: found.may(InfrastructureRight::Admin),
         frame,
         trouble: None,
-        grants: grants
-            .into_iter()
-            .map(|(group, right)| (group.to_string(), right.word()))
-            .collect(),
-        group: Field::text("group", "Group")
-            .value(fields.get("group"))
-            .required(),
+        grants: grants.into_iter().map(|(group, right)| (group.to_string(), right.word())).collect(),
+        group: Field::text("group", "Group").value(fields.get("group")).required(),
         right: Field::select("right", "Right", choices)
             .value(fields.optional("right").unwrap_or("view"))
             .required(),
@@ -71,9 +66,7 @@ async fn grant(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer 
     let id = id_of(&path)?;
     match granted(&visit, &id, &fields).await {
         Ok(text) => {
-            let seen = infrastructure::get(&visit.app, &visit.caller, id.clone())
-                .await
-                .is_ok();
+            let seen = infrastructure::get(&visit.app, &visit.caller, id.clone()).await.is_ok();
             let to = if seen {
                 format!("/infrastructures/{id}/permissions")
             } else {

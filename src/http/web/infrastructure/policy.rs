@@ -76,22 +76,16 @@ impl Form {
 async fn form(visit: &Visit, id: InfrastructureId) -> Result<Settings> {
     let (found, _, frame) = Frame::load(visit, id, "Settings").await?;
     let stages = stage::list(&visit.app).await?;
-    let stages = stages
-        .iter()
-        .map(|stage| Choice::new(stage.id.as_str(), stage.description.clone()))
-        .collect();
+    let stages =
+        stages.iter().map(|stage| Choice::new(stage.id.as_str(), stage.description.clone())).collect();
     let may_save = found.may(InfrastructureRight::Admin);
     let mut form = fields(&found, stages);
     if !may_save {
         form.all().into_iter().for_each(|field| field.read_only = true);
     } else if !visit.caller.subject.is_admin {
-        for field in [
-            &mut form.profile,
-            &mut form.exceptions,
-            &mut form.host,
-            &mut form.publish,
-            &mut form.pool,
-        ] {
+        for field in
+            [&mut form.profile, &mut form.exceptions, &mut form.host, &mut form.publish, &mut form.pool]
+        {
             field.read_only = true;
             field.hint.push_str(" Takes an administrator.");
         }
@@ -111,11 +105,9 @@ async fn form(visit: &Visit, id: InfrastructureId) -> Result<Settings> {
 fn fields(of: &Infrastructure, stages: Vec<Choice>) -> Form {
     let policy = &of.policy;
     let (host, publish, pool) = match &of.engine {
-        EngineConnection::Docker {
-            host,
-            publish_address,
-            network_pool,
-        } => (host.clone(), publish_address.to_string(), network_pool.clone()),
+        EngineConnection::Docker { host, publish_address, network_pool } => {
+            (host.clone(), publish_address.to_string(), network_pool.clone())
+        }
         EngineConnection::Fake {} => Default::default(),
     };
     let profile = match policy.profile {
@@ -124,10 +116,7 @@ fn fields(of: &Infrastructure, stages: Vec<Choice>) -> Form {
     };
     let profiles = vec![
         Choice::new("baseline", "baseline: what official images need, and no more"),
-        Choice::new(
-            "restricted",
-            "restricted: not root, no capabilities, read-only root",
-        ),
+        Choice::new("restricted", "restricted: not root, no capabilities, read-only root"),
     ];
     let exceptions: Vec<String> = policy.exceptions.iter().map(show_exception).collect();
     let (given, most) = (&policy.default_limits, &policy.max_limits);
@@ -195,21 +184,13 @@ async fn save(visit: Visit, path: web::Path<String>, typed: Fields) -> Answer {
 fn changes(typed: &Fields, before: &Infrastructure) -> Result<Changes> {
     let mut problems: Vec<Problem> = Vec::new();
     let policy = policy(typed, before, &mut problems);
-    let stage = StageId::parse(typed.get("stage"))
-        .map_err(|error| problems.extend(error.problems))
-        .ok();
-    let govern = govern_of(typed.get("govern"))
-        .map_err(|error| problems.extend(error.problems))
-        .ok();
+    let stage = StageId::parse(typed.get("stage")).map_err(|error| problems.extend(error.problems)).ok();
+    let govern = govern_of(typed.get("govern")).map_err(|error| problems.extend(error.problems)).ok();
     let engine = match &before.engine {
         EngineConnection::Docker { .. } => {
-            let with_kind = typed
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let with_kind = typed.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
             let with_kind = Fields::of(with_kind.chain([("kind".to_owned(), "docker".to_owned())]));
-            connection_of(&with_kind)
-                .map_err(|error| problems.extend(error.problems))
-                .ok()
+            connection_of(&with_kind).map_err(|error| problems.extend(error.problems)).ok()
         }
         EngineConnection::Fake {} => None,
     };
@@ -229,9 +210,7 @@ fn policy(typed: &Fields, before: &Infrastructure, problems: &mut Vec<Problem>) 
     let limits = |prefix: &str, before: &Resources, problems: &mut Vec<Problem>| {
         let name = |what: &str| format!("{prefix}_{what}");
         let mut took = |result: Result<Option<u64>>| {
-            result
-                .map_err(|error| problems.extend(error.problems))
-                .unwrap_or_default()
+            result.map_err(|error| problems.extend(error.problems)).unwrap_or_default()
         };
         let cpus = took(parse_cpus(typed.get(&name("cpus")), &name("cpus")).map(|cpus| cpus.map(u64::from)));
         let bytes = took(parse_mebibytes(typed.get(&name("memory")), &name("memory")));
@@ -249,12 +228,7 @@ fn policy(typed: &Fields, before: &Infrastructure, problems: &mut Vec<Problem>) 
     let max_limits = limits("max", &before.policy.max_limits, problems);
     let replicas = parse_count(typed.get("max_replicas"), "max_replicas", "replicas");
     let mut exceptions = BTreeSet::new();
-    for line in typed
-        .raw("exceptions")
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for line in typed.raw("exceptions").lines().map(str::trim).filter(|line| !line.is_empty()) {
         match parse_exception(line) {
             Some(exception) => {
                 exceptions.insert(exception);
@@ -266,11 +240,7 @@ fn policy(typed: &Fields, before: &Infrastructure, problems: &mut Vec<Problem>) 
         }
     }
     Policy {
-        profile: if typed.get("profile") == "restricted" {
-            Profile::Restricted
-        } else {
-            Profile::Baseline
-        },
+        profile: if typed.get("profile") == "restricted" { Profile::Restricted } else { Profile::Baseline },
         exceptions,
         default_limits,
         max_limits,
@@ -337,14 +307,7 @@ mod tests {
         ] {
             assert_eq!(show_exception(&parse_exception(line).unwrap()), line);
         }
-        for bad in [
-            "root",
-            "device",
-            "device fuse",
-            "low-port 8080",
-            "unconfined all",
-            "privileged yes",
-        ] {
+        for bad in ["root", "device", "device fuse", "low-port 8080", "unconfined all", "privileged yes"] {
             assert!(parse_exception(bad).is_none(), "{bad}");
         }
     }

@@ -14,9 +14,7 @@ pub fn of(line: &str) -> &'static str {
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic()) {
         let gap = &rest[..start];
         let word = &rest[start..];
-        let end = word
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(word.len());
+        let end = word.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(word.len());
         let (word, after) = word.split_at(end);
         let level = named(word);
         if !level.is_empty() && (is_shouted(word) || is_marked(before, gap, after)) {
@@ -37,9 +35,7 @@ fn is_marked(before: &str, gap: &str, after: &str) -> bool {
     let bracketed =
         gap.ends_with('[') && after.starts_with(']') || gap.ends_with('<') && after.starts_with('>');
     let leads = before.is_empty() && gap.trim().is_empty() && after.starts_with(':');
-    let keyed = ["level", "lvl", "severity"]
-        .iter()
-        .any(|key| before.eq_ignore_ascii_case(key))
+    let keyed = ["level", "lvl", "severity"].iter().any(|key| before.eq_ignore_ascii_case(key))
         && gap.contains(['=', ':'])
         && gap.len() <= 5;
     bracketed || keyed || leads
@@ -61,10 +57,7 @@ fn named(word: &str) -> &'static str {
         ("debug", "debug"),
         ("trace", "debug"),
     ];
-    LEVELS
-        .iter()
-        .find(|(name, _)| word.eq_ignore_ascii_case(name))
-        .map_or("", |(_, level)| level)
+    LEVELS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map_or("", |(_, level)| level)
 }
 
 #[cfg(test)]

@@ -43,10 +43,7 @@ struct Line {
 
 /// Where the reader was: in the header after a break, else in the URL.
 fn seen(request: &HttpRequest, asked: &str) -> Option<i64> {
-    let header = request
-        .headers()
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok());
+    let header = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     header.or_else(|| asked.parse().ok())
 }
 
@@ -80,13 +77,7 @@ async fn of_replicas(
         Err(error) => return Err(error.into()),
     };
     let produce = move |sink: Sink| follow(lines, after.unwrap_or(i64::MIN), sink);
-    Ok(live::respond(
-        &request,
-        state.clone(),
-        Form::Events,
-        produce,
-        may_see(state, id),
-    ))
+    Ok(live::respond(&request, state.clone(), Form::Events, produce, may_see(state, id)))
 }
 
 /// Whether the reader may still see the deployment.
@@ -120,8 +111,7 @@ async fn follow(lines: Result<Lines>, after: i64, sink: Sink) {
             return;
         }
     }
-    sink.send(end("The deployment is gone, or you may no longer see it."))
-        .await;
+    sink.send(end("The deployment is gone, or you may no longer see it.")).await;
 }
 
 /// A batch as events; what the page has already is left out.
@@ -175,13 +165,7 @@ async fn of_update(
         after: seen(&request, &asked.after).unwrap_or(0),
     };
     let produce = move |sink: Sink| reader.run(topics, sink);
-    Ok(live::respond(
-        &request,
-        state.clone(),
-        Form::Events,
-        produce,
-        may_see(state, id),
-    ))
+    Ok(live::respond(&request, state.clone(), Form::Events, produce, may_see(state, id)))
 }
 
 struct Reader {
@@ -223,21 +207,12 @@ impl Reader {
 
     /// The lines that the page does not have, and whether the update has ended: asked first, so that nothing is missed.
     async fn news(&mut self) -> Result<(String, bool), Error> {
-        let ended = update::get(&self.app, &self.caller, self.id.clone(), self.number)
-            .await?
-            .is_ended();
+        let ended = update::get(&self.app, &self.caller, self.id.clone(), self.number).await?.is_ended();
         let mut text = String::new();
         loop {
             let most = u32::try_from(LINES).unwrap_or(u32::MAX);
-            let lines = update::log(
-                &self.app,
-                &self.caller,
-                self.id.clone(),
-                self.number,
-                self.after,
-                most,
-            )
-            .await?;
+            let lines =
+                update::log(&self.app, &self.caller, self.id.clone(), self.number, self.after, most).await?;
             let Some(last) = lines.last() else { break };
             self.after = last.sequence;
             let shown: Vec<Line> = lines.iter().map(line).collect();

@@ -53,21 +53,13 @@ pub struct Choice {
 impl Choice {
     /// A choice that can be made.
     pub fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            label: label.into(),
-            refused: String::new(),
-            selected: false,
-        }
+        Self { value: value.into(), label: label.into(), refused: String::new(), selected: false }
     }
 
     /// The same choice, shown but not to be made, and why.
     #[must_use]
     pub fn refused(self, reason: impl Into<String>) -> Self {
-        Self {
-            refused: reason.into(),
-            ..self
-        }
+        Self { refused: reason.into(), ..self }
     }
 }
 
@@ -127,9 +119,7 @@ impl Field {
     pub fn value(mut self, value: impl Into<String>) -> Self {
         self.value = value.into();
         if let Control::Select(choices) | Control::Radio(choices) = &mut self.control {
-            choices
-                .iter_mut()
-                .for_each(|choice| choice.selected = choice.value == self.value);
+            choices.iter_mut().for_each(|choice| choice.selected = choice.value == self.value);
         }
         self
     }
@@ -137,19 +127,13 @@ impl Field {
     /// With a line that says what belongs in it.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: hint.into(),
-            ..self
-        }
+        Self { hint: hint.into(), ..self }
     }
 
     /// May not stay empty.
     #[must_use]
     pub fn required(self) -> Self {
-        Self {
-            required: true,
-            ..self
-        }
+        Self { required: true, ..self }
     }
 
     /// In the fixed-width face.
@@ -161,19 +145,13 @@ impl Field {
     /// With the browser's help of this kind, e.g. `username`, `current-password`.
     #[must_use]
     pub fn autocomplete(self, token: &'static str) -> Self {
-        Self {
-            autocomplete: token,
-            ..self
-        }
+        Self { autocomplete: token, ..self }
     }
 
     /// Shown, but not to be changed.
     #[must_use]
     pub fn read_only(self) -> Self {
-        Self {
-            read_only: true,
-            ..self
-        }
+        Self { read_only: true, ..self }
     }
 
     /// Which control the template draws: `input`, `area`, `select`, `radio`, `check` or `file`.
@@ -254,21 +232,13 @@ pub struct TroubleItem {
 
 /// Puts every problem of `error` beside the field it names and gives the summary for the top.
 pub fn blame(fields: &mut [&mut Field], error: &Error) -> Trouble {
-    let items: Vec<TroubleItem> = error
-        .problems
-        .iter()
-        .map(|problem| place(fields, problem))
-        .collect();
+    let items: Vec<TroubleItem> = error.problems.iter().map(|problem| place(fields, problem)).collect();
     let title = match items.len() {
         0 => capital(&error.message),
         1 => "One thing has to be put right".to_owned(),
         many => format!("{many} things have to be put right"),
     };
-    let hint = if items.is_empty() {
-        error.hint.clone().unwrap_or_default()
-    } else {
-        String::new()
-    };
+    let hint = if items.is_empty() { error.hint.clone().unwrap_or_default() } else { String::new() };
     Trouble { title, hint, items }
 }
 
@@ -283,16 +253,8 @@ fn place(fields: &mut [&mut Field], problem: &Problem) -> TroubleItem {
                 Some(earlier) => format!("{earlier} {text}"),
                 None => text.clone(),
             });
-            TroubleItem {
-                field: Some(field.name.clone()),
-                place: field.label.clone(),
-                text,
-            }
+            TroubleItem { field: Some(field.name.clone()), place: field.label.clone(), text }
         }
-        None => TroubleItem {
-            field: None,
-            place: problem.place.clone(),
-            text,
-        },
+        None => TroubleItem { field: None, place: problem.place.clone(), text },
     }
 }

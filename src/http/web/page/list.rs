@@ -27,21 +27,13 @@ impl Column {
             None if sort == key => ("ascending", format!("-{key}")),
             _ => ("none", key.to_owned()),
         };
-        Self {
-            label,
-            href: query.without("after").with("sort", &next).href(),
-            direction,
-            numeric: false,
-        }
+        Self { label, href: query.without("after").with("sort", &next).href(), direction, numeric: false }
     }
 
     /// The same column with its numbers at the right.
     #[must_use]
     pub fn numeric(self) -> Self {
-        Self {
-            numeric: true,
-            ..self
-        }
+        Self { numeric: true, ..self }
     }
 }
 
@@ -81,12 +73,7 @@ impl Tab {
     /// Tabs from `(label, href)`, of which the one labelled `current` is shown now.
     pub fn all(current: &str, tabs: impl IntoIterator<Item = (&'static str, String)>) -> Vec<Self> {
         tabs.into_iter()
-            .map(|(label, href)| Self {
-                label,
-                href,
-                current: label == current,
-                count: None,
-            })
+            .map(|(label, href)| Self { label, href, current: label == current, count: None })
             .collect()
     }
 }

@@ -61,12 +61,7 @@ pub struct Note {
 impl Note {
     /// A note without details.
     pub fn new(tone: Tone, title: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            tone,
-            title: title.into(),
-            text: text.into(),
-            details: String::new(),
-        }
+        Self { tone, title: title.into(), text: text.into(), details: String::new() }
     }
 }
 
@@ -78,20 +73,13 @@ impl From<&Message> for Note {
             Severity::Warning => Tone::Warn,
             Severity::Error => Tone::Bad,
         };
-        Self {
-            details: message.details.clone(),
-            ..Self::new(tone, &message.title, &message.message)
-        }
+        Self { details: message.details.clone(), ..Self::new(tone, &message.title, &message.message) }
     }
 }
 
 impl From<&Error> for Note {
     fn from(error: &Error) -> Self {
-        Self::new(
-            Tone::Bad,
-            capital(&error.message),
-            error.hint.clone().unwrap_or_default(),
-        )
+        Self::new(Tone::Bad, capital(&error.message), error.hint.clone().unwrap_or_default())
     }
 }
 

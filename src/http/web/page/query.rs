@@ -17,18 +17,12 @@ impl Query {
             .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| (key.into_owned(), value.into_owned()))
             .collect();
-        Self {
-            path: path.to_owned(),
-            pairs,
-        }
+        Self { path: path.to_owned(), pairs }
     }
 
     /// The first value of `key`, or nothing.
     pub fn get(&self, key: &str) -> &str {
-        self.pairs
-            .iter()
-            .find(|(k, _)| k == key)
-            .map_or("", |(_, value)| value)
+        self.pairs.iter().find(|(k, _)| k == key).map_or("", |(_, value)| value)
     }
 
     /// The same with `key` set to `value` alone.
@@ -43,10 +37,7 @@ impl Query {
     #[must_use]
     pub fn without(&self, key: &str) -> Self {
         let pairs = self.pairs.iter().filter(|(k, _)| k != key).cloned().collect();
-        Self {
-            path: self.path.clone(),
-            pairs,
-        }
+        Self { path: self.path.clone(), pairs }
     }
 
     /// Whether any parameter but those in `except` is set: whether a list is filtered.
@@ -59,9 +50,7 @@ impl Query {
         if self.pairs.is_empty() {
             return self.path.clone();
         }
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&self.pairs)
-            .finish();
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.pairs).finish();
         format!("{}?{query}", self.path)
     }
 }

@@ -51,10 +51,7 @@ impl State {
     /// The same state with another word, e.g. `1 of 3 ready` where `Unhealthy` would say less.
     #[must_use]
     pub fn saying(self, word: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            word: word.into(),
-            ..self
-        }
+        Self { word: word.into(), ..self }
     }
 }
 

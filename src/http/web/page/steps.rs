@@ -24,27 +24,16 @@ impl StepView {
     /// Every step of a run: those on record as they went, then those to come. A run that has ended has none to come
     /// but keeps them in the list as not reached.
     pub fn all(records: &[StepRecord], run: &UpdateState, now: Timestamp) -> Vec<Self> {
-        let ahead = if matches!(run, UpdateState::Ended { .. }) {
-            "Not reached"
-        } else {
-            "Waiting"
-        };
+        let ahead = if matches!(run, UpdateState::Ended { .. }) { "Not reached" } else { "Waiting" };
         let known = |step: &Step| records.iter().any(|record| record.step == *step);
-        let to_come = Step::ALL
-            .into_iter()
-            .filter(|step| !known(step))
-            .map(|step| Self {
-                state: State::wait(ahead),
-                title: step.title(),
-                took: String::new(),
-                detail: String::new(),
-                waits: true,
-            });
-        records
-            .iter()
-            .map(|record| Self::of(record, now))
-            .chain(to_come)
-            .collect()
+        let to_come = Step::ALL.into_iter().filter(|step| !known(step)).map(|step| Self {
+            state: State::wait(ahead),
+            title: step.title(),
+            took: String::new(),
+            detail: String::new(),
+            waits: true,
+        });
+        records.iter().map(|record| Self::of(record, now)).chain(to_come).collect()
     }
 
     fn of(record: &StepRecord, now: Timestamp) -> Self {
@@ -60,10 +49,8 @@ impl StepView {
 
 /// How many steps are done, of how many: what the progress bar shows.
 pub fn progress(records: &[StepRecord]) -> (usize, usize) {
-    let done = records
-        .iter()
-        .filter(|record| record.state == StepState::Done && record.step != Step::Undo)
-        .count();
+    let done =
+        records.iter().filter(|record| record.state == StepState::Done && record.step != Step::Undo).count();
     (done, Step::ALL.len())
 }
 
@@ -88,19 +75,14 @@ impl DiffLine {
                 lines.push(Self::skipped(start - seen));
             }
             seen = group.last().map_or(start, |op| op.old_range().end);
-            lines.extend(
-                group
-                    .iter()
-                    .flat_map(|op| diff.iter_changes(op))
-                    .map(|change| Self {
-                        kind: match change.tag() {
-                            ChangeTag::Insert => "add",
-                            ChangeTag::Delete => "del",
-                            ChangeTag::Equal => "same",
-                        },
-                        text: change.value().trim_end_matches(['\r', '\n']).to_owned(),
-                    }),
-            );
+            lines.extend(group.iter().flat_map(|op| diff.iter_changes(op)).map(|change| Self {
+                kind: match change.tag() {
+                    ChangeTag::Insert => "add",
+                    ChangeTag::Delete => "del",
+                    ChangeTag::Equal => "same",
+                },
+                text: change.value().trim_end_matches(['\r', '\n']).to_owned(),
+            }));
         }
         let left = before.lines().count().saturating_sub(seen);
         if left > 0 && !lines.is_empty() {
@@ -110,10 +92,7 @@ impl DiffLine {
     }
 
     fn skipped(count: usize) -> Self {
-        Self {
-            kind: "skip",
-            text: super::words::plural(count as u64, "equal line"),
-        }
+        Self { kind: "skip", text: super::words::plural(count as u64, "equal line") }
     }
 
     /// What stands in front of the line.

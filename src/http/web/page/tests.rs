@@ -17,16 +17,8 @@ fn page(title: &str, section: Section) -> Page {
 }
 
 fn signed_in(title: &str) -> Page {
-    let user = UserView {
-        name: "Bob <b>".into(),
-        groups: vec!["ml".into()],
-        is_admin: true,
-    };
-    Page {
-        user: Some(user),
-        csrf: "token".into(),
-        ..page(title, Section::Deployments)
-    }
+    let user = UserView { name: "Bob <b>".into(), groups: vec!["ml".into()], is_admin: true };
+    Page { user: Some(user), csrf: "token".into(), ..page(title, Section::Deployments) }
 }
 
 #[derive(Template)]
@@ -56,13 +48,7 @@ fn everything(page: Page) -> Html {
         typed: Some(hostile.into()),
     };
     let lines = DiffLine::between(hostile, "other");
-    let made = Everything {
-        page,
-        trouble: Some(trouble),
-        field,
-        confirm,
-        lines,
-    };
+    let made = Everything { page, trouble: Some(trouble), field, confirm, lines };
     Html::parse_document(&made.render().expect("renders"))
 }
 
@@ -73,27 +59,12 @@ fn all<'a>(html: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
 
 #[test]
 fn hostile_text_stays_text() {
-    let html = everything(Page {
-        flash: Some(Flash {
-            tone: Tone::Bad,
-            text: "<i>x".into(),
-        }),
-        ..signed_in("<s>t")
-    });
-    assert!(
-        all(&html, "script")
-            .iter()
-            .all(|script| script.value().attr("src").is_some())
-    );
+    let html =
+        everything(Page { flash: Some(Flash { tone: Tone::Bad, text: "<i>x".into() }), ..signed_in("<s>t") });
+    assert!(all(&html, "script").iter().all(|script| script.value().attr("src").is_some()));
     assert!(all(&html, "main script, main i, h1 s, summary b").is_empty());
-    assert_eq!(
-        all(&html, "title")[0].text().collect::<String>(),
-        "<s>t · deployments · Slipway"
-    );
-    assert_eq!(
-        all(&html, "#f-id")[0].value().attr("value"),
-        Some("\"><script>alert(1)</script>")
-    );
+    assert_eq!(all(&html, "title")[0].text().collect::<String>(), "<s>t · deployments · Slipway");
+    assert_eq!(all(&html, "#f-id")[0].value().attr("value"), Some("\"><script>alert(1)</script>"));
 }
 
 #[test]
@@ -109,34 +80,18 @@ fn a_wrong_field_is_named_beside_it_and_at_the_top() {
 #[test]
 fn the_frame_holds_what_the_user_may_reach_and_every_form_its_token() {
     let html = everything(signed_in("t"));
-    let current: Vec<_> = all(&html, ".side a[aria-current]")
-        .iter()
-        .map(|a| a.value().attr("href"))
-        .collect();
+    let current: Vec<_> =
+        all(&html, ".side a[aria-current]").iter().map(|a| a.value().attr("href")).collect();
     assert_eq!(current, [Some("/slipway/deployments")]);
     assert_eq!(all(&html, ".side a").len(), 5);
     for form in all(&html, "form[method=post]") {
-        let token = form
-            .select(&Selector::parse("input[name=csrf]").expect("a selector"))
-            .next();
+        let token = form.select(&Selector::parse("input[name=csrf]").expect("a selector")).next();
         assert_eq!(token.and_then(|input| input.value().attr("value")), Some("token"));
     }
-    let plain = Page {
-        user: Some(UserView {
-            name: "C".into(),
-            groups: vec![],
-            is_admin: false,
-        }),
-        ..signed_in("t")
-    };
+    let plain =
+        Page { user: Some(UserView { name: "C".into(), groups: vec![], is_admin: false }), ..signed_in("t") };
     assert_eq!(all(&everything(plain), ".side a").len(), 4);
-    assert!(
-        all(
-            &everything(page("Log in", Section::Outside)),
-            "nav, header.top, dialog"
-        )
-        .is_empty()
-    );
+    assert!(all(&everything(page("Log in", Section::Outside)), "nav, header.top, dialog").is_empty());
 }
 
 #[test]
@@ -145,10 +100,7 @@ fn titles_say_where_one_is() {
         page("churn on prod", Section::Deployments).head_title(),
         "churn on prod · deployments · Slipway"
     );
-    assert_eq!(
-        page("Projects", Section::Projects).head_title(),
-        "Projects · Slipway"
-    );
+    assert_eq!(page("Projects", Section::Projects).head_title(), "Projects · Slipway");
     assert_eq!(page("Log in", Section::Outside).head_title(), "Log in · Slipway");
 }
 
@@ -195,22 +147,13 @@ fn times_and_sizes_have_their_units() {
 #[test]
 fn sorting_keeps_the_filters_and_starts_at_the_first_page() {
     let query = Query::parse("/d", "stage=prod&sort=-age&after=abc&q=");
-    assert_eq!(
-        Column::new("Age", "age", &query, "id").href,
-        "/d?stage=prod&sort=age"
-    );
+    assert_eq!(Column::new("Age", "age", &query, "id").href, "/d?stage=prod&sort=age");
     assert_eq!(Column::new("Age", "age", &query, "id").direction, "descending");
     assert_eq!(Column::new("Id", "id", &query, "id").direction, "none");
-    assert_eq!(
-        Column::new("Id", "id", &query.without("sort"), "id").href,
-        "/d?stage=prod&sort=-id"
-    );
+    assert_eq!(Column::new("Id", "id", &query.without("sort"), "id").href, "/d?stage=prod&sort=-id");
     let pager = Pager::new("50", &query, Some("a b&c"));
     assert_eq!(pager.first.as_deref(), Some("/d?stage=prod&sort=-age"));
-    assert_eq!(
-        pager.next.as_deref(),
-        Some("/d?stage=prod&sort=-age&after=a+b%26c")
-    );
+    assert_eq!(pager.next.as_deref(), Some("/d?stage=prod&sort=-age&after=a+b%26c"));
     assert!(query.is_filtered(&["sort", "after"]) && !query.without("stage").is_filtered(&["sort", "after"]));
 }
 
@@ -223,50 +166,29 @@ fn problems_find_their_fields_and_the_rest_keeps_its_place() {
         Problem::new("compose.yaml:12:5", "privileged is not allowed"),
     ];
     let trouble = blame(&mut [&mut id], &Error::problems("x", problems));
-    assert_eq!(
-        id.error.as_deref(),
-        Some("Too long. Use 63 letters. Starts with a digit")
-    );
+    assert_eq!(id.error.as_deref(), Some("Too long. Use 63 letters. Starts with a digit"));
     assert_eq!(trouble.title, "3 things have to be put right");
     let fields: Vec<_> = trouble.items.iter().map(|item| item.field.as_deref()).collect();
     assert_eq!(fields, [Some("id"), Some("id"), None]);
     let conflict = Error::conflict("busy", "an update runs").hint("Wait for it.");
     let trouble = blame(&mut [], &conflict);
-    assert_eq!(
-        (trouble.title.as_str(), trouble.hint.as_str()),
-        ("An update runs", "Wait for it.")
-    );
+    assert_eq!((trouble.title.as_str(), trouble.hint.as_str()), ("An update runs", "Wait for it."));
 }
 
 #[test]
 fn steps_show_what_was_done_and_what_is_not_reached() {
-    let record = |step, state| StepRecord {
-        step,
-        state,
-        detail: String::new(),
-        started_at: now(),
-        ended_at: None,
-    };
+    let record =
+        |step, state| StepRecord { step, state, detail: String::new(), started_at: now(), ended_at: None };
     let records = [
         record(Step::Plan, StepState::Done),
         record(Step::Check, StepState::Failed),
         record(Step::Undo, StepState::Done),
     ];
-    let ended = UpdateState::Ended {
-        outcome: Outcome::Succeeded,
-        started_at: None,
-        ended_at: now(),
-    };
+    let ended = UpdateState::Ended { outcome: Outcome::Succeeded, started_at: None, ended_at: now() };
     let steps = StepView::all(&records, &ended, now() + TimeDelta::milliseconds(1_500));
     assert_eq!(steps.len(), 8);
-    assert_eq!(
-        (steps[1].state.shape, steps[1].took.as_str()),
-        ("state-error", "1.5 s")
-    );
-    assert_eq!(
-        (steps[3].waits, steps[3].state.word.as_ref()),
-        (true, "Not reached")
-    );
+    assert_eq!((steps[1].state.shape, steps[1].took.as_str()), ("state-error", "1.5 s"));
+    assert_eq!((steps[3].waits, steps[3].state.word.as_ref()), (true, "Not reached"));
     assert_eq!(progress(&records), (1, 7));
 }
 
@@ -274,10 +196,7 @@ fn steps_show_what_was_done_and_what_is_not_reached() {
 fn a_text_diff_leaves_equal_stretches_out_and_says_how_many() {
     let before: String = (1..=20).map(|n| format!("{n}\n")).collect();
     let lines = DiffLine::between(&before, &before.replace("10\n", "ten\n"));
-    let shown: Vec<_> = lines
-        .iter()
-        .map(|line| format!("{}{}", line.sign(), line.text))
-        .collect();
+    let shown: Vec<_> = lines.iter().map(|line| format!("{}{}", line.sign(), line.text)).collect();
     assert_eq!(shown.first().map(String::as_str), Some(" 6 equal lines"));
     assert!(shown.contains(&"-10".to_owned()) && shown.contains(&"+ten".to_owned()));
     assert_eq!(shown.last().map(String::as_str), Some(" 7 equal lines"));

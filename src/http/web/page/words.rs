@@ -79,9 +79,5 @@ pub fn percent(part: u64, whole: u64) -> u64 {
 
 /// `1 replica`, `3 replicas`.
 pub fn plural(count: u64, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

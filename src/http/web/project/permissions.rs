@@ -43,22 +43,14 @@ async fn form(visit: &Visit, key: ProjectKey, fields: &Fields) -> Result<Permiss
         (ProjectRight::Deploy, "deploy: deploy its bundles"),
         (ProjectRight::Admin, "admin: all of it, and give rights"),
     ];
-    let choices = rights
-        .into_iter()
-        .map(|(right, label)| Choice::new(right.word(), label))
-        .collect();
+    let choices = rights.into_iter().map(|(right, label)| Choice::new(right.word(), label)).collect();
     Ok(Permissions {
         page: page(visit, &key),
         may_grant: project.may(ProjectRight::Admin),
         frame,
         trouble: None,
-        grants: grants
-            .into_iter()
-            .map(|(group, right)| (group.to_string(), right.word()))
-            .collect(),
-        group: Field::text("group", "Group")
-            .value(fields.get("group"))
-            .required(),
+        grants: grants.into_iter().map(|(group, right)| (group.to_string(), right.word())).collect(),
+        group: Field::text("group", "Group").value(fields.get("group")).required(),
         right: Field::select("right", "Right", choices)
             .value(fields.optional("right").unwrap_or("view"))
             .required(),
@@ -89,11 +81,7 @@ async fn grant(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer 
             };
             // Who takes its own right away does not see the project any more.
             let seen = project::get(&visit.app, &visit.caller, key.clone()).await.is_ok();
-            let to = if seen {
-                format!("/projects/{key}/permissions")
-            } else {
-                "/projects".to_owned()
-            };
+            let to = if seen { format!("/projects/{key}/permissions") } else { "/projects".to_owned() };
             visit.go(&to, Tone::Ok, &text)
         }
         Err(error) if error.kind == Kind::Invalid => {
@@ -114,10 +102,7 @@ fn parse(fields: &Fields) -> Result<(GroupName, Option<ProjectRight>)> {
     match (group, right) {
         (Ok(group), Ok(right)) => Ok((group, right)),
         (group, right) => {
-            let problems = [group.err(), right.err()]
-                .into_iter()
-                .flatten()
-                .flat_map(|error| error.problems);
+            let problems = [group.err(), right.err()].into_iter().flatten().flat_map(|error| error.problems);
             Err(Error::problems("invalid_input", problems.collect()))
         }
     }

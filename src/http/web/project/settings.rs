@@ -41,14 +41,8 @@ struct Settings {
 
 fn fields_of(project: &Project, may_save: bool) -> (Field, Field) {
     let description = Field::area("description", "Description", 3).value(project.description.clone());
-    let tags = Field::text("tags", "Tags")
-        .hint("Separated by commas.")
-        .value(project.tags.join(", "));
-    if may_save {
-        (description, tags)
-    } else {
-        (description.read_only(), tags.read_only())
-    }
+    let tags = Field::text("tags", "Tags").hint("Separated by commas.").value(project.tags.join(", "));
+    if may_save { (description, tags) } else { (description.read_only(), tags.read_only()) }
 }
 
 async fn form(visit: &Visit, key: ProjectKey) -> Result<Settings> {
@@ -96,10 +90,7 @@ async fn save(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer {
 async fn confirm(visit: &Visit, key: &ProjectKey) -> Result<ConfirmPage> {
     let (project, frame) = Frame::load(visit, key.clone(), "Settings").await?;
     if !project.may(ProjectRight::Admin) {
-        return Err(Error::forbidden(
-            "you may not delete this project",
-            frame.admin_refusal(),
-        ));
+        return Err(Error::forbidden("you may not delete this project", frame.admin_refusal()));
     }
     let confirm = Confirm {
         action: visit.url(&format!("/projects/{key}/delete")),
@@ -112,11 +103,7 @@ async fn confirm(visit: &Visit, key: &ProjectKey) -> Result<ConfirmPage> {
         back: visit.url(&format!("/projects/{key}/settings")),
         typed: None,
     };
-    Ok(ConfirmPage {
-        page: page_below(visit, key, format!("Delete {key}")),
-        confirm,
-        trouble: None,
-    })
+    Ok(ConfirmPage { page: page_below(visit, key, format!("Delete {key}")), confirm, trouble: None })
 }
 
 async fn ask_delete(visit: Visit, path: web::Path<String>) -> Answer {

@@ -19,10 +19,7 @@ fn now() -> Timestamp {
 }
 
 fn service(replicas: u32) -> Service {
-    Service {
-        replicas,
-        ..Service::new(Image::Reference("img".into()))
-    }
+    Service { replicas, ..Service::new(Image::Reference("img".into())) }
 }
 
 fn ended(outcome: Outcome) -> Option<Update> {
@@ -30,11 +27,7 @@ fn ended(outcome: Outcome) -> Option<Update> {
         deployment: "d".parse().unwrap(),
         number: 1,
         kind: UpdateKind::Update,
-        state: UpdateState::Ended {
-            outcome,
-            started_at: None,
-            ended_at: now(),
-        },
+        state: UpdateState::Ended { outcome, started_at: None, ended_at: now() },
         version: "1".parse().unwrap(),
         plan_digest: Digest::of(b"plan"),
         requester: Subject::system(),
@@ -83,11 +76,7 @@ fn facts() -> Facts {
             running_update: Some(1),
         },
         state: State::unknown(),
-        digests: Digests {
-            wanted: digest.clone(),
-            refusal: None,
-            running: digest,
-        },
+        digests: Digests { wanted: digest.clone(), refusal: None, running: digest },
         last: ended(Outcome::Succeeded),
         running: Some(testing::definition(1, [("api", service(2))])),
         target: None,
@@ -136,14 +125,7 @@ fn folded(facts: &Facts, slots: &[Arc<Seen>]) -> (Health, Sync, Vec<String>) {
 }
 
 fn expect(facts: &Facts, slots: &[Arc<Seen>], health: Health, sync: Sync, codes: &[&str]) {
-    assert_eq!(
-        folded(facts, slots),
-        (
-            health,
-            sync,
-            codes.iter().map(|code| (*code).to_owned()).collect()
-        )
-    );
+    assert_eq!(folded(facts, slots), (health, sync, codes.iter().map(|code| (*code).to_owned()).collect()));
 }
 
 #[test]
@@ -162,10 +144,7 @@ fn an_engine_that_does_not_answer_keeps_what_was_counted() {
     let mut facts = facts();
     (facts.state.ready, facts.state.wanted, facts.state.sync) = (2, 2, Sync::InSync);
     let folded = fold(&facts, &Reach::Unreachable("gone".into()), &[], now()).unwrap();
-    assert_eq!(
-        (folded.state.health, folded.state.ready, folded.state.wanted),
-        (Health::Unknown, 2, 2)
-    );
+    assert_eq!((folded.state.health, folded.state.ready, folded.state.wanted), (Health::Unknown, 2, 2));
     assert_eq!(folded.state.messages[0].code, "ENGINE_UNREACHABLE");
     assert!(folded.drift.is_empty(), "what can't be seen has not drifted");
 }
@@ -206,13 +185,7 @@ fn disabled_and_updated_is_unknown_and_disabled_alone_is_not() {
     let mut facts = facts();
     facts.deployment.enabled = false;
     facts.digests.wanted = Some("disabled".into());
-    expect(
-        &facts,
-        &running(&facts),
-        Health::OutOfSync,
-        Sync::OutOfSync,
-        &["SETTINGS_CHANGED"],
-    );
+    expect(&facts, &running(&facts), Health::OutOfSync, Sync::OutOfSync, &["SETTINGS_CHANGED"]);
     (facts.running, facts.digests.running) = (None, None);
     expect(&facts, &[], Health::Unknown, Sync::Unknown, &["STOPPED"]);
 }
@@ -221,52 +194,25 @@ fn disabled_and_updated_is_unknown_and_disabled_alone_is_not() {
 fn saved_refused_removed_and_changed_are_out_of_sync() {
     let mut saved = facts();
     saved.digests.wanted = Some("new".into());
-    expect(
-        &saved,
-        &running(&saved),
-        Health::OutOfSync,
-        Sync::OutOfSync,
-        &["SETTINGS_CHANGED"],
-    );
+    expect(&saved, &running(&saved), Health::OutOfSync, Sync::OutOfSync, &["SETTINGS_CHANGED"]);
 
     let mut refused = facts();
     refused.digests.refusal = Some("privileged is forbidden".into());
-    expect(
-        &refused,
-        &running(&refused),
-        Health::OutOfSync,
-        Sync::OutOfSync,
-        &["SETTINGS_REFUSED"],
-    );
+    expect(&refused, &running(&refused), Health::OutOfSync, Sync::OutOfSync, &["SETTINGS_REFUSED"]);
 
     let facts = facts();
     let slots = running(&facts).split_off(1);
-    expect(
-        &facts,
-        &slots,
-        Health::OutOfSync,
-        Sync::OutOfSync,
-        &["REPLICA_REMOVED", "REPLICAS_NOT_READY"],
-    );
+    expect(&facts, &slots, Health::OutOfSync, Sync::OutOfSync, &["REPLICA_REMOVED", "REPLICAS_NOT_READY"]);
 
     let mut slots = running(&facts);
     change(&mut slots, |state| state.drift = Some("its limit is gone".into()));
-    expect(
-        &facts,
-        &slots,
-        Health::OutOfSync,
-        Sync::OutOfSync,
-        &["REPLICA_CHANGED"],
-    );
+    expect(&facts, &slots, Health::OutOfSync, Sync::OutOfSync, &["REPLICA_CHANGED"]);
 }
 
 #[test]
 fn stopped_crashed_and_failing_are_unhealthy_and_in_sync() {
     let facts = facts();
-    let exited = |oom_killed| Phase::Exited {
-        code: 137,
-        oom_killed,
-    };
+    let exited = |oom_killed| Phase::Exited { code: 137, oom_killed };
     let cases = [
         (exited(false), true, "replica 0 is stopped (exit code 137)"),
         (exited(true), true, "replica 0 used up its memory limit"),
@@ -281,22 +227,10 @@ fn stopped_crashed_and_failing_are_unhealthy_and_in_sync() {
             state.detail = "no route".into();
         });
         let folded = fold(&facts, &Reach::Reachable, &slots, now()).unwrap();
-        assert_eq!(
-            (folded.state.health, folded.state.sync),
-            (Health::Unhealthy, Sync::InSync),
-            "{words}"
-        );
+        assert_eq!((folded.state.health, folded.state.sync), (Health::Unhealthy, Sync::InSync), "{words}");
         assert_eq!((folded.state.ready, folded.state.wanted), (1, 2));
-        assert!(
-            folded.state.messages[0].message.contains(words),
-            "{:?}",
-            folded.state.messages
-        );
-        assert_eq!(
-            !folded.drift.is_empty(),
-            drifted,
-            "{words}: what its engine sees to needs no repair"
-        );
+        assert!(folded.state.messages[0].message.contains(words), "{:?}", folded.state.messages);
+        assert_eq!(!folded.drift.is_empty(), drifted, "{words}: what its engine sees to needs no repair");
     }
 }
 
@@ -317,42 +251,21 @@ fn a_restart_warns_and_fades() {
 #[test]
 fn a_task_that_runs_has_ended_well_or_is_gone_counts_as_ready() {
     let mut facts = facts();
-    let task = Service {
-        kind: ServiceKind::Task,
-        ..service(1)
-    };
+    let task = Service { kind: ServiceKind::Task, ..service(1) };
     facts.running = Some(testing::definition(1, [("train", task)]));
     let definition = facts.running.as_ref().unwrap();
-    let ended = |code| Phase::Exited {
-        code,
-        oom_killed: false,
-    };
+    let ended = |code| Phase::Exited { code, oom_killed: false };
     for phase in [Phase::Starting, Phase::Running, ended(0)] {
-        expect(
-            &facts,
-            &seen(definition, phase),
-            Health::Healthy,
-            Sync::InSync,
-            &[],
-        );
+        expect(&facts, &seen(definition, phase), Health::Healthy, Sync::InSync, &[]);
     }
     expect(&facts, &[], Health::Healthy, Sync::InSync, &[]);
-    expect(
-        &facts,
-        &seen(definition, ended(2)),
-        Health::Unhealthy,
-        Sync::InSync,
-        &["TASK_FAILED"],
-    );
+    expect(&facts, &seen(definition, ended(2)), Health::Unhealthy, Sync::InSync, &["TASK_FAILED"]);
 }
 
 #[test]
 fn while_an_update_moves_traffic_replicas_of_either_revision_count() {
     let mut facts = facts();
-    let next = Service {
-        working_dir: Some("/new".into()),
-        ..service(2)
-    };
+    let next = Service { working_dir: Some("/new".into()), ..service(2) };
     facts.updating = true;
     facts.target = Some(testing::definition(2, [("api", next)]));
     let old = running(&facts).split_off(1);

@@ -69,10 +69,7 @@ impl Draft {
             }),
             (version, settings) => {
                 let errors = [version.err(), settings.err()].into_iter().flatten();
-                Err(Error::problems(
-                    "invalid_input",
-                    errors.flat_map(|error| error.problems).collect(),
-                ))
+                Err(Error::problems("invalid_input", errors.flat_map(|error| error.problems).collect()))
             }
         }
     }
@@ -81,10 +78,7 @@ impl Draft {
     pub fn from_form(fields: &Fields) -> Result<Self> {
         let mut problems = Vec::new();
         let version = taken(Version::parse(fields.get("version")), &mut problems);
-        let environment = taken(
-            parse_environment(fields.raw("environment"), "environment"),
-            &mut problems,
-        );
+        let environment = taken(parse_environment(fields.raw("environment"), "environment"), &mut problems);
         let mut services = BTreeMap::new();
         for name in fields.all("service") {
             let parsed = taken(ServiceName::parse(name), &mut problems);
@@ -96,10 +90,7 @@ impl Draft {
         match (version, problems.is_empty()) {
             (Some(version), true) => Ok(Self {
                 version,
-                settings: Settings {
-                    environment: environment.unwrap_or_default(),
-                    services,
-                },
+                settings: Settings { environment: environment.unwrap_or_default(), services },
                 auto_repair: fields.is_checked("auto_repair"),
                 folder: fields.get("folder").to_owned(),
             }),
@@ -173,10 +164,8 @@ pub struct ServiceForm {
 impl SettingsForm {
     /// The form of a draft; `bundle` is the wanted one, where it is there.
     pub fn new(draft: &Draft, versions: &[Summary], bundle: Option<&Bundle>, may_save: bool) -> Self {
-        let mut choices: Vec<Choice> = versions
-            .iter()
-            .map(|each| Choice::new(each.version.as_str(), each.version.as_str()))
-            .collect();
+        let mut choices: Vec<Choice> =
+            versions.iter().map(|each| Choice::new(each.version.as_str(), each.version.as_str())).collect();
         if !versions.iter().any(|each| each.version == draft.version) {
             choices.push(Choice::new(draft.version.as_str(), draft.version.as_str()));
         }
@@ -265,12 +254,7 @@ impl ServiceForm {
             ),
             replicas: Field::input("number", &format!("s.{name}.replicas"), "Replicas")
                 .hint(said(replicas))
-                .value(
-                    settings
-                        .replicas
-                        .map(|replicas| replicas.to_string())
-                        .unwrap_or_default(),
-                ),
+                .value(settings.replicas.map(|replicas| replicas.to_string()).unwrap_or_default()),
             image_tag: (!is_built).then(|| {
                 field("image_tag", "Image tag")
                     .hint("Or a digest: sha256:…")
@@ -282,25 +266,17 @@ impl ServiceForm {
                 .value(show_cpus(settings.resources.cpu_limit_milli)),
             memory: field("memory", "Memory at most, MiB")
                 .value(show_mebibytes(settings.resources.memory_limit_bytes)),
-            pids: field("pids", "Processes at most").value(
-                settings
-                    .resources
-                    .pids_limit
-                    .map(|pids| pids.to_string())
-                    .unwrap_or_default(),
-            ),
+            pids: field("pids", "Processes at most")
+                .value(settings.resources.pids_limit.map(|pids| pids.to_string()).unwrap_or_default()),
             cpus_kept: field("cpus_kept", "CPUs kept free")
                 .value(show_cpus(settings.resources.cpu_reservation_milli)),
             memory_kept: field("memory_kept", "Memory kept free, MiB")
                 .value(show_mebibytes(settings.resources.memory_reservation_bytes)),
             ports: Field::area(&format!("s.{name}.ports"), "Published ports", 2)
                 .hint(
-                    format!(
-                        "One a line, such as 8080:80. none publishes nothing. {}",
-                        said(ports)
-                    )
-                    .trim_end()
-                    .to_owned(),
+                    format!("One a line, such as 8080:80. none publishes nothing. {}", said(ports))
+                        .trim_end()
+                        .to_owned(),
                 )
                 .value(match &settings.ports {
                     None => String::new(),
@@ -348,9 +324,7 @@ pub fn beside_fields(mut error: Error, is_json: bool) -> Error {
         let Some(rest) = place.strip_prefix("services.") else {
             continue;
         };
-        let found = ends
-            .iter()
-            .find_map(|(end, field)| Some((rest.strip_suffix(end)?, *field)));
+        let found = ends.iter().find_map(|(end, field)| Some((rest.strip_suffix(end)?, *field)));
         if let Some((name, field)) = found {
             problem.place = format!("s.{name}.{field}");
         }
@@ -363,11 +337,7 @@ mod tests {
     use super::*;
 
     fn fields(pairs: &[(&str, &str)]) -> Fields {
-        Fields::of(
-            pairs
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        )
+        Fields::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 
     #[test]
@@ -386,11 +356,7 @@ mod tests {
             ("service", "worker"),
         ]);
         let draft = Draft::from_form(&typed).unwrap();
-        assert_eq!(
-            draft.settings.services.len(),
-            2,
-            "a service that nothing is set of has no entry"
-        );
+        assert_eq!(draft.settings.services.len(), 2, "a service that nothing is set of has no entry");
         let json = draft.json();
         let again = fields(&[("version", "1.2.0"), ("auto_repair", "true"), ("settings", &json)]);
         assert_eq!(Draft::from_json_form(&again).unwrap(), draft);
@@ -406,11 +372,7 @@ mod tests {
             ("s.api.ports", "http"),
         ]);
         let error = Draft::from_form(&typed).unwrap_err();
-        let places: Vec<&str> = error
-            .problems
-            .iter()
-            .map(|problem| problem.place.as_str())
-            .collect();
+        let places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
         assert_eq!(places, ["version", "s.api.cpus", "s.api.replicas", "s.api.ports"]);
     }
 

@@ -28,10 +28,7 @@ async fn change(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer
         Ok(parsed) => parsed,
         Err(error) => return visit.go(&to, Tone::Bad, &capital(&error.to_string())),
     };
-    let changes = Changes {
-        secrets: BTreeMap::from([(name, change)]),
-        ..Changes::default()
-    };
+    let changes = Changes { secrets: BTreeMap::from([(name, change)]), ..Changes::default() };
     match deployment::save(&visit.app, &visit.caller, id, changes).await {
         Ok(_) => visit.go(&to, Tone::Ok, &text),
         Err(error) if error.kind == Kind::Invalid => visit.go(&to, Tone::Bad, &capital(&error.to_string())),
@@ -50,9 +47,5 @@ fn parse(fields: &Fields) -> Result<(SecretName, SecretChange, String)> {
         return Err(Error::field("value", "the secret has no value").hint("Type one, or remove the secret."));
     }
     let text = format!("{name} is set. What runs gets it with the next update.");
-    Ok((
-        name,
-        SecretChange::Set(SecretString::from(value.to_owned())),
-        text,
-    ))
+    Ok((name, SecretChange::Set(SecretString::from(value.to_owned())), text))
 }

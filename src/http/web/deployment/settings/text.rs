@@ -23,11 +23,7 @@ pub fn parse_environment(text: &str, place: &str) -> Result<BTreeMap<String, Str
             Err(message) => problems.push(Problem::new(place, format!("line {}: {message}", at + 1))),
         }
     }
-    if problems.is_empty() {
-        Ok(environment)
-    } else {
-        Err(Error::problems("invalid_input", problems))
-    }
+    if problems.is_empty() { Ok(environment) } else { Err(Error::problems("invalid_input", problems)) }
 }
 
 fn variable(line: &str) -> Result<(String, String), String> {
@@ -35,9 +31,7 @@ fn variable(line: &str) -> Result<(String, String), String> {
     let name = name.trim();
     let good = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     if !good {
         return Err(format!(
             "{name:?} is no name of a variable: letters, digits and _, not starting with a digit"
@@ -55,11 +49,7 @@ fn variable(line: &str) -> Result<(String, String), String> {
 pub fn show_environment(environment: &BTreeMap<String, String>) -> String {
     let line = |(name, value): (&String, &String)| {
         let plain = !value.contains(['\n', '\r']) && !value.starts_with('"') && value.trim() == value;
-        if plain {
-            format!("{name}={value}")
-        } else {
-            format!("{name}={}", serde_json::json!(value))
-        }
+        if plain { format!("{name}={value}") } else { format!("{name}={}", serde_json::json!(value)) }
     };
     environment.iter().map(line).collect::<Vec<_>>().join("\n")
 }
@@ -77,11 +67,7 @@ pub fn parse_ports(text: &str, place: &str) -> Result<Vec<Port>> {
             ),
         }
     }
-    if problems.is_empty() {
-        Ok(ports)
-    } else {
-        Err(Error::problems("invalid_input", problems))
-    }
+    if problems.is_empty() { Ok(ports) } else { Err(Error::problems("invalid_input", problems)) }
 }
 
 fn port(text: &str) -> Option<Port> {
@@ -104,12 +90,7 @@ fn port(text: &str) -> Option<Port> {
             Some((ip, host)) => (Some(address(ip)?), Some(number(host)?)),
         },
     };
-    Some(Port {
-        container_port,
-        protocol,
-        host_port,
-        host_ip,
-    })
+    Some(Port { container_port, protocol, host_port, host_ip })
 }
 
 fn number(text: &str) -> Option<u16> {
@@ -133,11 +114,7 @@ pub fn show_ports(ports: &[Port]) -> String {
             (None, ip) if !ip.is_empty() => ":".to_owned(),
             (None, _) => String::new(),
         };
-        let protocol = if port.protocol == Protocol::Udp {
-            "/udp"
-        } else {
-            ""
-        };
+        let protocol = if port.protocol == Protocol::Udp { "/udp" } else { "" };
         format!("{ip}{host}{}{protocol}", port.container_port)
     };
     ports.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -150,24 +127,15 @@ pub fn parse_cpus(text: &str, place: &str) -> Result<Option<u32>> {
     }
     let cpus: f64 = text.parse().unwrap_or(f64::NAN);
     if !(0.001..=4096.0).contains(&cpus) {
-        return Err(Error::field(
-            place,
-            format!("{text:?} is no number of CPUs such as 0.5 or 2"),
-        ));
+        return Err(Error::field(place, format!("{text:?} is no number of CPUs such as 0.5 or 2")));
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the range was just checked"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was just checked")]
     Ok(Some((cpus * 1000.0).round() as u32))
 }
 
 /// The inverse of [`parse_cpus`].
 pub fn show_cpus(milli: Option<u32>) -> String {
-    milli
-        .map(|milli| format!("{}", f64::from(milli) / 1000.0))
-        .unwrap_or_default()
+    milli.map(|milli| format!("{}", f64::from(milli) / 1000.0)).unwrap_or_default()
 }
 
 /// MiB as bytes.
@@ -177,19 +145,14 @@ pub fn parse_mebibytes(text: &str, place: &str) -> Result<Option<u64>> {
     }
     let mebibytes: u64 = text.parse().unwrap_or(0);
     if !(1..=1 << 24).contains(&mebibytes) {
-        return Err(Error::field(
-            place,
-            format!("{text:?} is no whole number of MiB, 4 or more"),
-        ));
+        return Err(Error::field(place, format!("{text:?} is no whole number of MiB, 4 or more")));
     }
     Ok(Some(mebibytes << 20))
 }
 
 /// The inverse of [`parse_mebibytes`], rounded up where a JSON view gave odd bytes.
 pub fn show_mebibytes(bytes: Option<u64>) -> String {
-    bytes
-        .map(|bytes| bytes.div_ceil(1 << 20).to_string())
-        .unwrap_or_default()
+    bytes.map(|bytes| bytes.div_ceil(1 << 20).to_string()).unwrap_or_default()
 }
 
 /// A whole number, or nothing.
@@ -212,10 +175,7 @@ mod tests {
         assert_eq!(parsed["PEM"], "a\nb");
         assert_eq!(parsed["URL"], "http://x/?a=b");
         assert_eq!(parsed["Q"], "\"quoted\"");
-        assert_eq!(
-            parse_environment(&show_environment(&parsed), "environment").unwrap(),
-            parsed
-        );
+        assert_eq!(parse_environment(&show_environment(&parsed), "environment").unwrap(), parsed);
         let error = parse_environment("ok=1\nno\n9X=1", "environment").unwrap_err();
         assert_eq!(error.problems.len(), 2);
         assert!(error.problems[0].message.starts_with("line 2"));

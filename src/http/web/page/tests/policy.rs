@@ -22,21 +22,14 @@ fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
         }
     }
     let mut found = Vec::new();
-    walk(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
-        ending,
-        &mut found,
-    );
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), ending, &mut found);
     assert!(!found.is_empty(), "no .{ending} under {folder}");
     found
 }
 
 /// What follows each `start` up to the next quote.
 fn quoted_after<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
-    text.split(start)
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect()
+    text.split(start).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
 /// The one page that hands the browser on: to the provider's own sign-out, where no form may lead.
@@ -49,16 +42,7 @@ fn templates_keep_the_content_security_policy() {
         if path.ends_with(HANDS_ON) {
             low = low.replacen("<meta http-equiv=\"refresh\"", "", 1);
         }
-        for banned in [
-            "style=",
-            "<style",
-            "|safe",
-            "| safe",
-            "javascript:",
-            "hx-on",
-            "js:",
-            "http-equiv",
-        ] {
+        for banned in ["style=", "<style", "|safe", "| safe", "javascript:", "hx-on", "js:", "http-equiv"] {
             assert!(!low.contains(banned), "{} holds {banned}", path.display());
         }
         let handler = low.split([' ', '\n']).find(|word| {
@@ -76,42 +60,26 @@ fn templates_keep_the_content_security_policy() {
 #[test]
 fn scripts_make_text_and_never_markup() {
     for (path, text) in files("static", "js") {
-        for banned in [
-            "innerHTML",
-            "outerHTML",
-            "insertAdjacentHTML",
-            "document.write",
-            "eval(",
-            "new Function",
-        ] {
+        for banned in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"]
+        {
             assert!(!text.contains(banned), "{} holds {banned}", path.display());
         }
     }
     for (path, text) in files("static", "css") {
-        assert!(
-            !text.contains("url(\"http") && !text.contains("@import"),
-            "{}",
-            path.display()
-        );
+        assert!(!text.contains("url(\"http") && !text.contains("@import"), "{}", path.display());
     }
 }
 
 #[test]
 fn every_symbol_that_is_drawn_is_in_the_sprite() {
-    let sprite = files("static", "svg")
-        .into_iter()
-        .find(|(path, _)| path.ends_with("sprite.svg"));
+    let sprite = files("static", "svg").into_iter().find(|(path, _)| path.ends_with("sprite.svg"));
     let sprite = sprite.expect("the sprite").1;
     let known = quoted_after(&sprite, "<symbol id=\"");
-    let drawn = files("templates", "html")
-        .into_iter()
-        .chain(files("static", "js"));
+    let drawn = files("templates", "html").into_iter().chain(files("static", "js"));
     let mut names: Vec<String> = drawn
         .flat_map(|(_, text)| {
-            quoted_after(&text, "icon(\"")
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
+            quoted_after(&text, "icon(\"").into_iter().map(str::to_owned).collect::<Vec<_>>()
         })
         .collect();
     let healths = [
@@ -126,15 +94,8 @@ fn every_symbol_that_is_drawn_is_in_the_sprite() {
     names.extend(
         [Tone::Ok, Tone::Warn, Tone::Bad, Tone::Sync, Tone::Info].map(|tone| tone.shape().to_owned()),
     );
-    let whole = Page {
-        nav: Nav {
-            clusters: true,
-            jobs: true,
-            approvals: true,
-            ..Nav::default()
-        },
-        ..signed_in("x")
-    };
+    let whole =
+        Page { nav: Nav { clusters: true, jobs: true, approvals: true, ..Nav::default() }, ..signed_in("x") };
     names.extend(whole.nav_items().iter().map(|item| item.icon.to_owned()));
     for name in names {
         assert!(known.contains(&name.as_str()), "the sprite has no {name}");
