@@ -36,12 +36,12 @@ pub async fn fill(dir: &Path, count: usize) {
         .unwrap();
     store
         .observe(move |tx| {
-            let state = slipway::store::deployment::State {
+            let state = slipway::store::deployment::list::State {
                 health: slipway::domain::health::Health::Healthy,
                 sync: slipway::domain::health::Sync::InSync,
                 ready: 1,
                 wanted: 1,
-                ..slipway::store::deployment::State::unknown()
+                ..slipway::store::deployment::list::State::unknown()
             };
             for number in 0..count {
                 let id = slipway::domain::name::DeploymentId::parse(format!("many-{number:06}"))?;

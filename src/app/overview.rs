@@ -14,7 +14,7 @@ use crate::domain::project::Project;
 use crate::domain::stage::Stage;
 use crate::domain::update::Step;
 use crate::store;
-use crate::store::deployment::{Filter, Sort, Summary};
+use crate::store::deployment::list::{Filter, Sort, Summary};
 pub use crate::store::overview::Place;
 use crate::store::project;
 
@@ -54,7 +54,7 @@ pub async fn get(app: &App, caller: &Caller, text: Option<String>, page: PageReq
                 infrastructures: store::infrastructure::places(db, &subject)?,
                 next: projects.last().filter(|_| more).map(ToString::to_string),
                 places: store::overview::places(db, &subject, &projects)?,
-                attention: store::deployment::list(db, &subject, &needy, None, MOST_NEEDY)?,
+                attention: store::deployment::list::list(db, &subject, &needy, None, MOST_NEEDY)?,
                 attention_count,
                 deployment_count,
                 projects,
@@ -82,7 +82,8 @@ pub async fn deployments(app: &App, caller: &Caller, filter: Filter, page: PageR
     let after = page.after.as_deref().map(decode_cursor).transpose()?;
     app.store
         .read(move |db| {
-            let mut items = store::deployment::list(db, &subject, &filter, after.as_ref(), page.limit + 1)?;
+            let mut items =
+                store::deployment::list::list(db, &subject, &filter, after.as_ref(), page.limit + 1)?;
             let more = items.len() > page.limit as usize;
             items.truncate(page.limit as usize);
             let next = items.last().filter(|_| more).map(|last| encode_cursor(last, filter.sort));
@@ -155,7 +156,7 @@ pub async fn places_of(
     version: Version,
 ) -> Result<Vec<Summary>> {
     let subject = caller.subject.clone();
-    app.store.read(move |db| store::deployment::places(db, &project, Some(&version), &subject)).await
+    app.store.read(move |db| store::deployment::list::places(db, &project, Some(&version), &subject)).await
 }
 
 /// Objects that something was heard of, before it is known whether the listener may see them.

@@ -6,12 +6,13 @@
 
 pub mod broken;
 pub mod docker;
+mod error;
 pub mod fake;
+mod observed;
 pub mod registry;
 mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,7 +25,12 @@ use serde::{Deserialize, Serialize};
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, SecretName, ServiceName};
 use crate::domain::plan::Plan;
-use crate::domain::workload::{Protocol, Service};
+use crate::domain::workload::Service;
+
+pub use error::{EngineError, EngineResult};
+pub use observed::{
+    ContainerLine, Cursor, Endpoint, EngineEvent, EngineReport, LogStream, Phase, SlotState, Snapshot, Stats,
+};
 
 /// Labels that mark what is ours.
 pub mod label {
@@ -42,60 +48,6 @@ pub mod label {
     pub const SLOT: &str = "io.slipway.slot";
 }
 
-/// Why an engine could not do what was asked. Messages are for people and carry no secrets.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
-    /// Nothing answers: the engine is down, hangs, or the address is wrong. Worth another try.
-    #[error("the engine can't be reached: {0}")]
-    Unreachable(String),
-    /// It did not answer in time. Worth another try.
-    #[error("the engine did not answer within {seconds} s: {what}")]
-    Timeout { what: String, seconds: u64 },
-    /// Neither the engine nor the registry has the image.
-    #[error("image {image} was not found: {detail}")]
-    ImageNotFound { image: String, detail: String },
-    /// The registry refused.
-    #[error("the registry refused image {image}: {detail}")]
-    ImageDenied { image: String, detail: String },
-    /// The registry can't be reached. Worth another try.
-    #[error("the registry of image {image} can't be reached: {detail}")]
-    RegistryUnreachable { image: String, detail: String },
-    /// A `build:` failed; `tail` is the end of its output.
-    #[error("the image of service {service} could not be built: {detail}")]
-    BuildFailed { service: String, detail: String, tail: Vec<String> },
-    /// A fixed host port is held by something else.
-    #[error("host port {port} is already in use: {detail}")]
-    PortTaken { port: u16, detail: String },
-    /// The pool has no free network.
-    #[error("no free network is left in the pool {pool}")]
-    NoNetworkLeft { pool: String },
-    /// A name that we derive is held by something that is not ours.
-    #[error("the name {name} is taken by something that Slipway did not make")]
-    NameTaken { name: String },
-    /// The engine made the container, and it could not start (e.g. its command does not exist).
-    #[error("service {service} could not start: {detail}")]
-    StartFailed { service: String, detail: String },
-    /// No such slot, for logs, stats and connections.
-    #[error("there is no such replica")]
-    NoSuchSlot,
-    /// The engine can't do this at all.
-    #[error("this engine does not support {0}")]
-    Unsupported(String),
-    /// Anything else that the engine said.
-    #[error("the engine refused: {0}")]
-    Refused(String),
-}
-
-impl EngineError {
-    /// Whether the same call may succeed a little later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Timeout { .. } | Self::RegistryUnreachable { .. })
-    }
-}
-
-/// Result of an engine's call.
-pub type EngineResult<T> = Result<T, EngineError>;
-
 /// One replica's place: what a container or pod is found by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SlotRef {
@@ -105,125 +57,6 @@ pub struct SlotRef {
     pub hash: String,
     /// Counted from 0.
     pub index: u32,
-}
-
-/// Where a replica stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "phase")]
-pub enum Phase {
-    /// Made, not started.
-    Created,
-    /// Runs; its health check has not passed yet.
-    Starting,
-    /// Runs, and passes its health check where it has one.
-    Running,
-    /// Runs and fails its health check.
-    Unhealthy,
-    /// Between an end and the engine's own next start.
-    Restarting,
-    Paused,
-    /// Ended.
-    Exited {
-        code: i64,
-        oom_killed: bool,
-    },
-    /// The engine can't tell, or can't remove it.
-    Dead,
-}
-
-impl Phase {
-    /// In one word, for people.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Created => "made and not started",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Unhealthy => "unhealthy",
-            Self::Restarting => "restarting",
-            Self::Paused => "paused",
-            Self::Exited { .. } => "stopped",
-            Self::Dead => "dead",
-        }
-    }
-
-    /// Whether it counts as ready: running and healthy, or a task that ended well.
-    pub fn is_ready(&self, is_task: bool) -> bool {
-        match self {
-            Self::Running => !is_task,
-            Self::Exited { code, .. } => is_task && *code == 0,
-            _ => false,
-        }
-    }
-}
-
-/// Where a published port answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Endpoint {
-    pub container_port: u16,
-    pub protocol: Protocol,
-    #[schema(value_type = String)]
-    pub host_ip: IpAddr,
-    pub host_port: u16,
-}
-
-/// One replica as the engine has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlotState {
-    pub slot: SlotRef,
-    /// The engine's own id of the container or pod.
-    pub engine_id: String,
-    /// The update that made it.
-    pub revision: u32,
-    pub phase: Phase,
-    pub started_at: Option<Timestamp>,
-    pub ended_at: Option<Timestamp>,
-    /// The engine's own restarts of it.
-    pub restarts: u32,
-    /// The last words of a failing health check or start, for people; empty when there are none.
-    pub detail: String,
-    pub image_id: String,
-    pub endpoints: Vec<Endpoint>,
-    /// Whether peers reach it by the service's name.
-    pub serving: bool,
-    /// What somebody changed behind our back, in words (limits, networks, image).
-    pub drift: Option<String>,
-}
-
-/// Everything of ours at one moment, and where to go on from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    pub slots: Vec<SlotState>,
-    pub cursor: Cursor,
-}
-
-/// A place in an engine's stream of events; opaque outside the engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor(pub String);
-
-/// Something changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EngineEvent {
-    /// This replica is now so. `at` is the engine's own time of the event; `what` a word for people (`die`, `start`…).
-    Slot { state: Box<SlotState>, what: String, at: Timestamp },
-    /// This replica is no more.
-    Gone { slot: SlotRef, engine_id: String, at: Timestamp },
-}
-
-/// What the engine is, and whether it lets us do our work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct EngineReport {
-    /// e.g. `Docker 20.10.24`
-    pub version: String,
-    /// e.g. `1.41`
-    pub api_version: String,
-    pub cpus: u32,
-    pub memory_bytes: u64,
-    /// Rights that are missing, in words; empty when all is well.
-    pub missing: Vec<String>,
-    /// What works but deserves a word.
-    pub warnings: Vec<String>,
 }
 
 /// What `prepare` is asked: a whole plan and where its bundle's files lie.
@@ -330,35 +163,6 @@ pub struct LogOptions {
     pub until: Option<Timestamp>,
     /// Go on with what comes, until the replica ends.
     pub follow: bool,
-}
-
-/// Which of a container's outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogStream {
-    Stdout,
-    Stderr,
-}
-
-/// One line of a container's output, without its line end; bytes as they came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContainerLine {
-    /// Nanoseconds since the epoch, the engine's own.
-    pub at_nanos: i64,
-    pub stream: LogStream,
-    pub text: Bytes,
-}
-
-/// What a replica uses right now.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Stats {
-    /// CPUs in use, e.g. 0.31.
-    pub cpus: f64,
-    pub memory_bytes: u64,
-    /// 0 when there is no limit.
-    pub memory_limit_bytes: u64,
-    pub pids: u64,
 }
 
 /// Receives lines of progress while an engine prepares; they land in the update's log.

@@ -22,7 +22,7 @@ use crate::bus::Topic;
 use crate::domain::Result;
 use crate::domain::name::{DeploymentId, InfrastructureId};
 use crate::store;
-use crate::store::deployment::State;
+use crate::store::deployment::list::State;
 
 /// How long a mark waits for company: a burst of events is one fold for each deployment.
 const GATHER: Duration = Duration::from_millis(2);

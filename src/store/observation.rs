@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::Result;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, InfrastructureId, ServiceName};
-use crate::store::deployment::{State, health_rank};
+use crate::store::deployment::list::{State, health_rank};
 use crate::store::row::{self, Columns as _, millis};
 
 /// Saves one replica. `state` is the engine's `SlotState`; the store keeps it as it comes.

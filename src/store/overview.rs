@@ -9,7 +9,7 @@ use crate::domain::access::Subject;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, Version};
 use crate::domain::update::Step;
-use crate::store::deployment::{State, VISIBLE, read_state};
+use crate::store::deployment::list::{State, VISIBLE, read_state};
 use crate::store::row::{self, Columns as _};
 
 /// One deployment's place in the matrix.

@@ -28,7 +28,7 @@ use crate::domain::plan::{Downtime, Plan};
 use crate::domain::update::{Update, UpdateState};
 use crate::domain::{Error, Result};
 use crate::http::routes::Routes;
-use crate::store::deployment::Summary;
+use crate::store::deployment::list::Summary;
 use crate::store::observation::EngineNote;
 
 /// How many updates the overview lists.

@@ -12,7 +12,7 @@ use crate::domain::name::StageId;
 use crate::domain::page::PageRequest;
 use crate::domain::update::Step;
 use crate::http::routes::Routes;
-use crate::store::deployment::Summary;
+use crate::store::deployment::list::Summary;
 use actix_web::web;
 
 /// How many projects one page of the matrix holds.

@@ -8,7 +8,8 @@ use crate::domain::name::DeploymentId;
 use crate::domain::update::{Update, UpdateState};
 use crate::reconcile::definition::Definition;
 use crate::store;
-use crate::store::deployment::{Digests, State};
+use crate::store::deployment::Digests;
+use crate::store::deployment::list::State;
 
 /// Everything but the replicas and the engine.
 pub(super) struct Facts {
@@ -38,7 +39,7 @@ pub(super) fn load(db: &Connection, id: &DeploymentId) -> Option<Facts> {
 }
 
 fn try_load(db: &Connection, id: &DeploymentId) -> Result<Option<Facts>> {
-    let Some(summary) = store::deployment::summary(db, id)? else {
+    let Some(summary) = store::deployment::list::summary(db, id)? else {
         return Ok(None);
     };
     let deployment = summary.deployment;

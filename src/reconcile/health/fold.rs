@@ -13,7 +13,7 @@ use crate::domain::update::{Failure, Outcome, UpdateState};
 use crate::engine::{Phase, SlotRef, SlotState};
 use crate::reconcile::definition::Definition;
 use crate::reconcile::table::{self, Reach, Seen};
-use crate::store::deployment::State;
+use crate::store::deployment::list::State;
 
 /// How long a restart by the engine is worth a warning.
 const RESTART_WARNS: TimeDelta = TimeDelta::minutes(10);

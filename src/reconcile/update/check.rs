@@ -162,5 +162,5 @@ pub(super) fn fixed_ports<'a>(
 /// # Errors
 /// Of the store.
 pub(super) fn held_ports(db: &Connection, deployment: &DeploymentId) -> Result<usize> {
-    store::deployment::reserved_ports(db, deployment)
+    store::deployment::port::reserved(db, deployment)
 }

@@ -76,7 +76,7 @@ impl Run {
             let running = definition.is_some().then_some((number, &digest));
             store::deployment::set_running(tx, &deployment.id, running)?;
             if reserve {
-                store::deployment::reserve_ports(tx, &deployment, &ports)?;
+                store::deployment::port::reserve(tx, &deployment, &ports)?;
             }
             Ok(())
         })

@@ -260,7 +260,7 @@ impl Run {
     async fn reserve(&self, work: &Work, ports: Vec<(String, u16, &'static str)>) -> Result<(), Halt> {
         let deployment = work.deployment.clone();
         let write =
-            self.shared.store.write(move |tx| store::deployment::reserve_ports(tx, &deployment, &ports));
+            self.shared.store.write(move |tx| store::deployment::port::reserve(tx, &deployment, &ports));
         write.await.map_err(|error| match error.kind {
             Kind::Conflict => {
                 let hint = error.hint.clone().unwrap_or_default();

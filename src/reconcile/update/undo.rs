@@ -47,7 +47,7 @@ impl Run {
         let deployment = work.deployment.clone();
         self.end(verdict, move |tx| {
             if reserve {
-                store::deployment::reserve_ports(tx, &deployment, &ports)?;
+                store::deployment::port::reserve(tx, &deployment, &ports)?;
             }
             Ok(())
         })

@@ -295,9 +295,9 @@ impl World {
         found.authorize(&Subject::system(), DeploymentRight::View).unwrap().into_inner()
     }
 
-    pub async fn state(&self, deployment: &str) -> store::deployment::State {
+    pub async fn state(&self, deployment: &str) -> store::deployment::list::State {
         let deployment = id(deployment);
-        let read = self.app.store.read(move |db| store::deployment::summary(db, &deployment));
+        let read = self.app.store.read(move |db| store::deployment::list::summary(db, &deployment));
         read.await.unwrap().unwrap().state
     }
 

@@ -1,0 +1,59 @@
+//! The same bundle on the next stage.
+
+use std::collections::BTreeMap;
+
+use super::{Changes, NewDeployment, create, get, save};
+use crate::app::App;
+use crate::domain::access::{Authorized, Caller};
+use crate::domain::deployment::Deployment;
+use crate::domain::name::{DeploymentId, InfrastructureId};
+use crate::domain::{Error, Kind, Result};
+
+/// Takes a deployment's bundle to another infrastructure with one action: makes the deployment there, or moves the
+/// one that is there to the same bundle. Settings travel, secrets do not: they are set there.
+///
+/// # Errors
+/// As [`create`] and [`save`].
+pub async fn promote(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    to: InfrastructureId,
+    as_id: Option<DeploymentId>,
+) -> Result<Authorized<Deployment>> {
+    let from = get(app, caller, id).await?;
+    let target = match as_id {
+        Some(target) => target,
+        None => DeploymentId::parse(format!("{}-on-{to}", from.project))?,
+    };
+    let existing = match get(app, caller, target.clone()).await {
+        Ok(existing) => Some(existing),
+        Err(error) if error.kind == Kind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let reason = Some(format!("promoted from {}", from.id));
+    match existing {
+        Some(there) if there.project == from.project && there.infrastructure == to => {
+            let changes = Changes { version: Some(from.version.clone()), reason, ..Changes::default() };
+            save(app, caller, target, changes).await
+        }
+        Some(_) => Err(Error::conflict(
+            "deployment_exists",
+            format!("{target} exists, and is not {} on {to}", from.project),
+        )
+        .hint("Name another id.")),
+        None => {
+            let new = NewDeployment {
+                id: Some(target),
+                project: from.project.clone(),
+                version: from.version.clone(),
+                infrastructure: to,
+                settings: from.settings.clone(),
+                secrets: BTreeMap::new(),
+                auto_repair: from.auto_repair,
+                folder: from.folder.clone(),
+            };
+            create(app, caller, new, None).await
+        }
+    }
+}

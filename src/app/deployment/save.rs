@@ -1,0 +1,118 @@
+//! Changing a deployment, and what a change would do.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::{running_plan, save_secrets, wanted_plan};
+use crate::app::{App, Note, expect_revision, load};
+use crate::bus::Topic;
+use crate::domain::Result;
+use crate::domain::access::{Authorized, Caller};
+use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::diff::{self, Change};
+use crate::domain::name::{DeploymentId, SecretName, Version};
+use crate::domain::plan::Downtime;
+use crate::domain::secret::SecretChange;
+use crate::store;
+use crate::store::Tx;
+
+/// What may be changed of a deployment; `None` leaves it.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub version: Option<Version>,
+    pub settings: Option<Settings>,
+    pub secrets: BTreeMap<SecretName, SecretChange>,
+    pub enabled: Option<bool>,
+    pub auto_repair: Option<bool>,
+    pub folder: Option<String>,
+    /// The revision that the caller read.
+    pub revision: Option<u32>,
+    pub reason: Option<String>,
+}
+
+/// Saves a deployment's settings; nothing runs differently before the next update.
+///
+/// # Errors
+/// Without `deploy` on both; `changed_meanwhile`; `plan_refused`, naming every problem.
+pub async fn save(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    changes: Changes,
+) -> Result<Authorized<Deployment>> {
+    let (app_, caller) = (app.clone(), caller.clone());
+    app.store
+        .write(move |tx| {
+            let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            expect_revision("deployment", id.as_str(), held.revision, changes.revision)?;
+            apply(&app_, tx, &caller, held.into_inner(), &changes)?;
+            load::deployment(tx, &id, &caller.subject, DeploymentRight::View)
+        })
+        .await
+}
+
+/// Lays `changes` over a deployment inside somebody else's transaction, and journals what changed.
+pub(in crate::app) fn apply(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    before: Deployment,
+    changes: &Changes,
+) -> Result<Deployment> {
+    let mut after = before.clone();
+    if let Some(version) = &changes.version {
+        after.version.clone_from(version);
+    }
+    if let Some(settings) = &changes.settings {
+        after.settings.clone_from(settings);
+    }
+    after.enabled = changes.enabled.unwrap_or(before.enabled);
+    after.auto_repair = changes.auto_repair.unwrap_or(before.auto_repair);
+    if let Some(folder) = &changes.folder {
+        after.folder.clone_from(folder);
+    }
+    after.updated_at = app.now();
+    after.revision += 1;
+    save_secrets(app, tx, &after, &changes.secrets)?;
+    let plan = wanted_plan(tx, &after)?;
+    store::deployment::save(tx, &after, &plan.digest())?;
+    let detail = json!({ "revision": after.revision, "version": [before.version, after.version],
+        "enabled": [before.enabled, after.enabled], "settings": [before.settings, after.settings],
+        "secrets": changes.secrets.keys().collect::<Vec<_>>() });
+    let note = Note { reason: changes.reason.as_deref(), detail };
+    app.journal(tx, caller, "deployment.saved", ("deployment", after.id.as_str()), note)?;
+    tx.publish(Topic::Deployment(after.id.clone()));
+    Ok(after)
+}
+
+/// What saving would make of a deployment and change of what runs.
+#[derive(Debug)]
+pub struct Saving {
+    /// As it is saved now.
+    pub deployment: Authorized<Deployment>,
+    pub changes: Vec<Change>,
+    pub downtime: Vec<Downtime>,
+}
+
+/// What `changes` would change of what runs, before they are saved. Secrets and the revision are left out.
+///
+/// # Errors
+/// Without `view`; `plan_refused`, naming every problem.
+pub async fn preview_save(app: &App, caller: &Caller, id: DeploymentId, changes: Changes) -> Result<Saving> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let mut after = Deployment::clone(&deployment);
+            after.version = changes.version.unwrap_or(after.version);
+            after.settings = changes.settings.unwrap_or(after.settings);
+            let (plan, running) = (wanted_plan(db, &after)?, running_plan(db, &deployment)?);
+            Ok(Saving {
+                changes: diff::plans(running.as_ref(), &plan),
+                downtime: plan.downtime(running.as_ref()),
+                deployment,
+            })
+        })
+        .await
+}

@@ -1,0 +1,158 @@
+//! What engines tell: replicas, events, log lines, usage, and what they are themselves.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::SlotRef;
+use crate::domain::clock::Timestamp;
+use crate::domain::workload::Protocol;
+
+/// Where a replica stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "phase")]
+pub enum Phase {
+    /// Made, not started.
+    Created,
+    /// Runs; its health check has not passed yet.
+    Starting,
+    /// Runs, and passes its health check where it has one.
+    Running,
+    /// Runs and fails its health check.
+    Unhealthy,
+    /// Between an end and the engine's own next start.
+    Restarting,
+    Paused,
+    /// Ended.
+    Exited {
+        code: i64,
+        oom_killed: bool,
+    },
+    /// The engine can't tell, or can't remove it.
+    Dead,
+}
+
+impl Phase {
+    /// In one word, for people.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Created => "made and not started",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Unhealthy => "unhealthy",
+            Self::Restarting => "restarting",
+            Self::Paused => "paused",
+            Self::Exited { .. } => "stopped",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Whether it counts as ready: running and healthy, or a task that ended well.
+    pub fn is_ready(&self, is_task: bool) -> bool {
+        match self {
+            Self::Running => !is_task,
+            Self::Exited { code, .. } => is_task && *code == 0,
+            _ => false,
+        }
+    }
+}
+
+/// Where a published port answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    pub container_port: u16,
+    pub protocol: Protocol,
+    #[schema(value_type = String)]
+    pub host_ip: IpAddr,
+    pub host_port: u16,
+}
+
+/// One replica as the engine has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotState {
+    pub slot: SlotRef,
+    /// The engine's own id of the container or pod.
+    pub engine_id: String,
+    /// The update that made it.
+    pub revision: u32,
+    pub phase: Phase,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    /// The engine's own restarts of it.
+    pub restarts: u32,
+    /// The last words of a failing health check or start, for people; empty when there are none.
+    pub detail: String,
+    pub image_id: String,
+    pub endpoints: Vec<Endpoint>,
+    /// Whether peers reach it by the service's name.
+    pub serving: bool,
+    /// What somebody changed behind our back, in words (limits, networks, image).
+    pub drift: Option<String>,
+}
+
+/// Everything of ours at one moment, and where to go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub slots: Vec<SlotState>,
+    pub cursor: Cursor,
+}
+
+/// A place in an engine's stream of events; opaque outside the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// Something changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineEvent {
+    /// This replica is now so. `at` is the engine's own time of the event; `what` a word for people (`die`, `start`…).
+    Slot { state: Box<SlotState>, what: String, at: Timestamp },
+    /// This replica is no more.
+    Gone { slot: SlotRef, engine_id: String, at: Timestamp },
+}
+
+/// What the engine is, and whether it lets us do our work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineReport {
+    /// e.g. `Docker 20.10.24`
+    pub version: String,
+    /// e.g. `1.41`
+    pub api_version: String,
+    pub cpus: u32,
+    pub memory_bytes: u64,
+    /// Rights that are missing, in words; empty when all is well.
+    pub missing: Vec<String>,
+    /// What works but deserves a word.
+    pub warnings: Vec<String>,
+}
+
+/// Which of a container's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    Stdout,
+    Stderr,
+}
+
+/// One line of a container's output, without its line end; bytes as they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerLine {
+    /// Nanoseconds since the epoch, the engine's own.
+    pub at_nanos: i64,
+    pub stream: LogStream,
+    pub text: Bytes,
+}
+
+/// What a replica uses right now.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// CPUs in use, e.g. 0.31.
+    pub cpus: f64,
+    pub memory_bytes: u64,
+    /// 0 when there is no limit.
+    pub memory_limit_bytes: u64,
+    pub pids: u64,
+}
