@@ -1,10 +1,11 @@
 //! Engine event → state in the API: a container stopped behind Slipway's back, by the engine's own `timeNano`.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::Figure;
+use crate::engine::{now_nanos, times};
 use crate::house::House;
 use crate::raw::docker;
 use crate::stats::{median, show_ms};
@@ -26,24 +27,12 @@ async fn container() -> String {
     listed[0]["Id"].as_str().expect("the container is there").to_owned()
 }
 
-/// The engine's time of the last `event` of a container, in nanoseconds.
-async fn time_of(container: &str, event: &str) -> i128 {
-    let filters = json!({ "container": [container], "event": [event] }).to_string();
-    let filters: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
-    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 1;
-    let path = format!("/events?since={}&until={until}&filters={filters}", until - 30);
-    let (_, body) = docker().await.call("GET", &path, "").await;
-    let text = String::from_utf8_lossy(&body).into_owned();
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    i128::from(events.filter_map(|event| event["timeNano"].as_i64()).max().expect("the engine told of it"))
-}
-
 async fn when_health(house: &House, wanted: &str) -> i128 {
     let begun = Instant::now();
     loop {
         let got = house.call(reqwest::Method::GET, "/deployments/bench-events", None).await;
         if got["status"]["health"] == wanted {
-            return SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128;
+            return now_nanos();
         }
         assert!(begun.elapsed() < Duration::from_secs(10), "never {wanted}: {}", got["status"]);
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -59,6 +48,7 @@ pub async fn figures() -> Vec<Figure> {
     let container = container().await;
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
+        let begun = now_nanos();
         let seen = async {
             let wait = when_health(&house, "UNHEALTHY");
             let path = format!("/containers/{container}/kill");
@@ -66,7 +56,8 @@ pub async fn figures() -> Vec<Figure> {
             tokio::join!(wait, kill).0
         };
         let seen = seen.await;
-        took.push((seen - time_of(&container, "die").await) as f64 / 1e6);
+        let died = times("die", json!({ "container": [container] }), begun).await;
+        took.push((seen - died.first().expect("the engine told of it")) as f64 / 1e6);
         engine("POST", &format!("/containers/{container}/start")).await;
         when_health(&house, "HEALTHY").await;
     }

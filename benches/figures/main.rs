@@ -11,6 +11,7 @@
     reason = "figures use the machine's clock, and start product and references"
 )]
 
+mod engine;
 mod events;
 mod fill;
 #[path = "../../tests/it/harness/process.rs"]

@@ -4,9 +4,26 @@ use crate::house::House;
 
 /// Resident memory of the server in MB.
 pub fn memory(house: &House) -> f64 {
-    let pid = house.child.as_ref().expect("it runs").id();
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    megabytes(house, "VmRSS:")
+}
+
+/// The most resident memory since [`forget_peak`], in MB.
+pub fn peak(house: &House) -> f64 {
+    megabytes(house, "VmHWM:")
+}
+
+/// Begins a new peak.
+pub fn forget_peak(house: &House) {
+    std::fs::write(format!("/proc/{}/clear_refs", pid(house)), "5").expect("/proc can be written");
+}
+
+fn pid(house: &House) -> u32 {
+    house.child.as_ref().expect("it runs").id()
+}
+
+fn megabytes(house: &House, field: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", pid(house))).unwrap();
+    let line = text.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 

@@ -61,16 +61,68 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         assert!(read > 0, "the other side hung up: {}", String::from_utf8_lossy(&self.buffer));
     }
 
-    /// Sends a request and hands every piece of the answer to `each`, until the other side ends it.
+    /// Sends a request and hands every piece of the answer's body to `each`, until the other side or `each` ends it.
     pub async fn stream(mut self, request: &[u8], mut each: impl FnMut(&[u8]) -> bool) {
         self.stream.write_all(request).await.unwrap();
+        self.buffer.clear();
+        let head = loop {
+            if let Some(at) = find(&self.buffer, b"\r\n\r\n", 0) {
+                break at + 4;
+            }
+            self.more().await;
+        };
+        let chunked = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase().contains("chunked");
+        let mut chunks = Chunks { left: if chunked { 0 } else { usize::MAX }, size: Vec::new() };
+        if !chunks.take(&self.buffer[head..], &mut each) {
+            return;
+        }
         let mut piece = vec![0; 256 * 1024];
         loop {
             let read = self.stream.read(&mut piece).await.unwrap_or(0);
-            if read == 0 || !each(&piece[..read]) {
+            if read == 0 || !chunks.take(&piece[..read], &mut each) {
                 return;
             }
         }
+    }
+}
+
+/// Takes the sizes of HTTP's chunks out of a body.
+struct Chunks {
+    /// Bytes that are left of this chunk; what is not chunked is one without end.
+    left: usize,
+    /// Of the next chunk, as far as it was read.
+    size: Vec<u8>,
+}
+
+impl Chunks {
+    fn take(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let (piece, rest) = bytes.split_at(self.left.min(bytes.len()));
+                if self.left != usize::MAX {
+                    self.left -= piece.len();
+                }
+                bytes = rest;
+                if !each(piece) {
+                    return false;
+                }
+                continue;
+            }
+            let (byte, rest) = (bytes[0], &bytes[1..]);
+            bytes = rest;
+            match byte {
+                b'\n' if !self.size.is_empty() => {
+                    let digits = String::from_utf8_lossy(&std::mem::take(&mut self.size)).into_owned();
+                    self.left = usize::from_str_radix(&digits, 16).unwrap();
+                    if self.left == 0 {
+                        return false;
+                    }
+                }
+                b'\r' | b'\n' => {}
+                digit => self.size.push(digit),
+            }
+        }
+        true
     }
 }
 

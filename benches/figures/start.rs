@@ -1,34 +1,15 @@
 //! Request accepted → container running, by the engine's own `timeNano`, against the same create + start on the
 //! engine's socket. One service; image and network are there.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Figure;
+use crate::engine::{now_nanos, times};
 use crate::house::House;
 use crate::raw::{Connection, docker};
 use crate::stats::{median, show_ms};
 
 const ROUNDS: usize = 15;
-
-fn now_nanos() -> i128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i128
-}
-
-/// The engine's time of the first `start` event with this label or name since `since`.
-async fn started_at(filter: &str, since: i128) -> i128 {
-    let filters = format!("{{\"type\":[\"container\"],\"event\":[\"start\"],{filter}}}");
-    let encoded: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
-    let until = now_nanos() / 1_000_000_000 + 1;
-    let path = format!("/events?since={}&until={until}&filters={encoded}", since / 1_000_000_000 - 1);
-    let (status, body) = docker().await.call("GET", &path, "").await;
-    assert_eq!(status, 200);
-    let text = String::from_utf8_lossy(&body);
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let times = events.filter_map(|event| event["timeNano"].as_i64()).map(i128::from);
-    times.filter(|at| *at >= since).min().expect("the engine told of a start")
-}
 
 pub async fn figures() -> Vec<Figure> {
     let house = House::fresh().await;
@@ -48,9 +29,9 @@ pub async fn figures() -> Vec<Figure> {
         let asked = now_nanos();
         let number = house.ask("bench-start").await;
         house.wait("bench-start", number).await;
-        let label =
-            format!("\"label\":[\"io.slipway.workload=bench-start\",\"io.slipway.revision={number}\"]");
-        ours.push((started_at(&label, asked).await - asked) as f64 / 1e6);
+        let labels = ["io.slipway.workload=bench-start".to_owned(), format!("io.slipway.revision={number}")];
+        let started = times("start", json!({ "label": labels }), asked).await;
+        ours.push((started.first().expect("the engine told of a start") - asked) as f64 / 1e6);
         raw.push(reference(&mut docker().await, round).await);
     }
     house.remove("bench-start").await;
@@ -80,8 +61,8 @@ where
     assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
     let (status, _) = engine.call("POST", &format!("/containers/{name}/start"), "").await;
     assert_eq!(status, 204);
-    let at = started_at(&format!("\"container\":[\"{name}\"]"), asked).await;
+    let started = times("start", json!({ "container": [name] }), asked).await;
     engine.call("DELETE", &format!("/containers/{name}?force=true"), "").await;
     engine.call("DELETE", &format!("/networks/{network}"), "").await;
-    (at - asked) as f64 / 1e6
+    (started.first().expect("the engine told of a start") - asked) as f64 / 1e6
 }

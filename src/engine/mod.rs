@@ -118,6 +118,8 @@ pub struct ServiceRequest {
     pub profile: crate::domain::policy::Profile,
     pub image: ResolvedImage,
     pub network: String,
+    /// Whether the workload has other services, which may call this one by its name.
+    pub has_peers: bool,
     /// Values of the secrets that the service uses.
     pub secrets: Arc<BTreeMap<SecretName, SecretString>>,
     /// Contents of the files that the service's `secrets` and `configs` mounts name.

@@ -108,6 +108,8 @@ pub struct Cursor(pub String);
 pub enum EngineEvent {
     /// This replica is now so. `at` is the engine's own time of the event; `what` a word for people (`die`, `start`…).
     Slot { state: Box<SlotState>, what: String, at: Timestamp },
+    /// This replica's process has just ended, which is all that the engine says so far: a `Slot` with the rest follows.
+    Ended { slot: SlotRef, engine_id: String, phase: Phase, at: Timestamp },
     /// This replica is no more.
     Gone { slot: SlotRef, engine_id: String, at: Timestamp },
 }

@@ -1,7 +1,8 @@
 //! What `ensure` has to do, decided without an engine: the same rules for every engine that keeps slots itself.
 //!
 //! Invariants: a slot of the wanted hash that runs is never touched; a slot of another hash is stopped only where the
-//! service must be replaced stop-first; a fresh slot serves at once only where nothing of the service serves.
+//! service must be replaced stop-first; a fresh slot serves at once only where nothing of the service serves, or where
+//! the workload has no other service that could call it by name.
 
 use crate::domain::workload::ServiceKind;
 use crate::engine::{Phase, ServiceRequest, SlotRef};
@@ -64,7 +65,7 @@ pub fn decide(request: &ServiceRequest, found: &[Found]) -> Steps {
         .map(|index| slot(request, index))
         .filter(|slot| !found.iter().any(|one| one.slot == *slot))
         .collect();
-    steps.serve_at_once = !serves;
+    steps.serve_at_once = !serves || !request.has_peers;
     steps
 }
 
@@ -103,6 +104,7 @@ mod tests {
             profile: Default::default(),
             image: ResolvedImage { id: "sha256:1".into(), reference: "busybox".into(), pull_digest: None },
             network: "net".into(),
+            has_peers: true,
             secrets: Arc::default(),
             contents: Arc::default(),
         }
@@ -128,6 +130,13 @@ mod tests {
         let steps = decide(&request(1, UpdateOrder::StartFirst), std::slice::from_ref(&old));
         assert_eq!((steps.make.len(), &steps.superseded), (1, &vec![old.slot]));
         assert!(steps.stop.is_empty() && !steps.serve_at_once);
+    }
+
+    #[test]
+    fn nothing_is_switched_for_a_service_without_peers() {
+        let alone = ServiceRequest { has_peers: false, ..request(1, UpdateOrder::StartFirst) };
+        let steps = decide(&alone, &[found("old", 0, Phase::Running)]);
+        assert!(steps.serve_at_once && steps.superseded.len() == 1);
     }
 
     #[test]

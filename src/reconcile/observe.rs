@@ -234,6 +234,14 @@ impl Observer {
                 batch.note(&state.slot, what, state.detail.clone(), at);
                 self.shared.table.put(&self.id, *state);
             }
+            EngineEvent::Ended { slot, engine_id, phase, at } => {
+                let slots = self.shared.table.slots(&self.id, &slot.workload);
+                if let Some(seen) = slots.iter().find(|seen| seen.state.engine_id == engine_id) {
+                    let state = SlotState { phase, ended_at: Some(at), ..seen.state.clone() };
+                    batch.put(&state);
+                    self.shared.table.put(&self.id, state);
+                }
+            }
             EngineEvent::Gone { slot, engine_id, at } => {
                 batch.gone(&engine_id, &slot.workload);
                 batch.note(&slot, "destroy".to_owned(), String::new(), at);

@@ -156,6 +156,9 @@ impl Core {
             return Ok(());
         }
         all(wanted.iter().map(|one| self.set_serving(one, true)).collect()).await?;
+        if !request.has_peers {
+            return Ok(());
+        }
         // Nobody shall find them any more, so that they can be stopped without a request lost.
         all(others.iter().map(|one| self.set_serving(one, false)).collect()).await
     }

@@ -147,12 +147,16 @@ pub(super) struct Expected {
     pub(super) nano_cpus: i64,
     /// 0 is no limit.
     pub(super) pids: i64,
+    /// Whether the engine itself starts it again when it ends by itself.
+    pub(super) restarts: bool,
 }
 
 impl Expected {
     fn to_text(&self) -> String {
-        let Self { image, network, memory, nano_cpus, pids } = self;
-        format!("image={image} network={network} memory={memory} nano_cpus={nano_cpus} pids={pids}")
+        let Self { image, network, memory, nano_cpus, pids, restarts } = self;
+        format!(
+            "image={image} network={network} memory={memory} nano_cpus={nano_cpus} pids={pids} restarts={restarts}"
+        )
     }
 
     /// From the label of a container of ours.
@@ -165,6 +169,7 @@ impl Expected {
             memory: get("memory")?.parse().ok()?,
             nano_cpus: get("nano_cpus")?.parse().ok()?,
             pids: get("pids")?.parse().ok()?,
+            restarts: get("restarts")?.parse().ok()?,
         })
     }
 }
@@ -244,6 +249,7 @@ mod tests {
             memory: 64 << 20,
             nano_cpus: 500_000_000,
             pids: 100,
+            restarts: true,
         };
         let labels = HashMap::from([(EXPECTED.to_owned(), expected.to_text())]);
         assert_eq!(Expected::from_labels(&labels), Some(expected));

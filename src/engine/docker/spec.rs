@@ -74,6 +74,7 @@ pub(super) fn expected(request: &ServiceRequest) -> Expected {
         memory: limits.memory,
         nano_cpus: limits.nano_cpus,
         pids: limits.pids,
+        restarts: restart(&request.service).name != Some(RestartPolicyNameEnum::NO),
     }
 }
 

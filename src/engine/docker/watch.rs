@@ -2,7 +2,8 @@
 //!
 //! The engine drops events for a reader that is slow, so one task reads them at once and keeps only which containers
 //! changed: bounded by their number, whatever comes. Changed containers are inspected a few at a time, the last event
-//! of each wins, and a result that nobody has taken yet is replaced by a newer one of the same container.
+//! of each wins, and a result that nobody has taken yet is replaced by a newer one of the same container. An end is told
+//! from its event alone: the engine answers nothing about a container while it tidies up after it, which takes a while.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::clock::Timestamp;
 use crate::engine::docker::Core;
+use crate::engine::docker::names::Expected;
 use crate::engine::docker::observe::{self, Seen};
 use crate::engine::docker::places::Place;
 use crate::engine::{Cursor, EngineError, EngineEvent, EngineResult, Phase, SlotRef};
@@ -167,11 +169,14 @@ impl Pump {
             return;
         };
         if what == "destroy" {
-            self.tell_gone(id, slot, at);
-        } else {
-            self.known.insert(id.clone());
-            self.wait(id, News { what, at });
+            return self.tell_gone(id, slot, at);
         }
+        self.known.insert(id.clone());
+        if what == "die" && !self.gone.contains(&id) {
+            let (engine_id, phase) = (id.clone(), phase_of_end(&attributes));
+            self.make_ready(id.clone(), EngineEvent::Ended { slot, engine_id, phase, at });
+        }
+        self.wait(id, News { what, at });
     }
 
     fn wait(&mut self, id: String, news: News) {
@@ -229,6 +234,8 @@ impl Pump {
     fn inspected(&mut self, (id, news, seen): Inspected) -> Option<EngineError> {
         self.inspecting.remove(&id);
         match seen {
+            // It ended since that was asked; what was answered may be older than what was told.
+            Ok(Some(_)) if self.news.get(&id).is_some_and(|news| news.what == "die") => None,
             Ok(Some(seen)) if !self.gone.contains(&id) => {
                 let News { what, at } = news;
                 let state = Box::new(seen.state);
@@ -261,6 +268,15 @@ impl Pump {
         }
         Ok(())
     }
+}
+
+/// What an event of an end says: whether more comes of it is known from the labels that every event bears.
+fn phase_of_end(attributes: &HashMap<String, String>) -> Phase {
+    if Expected::from_labels(attributes).is_some_and(|expected| expected.restarts) {
+        return Phase::Restarting;
+    }
+    let code = attributes.get("exitCode").and_then(|code| code.parse().ok());
+    Phase::Exited { code: code.unwrap_or_default(), oom_killed: false }
 }
 
 async fn ask_pulse(core: Arc<Core>) -> EngineResult<()> {

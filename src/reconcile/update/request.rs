@@ -55,6 +55,7 @@ impl Run {
             profile: plan.profile,
             image: image.clone(),
             network: definition.resolution.network.clone(),
+            has_peers: plan.workload.services.len() > 1,
             secrets: Arc::default(),
             contents: Arc::default(),
         })

@@ -131,6 +131,7 @@ impl<H: Harness> Bed<H> {
             profile: plan.profile,
             image,
             network: resolution.network.clone(),
+            has_peers: true,
             secrets: Arc::default(),
             contents: Arc::default(),
         }

@@ -32,6 +32,11 @@ impl Known {
                 EngineEvent::Slot { state, .. } => {
                     self.states.insert(state.slot.clone(), *state);
                 }
+                EngineEvent::Ended { slot, phase, .. } => {
+                    if let Some(state) = self.states.get_mut(&slot) {
+                        state.phase = phase;
+                    }
+                }
                 EngineEvent::Gone { slot, engine_id, .. } => {
                     if self.states.get(&slot).is_some_and(|state| state.engine_id == engine_id) {
                         self.states.remove(&slot);

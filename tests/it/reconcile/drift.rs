@@ -171,6 +171,7 @@ async fn stray(world: &World, workload: &str, service_name: &str) {
             pull_digest: None,
         },
         network: "n".into(),
+        has_peers: false,
         secrets: Default::default(),
         contents: Default::default(),
     };
