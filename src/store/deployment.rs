@@ -3,7 +3,7 @@
 pub mod list;
 pub mod port;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rusqlite::{Connection, OptionalExtension as _, named_params};
 use uuid::Uuid;
 
 use crate::domain::Result;
@@ -11,27 +11,31 @@ use crate::domain::access::{Subject, Unchecked};
 use crate::domain::bundle::Digest;
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
-use crate::store::row::{self, Columns as _, millis};
+use crate::store::row::{self, Cells, Columns as _, millis};
 use crate::store::{infrastructure, project};
 
-/// Reads the columns of `deployment`.
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Deployment> {
+/// What [`read`] reads of `deployment d`, in its order.
+const COLUMNS: &str =
+    "d.id, d.uuid, d.project, d.infrastructure, d.version, d.enabled, d.settings, d.auto_repair, d.folder,
+    d.created_at, d.created_by, d.updated_at, d.revision, d.last_update, d.running_update";
+
+fn read(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Deployment> {
     Ok(Deployment {
-        id: row.parsed("id")?,
-        uuid: row.parsed("uuid")?,
-        project: row.parsed("project")?,
-        infrastructure: row.parsed("infrastructure")?,
-        version: row.parsed("version")?,
-        enabled: row.get("enabled")?,
-        settings: row.json("settings")?,
-        auto_repair: row.get("auto_repair")?,
-        folder: row.get("folder")?,
-        created_at: row.time("created_at")?,
-        created_by: row.get("created_by")?,
-        updated_at: row.time("updated_at")?,
-        revision: row.get("revision")?,
-        last_update: row.get("last_update")?,
-        running_update: row.get("running_update")?,
+        id: cells.parsed()?,
+        uuid: cells.parsed()?,
+        project: cells.parsed()?,
+        infrastructure: cells.parsed()?,
+        version: cells.parsed()?,
+        enabled: cells.get()?,
+        settings: cells.json()?,
+        auto_repair: cells.get()?,
+        folder: cells.get()?,
+        created_at: cells.time()?,
+        created_by: cells.get()?,
+        updated_at: cells.time()?,
+        revision: cells.get()?,
+        last_update: cells.get()?,
+        running_update: cells.get()?,
     })
 }
 
@@ -41,8 +45,9 @@ pub fn find(
     id: &DeploymentId,
     subject: &Subject,
 ) -> Result<Option<Unchecked<Deployment>>> {
-    let mut statement = connection.prepare_cached("SELECT * FROM deployment WHERE id = ?1")?;
-    let found = statement.query_row([id.as_str()], read).optional()?;
+    let sql = format!("SELECT {COLUMNS} FROM deployment d WHERE d.id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row([id.as_str()], |row| read(&mut Cells::new(row))).optional()?;
     found.map(|deployment| with_right(connection, deployment, subject)).transpose()
 }
 
@@ -52,8 +57,9 @@ pub fn find_uuid(
     uuid: Uuid,
     subject: &Subject,
 ) -> Result<Option<Unchecked<Deployment>>> {
-    let mut statement = connection.prepare_cached("SELECT * FROM deployment WHERE uuid = ?1")?;
-    let found = statement.query_row([uuid.to_string()], read).optional()?;
+    let sql = format!("SELECT {COLUMNS} FROM deployment d WHERE d.uuid = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row([uuid.to_string()], |row| read(&mut Cells::new(row))).optional()?;
     found.map(|deployment| with_right(connection, deployment, subject)).transpose()
 }
 

@@ -9,8 +9,8 @@ use crate::domain::access::Subject;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, Version};
 use crate::domain::update::Step;
-use crate::store::deployment::list::{State, VISIBLE, read_state};
-use crate::store::row::{self, Columns as _};
+use crate::store::deployment::list::{STATE, State, VISIBLE, read_state};
+use crate::store::row::{self, Cells, Columns as _};
 
 /// One deployment's place in the matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +34,8 @@ pub struct Place {
 /// The places of some projects that `subject` may see, by project, stage and id.
 pub fn places(connection: &Connection, subject: &Subject, projects: &[ProjectKey]) -> Result<Vec<Place>> {
     let sql = format!(
-        "SELECT d.id, d.project, d.infrastructure, d.enabled, d.last_update, d.running_update, d.updated_at,
-                i.stage AS stage, coalesce(r.version, d.version) AS version, o.number AS o_number, o.step AS o_step,
-                s.health AS s_health, s.sync AS s_sync, s.ready AS s_ready, s.wanted AS s_wanted,
-                s.messages AS s_messages, s.changed_at AS s_changed_at
+        "SELECT d.id, d.project, i.stage, d.infrastructure, coalesce(r.version, d.version), d.enabled, d.last_update,
+                d.running_update, d.updated_at, o.number, o.step, {STATE}
            FROM deployment d
            JOIN infrastructure i ON i.id = d.infrastructure
            LEFT JOIN observed.deployment_state s ON s.deployment = d.id
@@ -52,23 +50,27 @@ pub fn places(connection: &Connection, subject: &Subject, projects: &[ProjectKey
         ":projects": row::json(&projects), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups),
     };
     let rows = statement.query_map(parameters, |row| {
-        let number: Option<u32> = row.get("o_number")?;
-        let step: Option<String> = row.get("o_step")?;
+        let cells = &mut Cells::new(row);
         Ok(Place {
-            id: row.parsed("id")?,
-            project: row.parsed("project")?,
-            stage: row.parsed("stage")?,
-            infrastructure: row.parsed("infrastructure")?,
-            version: row.parsed("version")?,
-            enabled: row.get("enabled")?,
-            last_update: row.get("last_update")?,
-            running_update: row.get("running_update")?,
-            updated_at: row.time("updated_at")?,
-            state: read_state(row)?,
-            open: number.map(|number| (number, step.as_deref().and_then(Step::parse))),
+            id: cells.parsed()?,
+            project: cells.parsed()?,
+            stage: cells.parsed()?,
+            infrastructure: cells.parsed()?,
+            version: cells.parsed()?,
+            enabled: cells.get()?,
+            last_update: cells.get()?,
+            running_update: cells.get()?,
+            updated_at: cells.time()?,
+            open: read_open(cells)?,
+            state: read_state(cells)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn read_open(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Option<(u32, Option<Step>)>> {
+    let (number, step) = (cells.get::<Option<u32>>()?, cells.get::<Option<String>>()?);
+    Ok(number.map(|number| (number, step.as_deref().and_then(Step::parse))))
 }
 
 /// How many deployments `subject` may see, and how many of them need attention.

@@ -142,6 +142,9 @@ impl Core {
     }
 
     pub(super) async fn switch_service(&self, request: &ServiceRequest) -> EngineResult<()> {
+        if !request.has_peers || super::spec::on_host_network(&request.service) {
+            return Ok(());
+        }
         let replicas = match request.service.kind {
             ServiceKind::Task => 1,
             ServiceKind::Replicated => request.service.replicas,
@@ -152,13 +155,7 @@ impl Core {
         if wanted.len() < replicas as usize {
             return Err(EngineError::NoSuchSlot);
         }
-        if super::spec::on_host_network(&request.service) {
-            return Ok(());
-        }
         all(wanted.iter().map(|one| self.set_serving(one, true)).collect()).await?;
-        if !request.has_peers {
-            return Ok(());
-        }
         // Nobody shall find them any more, so that they can be stopped without a request lost.
         all(others.iter().map(|one| self.set_serving(one, false)).collect()).await
     }

@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::read;
+use super::{COLUMNS, read};
 use crate::domain::access::Subject;
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::Deployment;
 use crate::domain::health::{Health, Message, Sync};
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, Version};
 use crate::domain::{Result, health};
-use crate::store::row::{self, Columns as _, millis};
+use crate::store::row::{self, Cells, millis};
 
 /// What a list is sorted by; the id breaks ties.
 #[derive(
@@ -75,22 +75,28 @@ impl State {
     }
 }
 
-pub(in crate::store) fn read_state(row: &Row<'_>) -> rusqlite::Result<State> {
-    let Some(word) = row.get::<_, Option<String>>("s_health")? else {
+/// What [`read_state`] reads of `deployment_state s`, in its order; all are NULL before anything was observed.
+pub(in crate::store) const STATE: &str = "s.health, s.sync, s.ready, s.wanted, s.messages, s.changed_at";
+
+/// Reads the last columns of a row.
+pub(in crate::store) fn read_state(cells: &mut Cells<'_, '_>) -> rusqlite::Result<State> {
+    let Some(word) = cells.get::<Option<String>>()? else {
         return Ok(State::unknown());
     };
     Ok(State {
         health: Health::parse(&word).unwrap_or(Health::Unknown),
-        sync: row.json("s_sync")?,
-        ready: row.get("s_ready")?,
-        wanted: row.get("s_wanted")?,
-        messages: row.json("s_messages")?,
-        changed_at: row.time_opt("s_changed_at")?,
+        sync: cells.json()?,
+        ready: cells.get()?,
+        wanted: cells.get()?,
+        messages: cells.json()?,
+        changed_at: Some(cells.time()?),
     })
 }
 
-const COLUMNS: &str = "d.*, i.stage AS stage, s.health AS s_health, s.sync AS s_sync, s.ready AS s_ready,
-    s.wanted AS s_wanted, s.messages AS s_messages, s.changed_at AS s_changed_at";
+fn read_summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    let cells = &mut Cells::new(row);
+    Ok(Summary { deployment: read(cells)?, stage: cells.parsed()?, state: read_state(cells)? })
+}
 
 pub(in crate::store) const VISIBLE: &str =
     "(:admin OR (EXISTS (SELECT 1 FROM project_grant g WHERE g.project = d.project
@@ -166,9 +172,7 @@ pub fn list(
         parameters.push((":value", &after.value));
         parameters.push((":id", &after.id));
     }
-    let rows = statement.query_map(parameters.as_slice(), |row| {
-        Ok(Summary { deployment: read(row)?, stage: row.parsed("stage")?, state: read_state(row)? })
-    })?;
+    let rows = statement.query_map(parameters.as_slice(), read_summary)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -201,7 +205,7 @@ fn list_sql(filter: &Filter, paged: bool) -> String {
     let id = if filter.sort == Sort::Health { "s.deployment" } else { "d.id" };
     let order = if filter.sort == Sort::Id { String::new() } else { format!("{key} {direction}, ") };
     format!(
-        "SELECT {COLUMNS} FROM {tables} JOIN infrastructure i ON i.id = d.infrastructure
+        "SELECT {COLUMNS}, i.stage, {STATE} FROM {tables} JOIN infrastructure i ON i.id = d.infrastructure
           WHERE {} ORDER BY {order}{id} {direction} LIMIT :limit",
         wheres.join(" AND "),
     )
@@ -244,13 +248,11 @@ pub(in crate::store) fn health_rank(health: health::Health) -> i64 {
 /// One deployment's summary, without asking who wants it: the caller was let through.
 pub fn summary(connection: &Connection, id: &DeploymentId) -> Result<Option<Summary>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM deployment d LEFT JOIN observed.deployment_state s ON s.deployment = d.id
+        "SELECT {COLUMNS}, i.stage, {STATE} FROM deployment d LEFT JOIN observed.deployment_state s ON s.deployment = d.id
            JOIN infrastructure i ON i.id = d.infrastructure WHERE d.id = ?1"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_row([id.as_str()], |row| {
-        Ok(Summary { deployment: read(row)?, stage: row.parsed("stage")?, state: read_state(row)? })
-    });
+    let found = statement.query_row([id.as_str()], read_summary);
     Ok(found.optional()?)
 }
 
