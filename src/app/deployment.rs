@@ -16,13 +16,14 @@ use crate::domain::access::{Authorized, Caller, InfrastructureRight, ProjectRigh
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
 use crate::domain::infrastructure::Infrastructure;
-use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version};
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version, VolumeName};
 use crate::domain::plan::{self, Plan};
 use crate::domain::secret::{SecretChange, SecretInfo};
 use crate::domain::{Error, Result, random};
 use crate::store;
 use crate::store::Tx;
 pub use crate::store::deployment::list::{Filter, Sort, State, Summary};
+use crate::store::release::Release;
 pub use promote::promote;
 pub use read::{Detail, detail, events, get, id_of, list, with_summary};
 pub(super) use read::{decode_cursor, encode_cursor};
@@ -84,6 +85,7 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
             Error::conflict("deployment_exists", format!("the id {id} is taken")).hint("Choose another id.")
         );
     }
+    refuse_released(tx, &id, &new.infrastructure)?;
     let now = app.now();
     let deployment = Deployment {
         id: id.clone(),
@@ -220,20 +222,59 @@ pub async fn secrets(app: &App, caller: &Caller, id: DeploymentId) -> Result<Vec
 ///
 /// # Errors
 /// Without `deploy` on both; `deployment_not_stopped` unless it is disabled and updated since, or was never updated.
-pub async fn delete(app: &App, caller: &Caller, id: DeploymentId) -> Result<()> {
+pub async fn delete(app: &App, caller: &Caller, id: DeploymentId, volumes: bool) -> Result<()> {
     let (app_, caller, gone) = (app.clone(), caller.clone(), id.clone());
     app.store
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
             refuse_running(tx, &held)?;
+            let names = store::update::volumes(tx, &id)?;
+            if held.last_update > 0 {
+                let release =
+                    Release { workload: id.clone(), infrastructure: held.infrastructure.clone(), volumes };
+                store::release::ask(tx, &release, app_.now())?;
+                tx.publish(Topic::Work);
+            }
             store::deployment::delete(tx, &id)?;
-            app_.journal(tx, &caller, "deployment.deleted", ("deployment", id.as_str()), Note::default())?;
+            let what = if volumes { "volumes_removed" } else { "volumes_kept" };
+            let detail = if names.is_empty() { json!({}) } else { json!({ what: names }) };
+            let note = Note::detail(detail);
+            app_.journal(tx, &caller, "deployment.deleted", ("deployment", id.as_str()), note)?;
             tx.publish(Topic::Project(held.project.clone()));
             tx.publish(Topic::Deployment(id));
             Ok(())
         })
         .await?;
     app.store.observe(move |tx| store::observation::remove_deployment(tx, &gone)).await
+}
+
+/// The named volumes that a deployment's updates have made, which stay when it is stopped, and when it is deleted unless
+/// somebody wants them gone.
+///
+/// # Errors
+/// Without `view` on it.
+pub async fn volumes(app: &App, caller: &Caller, id: DeploymentId) -> Result<Vec<VolumeName>> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            store::update::volumes(db, &id)
+        })
+        .await
+}
+
+/// A deployment of a deleted one's id takes over its network and volumes, unless those are just being removed.
+fn refuse_released(tx: &Tx<'_>, id: &DeploymentId, infrastructure: &InfrastructureId) -> Result<()> {
+    if store::release::takes_volumes(tx, id, infrastructure)? {
+        return Err(Error::conflict(
+            "deployment_being_removed",
+            format!("volumes of a deleted deployment {id} are still being removed from {infrastructure}"),
+        )
+        .hint(
+            "Try again in a moment, or choose another id. The infrastructure's engine has to answer for it.",
+        ));
+    }
+    store::release::forget(tx, id, infrastructure)
 }
 
 fn refuse_running(tx: &Connection, deployment: &Deployment) -> Result<()> {

@@ -58,16 +58,17 @@ async fn serve(config: Config) -> Result<()> {
     let application = Application::build(listener, Arc::clone(&state)).map_err(Error::internal)?;
     let server = application.handle();
     announce(&config, &instance, address).await?;
+    let grace = config.server.shutdown_grace;
     let draining = tokio::task::spawn_local(async move {
         let heard = stop_signal().await;
         tracing::info!(signal = heard, "draining");
         state.shutdown.cancel();
-        server.stop(true).await;
+        // Side by side: one grace period, whoever needs it. An update that a last request asks for waits in the store.
+        tokio::join!(server.stop(true), reconcilers.drain(grace));
     });
+    // Without an error it ends only when the task above stops it.
     application.run().await.map_err(Error::internal)?;
-    draining.abort();
-    reconcilers.drain(config.server.shutdown_grace).await;
-    Ok(())
+    draining.await.map_err(Error::internal)
 }
 
 fn bind(config: &Config) -> Result<TcpListener> {

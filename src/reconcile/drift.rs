@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use super::Shared;
 use super::health::{self, Drift};
+use super::{Note, Shared};
 use crate::bus::Topic;
 use crate::domain::Result;
 use crate::domain::access::{Origin, Subject};
@@ -19,6 +20,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::deployment::DeploymentRight;
 use crate::domain::name::DeploymentId;
 use crate::domain::update::{Update, UpdateKind, UpdateState};
+use crate::store::audit::JournalKey;
 use crate::store::{self, Tx};
 
 /// What looks like drift may be somebody's restart: it has to last.
@@ -70,11 +72,17 @@ async fn repair(shared: &Shared, id: &DeploymentId) -> Result<Option<Duration>> 
     if drift.is_empty() {
         return Ok(None);
     }
-    let (id, now) = (id.clone(), shared.clock.now());
-    shared.store.write(move |tx| enqueue(tx, &id, &drift, now)).await
+    let (id, now, key) = (id.clone(), shared.clock.now(), shared.journal_key.clone());
+    shared.store.write(move |tx| enqueue(tx, &key, &id, &drift, now)).await
 }
 
-fn enqueue(tx: &Tx<'_>, id: &DeploymentId, drift: &[Drift], now: Timestamp) -> Result<Option<Duration>> {
+fn enqueue(
+    tx: &Tx<'_>,
+    key: &JournalKey,
+    id: &DeploymentId,
+    drift: &[Drift],
+    now: Timestamp,
+) -> Result<Option<Duration>> {
     let system = Subject::system();
     let Some(found) = store::deployment::find(tx, id, &system)? else {
         return Ok(None);
@@ -113,6 +121,10 @@ fn enqueue(tx: &Tx<'_>, id: &DeploymentId, drift: &[Drift], now: Timestamp) -> R
     if let Some(settings) = store::update::settings(tx, id, running)? {
         store::update::set_settings(tx, id, number, &settings)?;
     }
+    let detail = json!({ "number": number, "kind": update.kind, "version": update.version,
+        "plan": update.plan_digest, "repairs": running });
+    let reason = update.reason.as_deref();
+    super::note(tx, key, id, Note { action: "update.requested", reason, detail }, now)?;
     tx.publish(Topic::Work);
     tx.publish(Topic::Update(id.clone(), number));
     tx.publish(Topic::Deployment(id.clone()));

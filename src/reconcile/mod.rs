@@ -23,10 +23,11 @@
 //! | [`update`] | queued updates | **the engine**: one run at a time for each deployment |
 //! | [`drift`] | what the fold found changed behind our back | queues repairs, where the deployment asks for it |
 //! | [`orphan`] | slots of ours that nothing wants | **the engine**: retires them after a grace |
+//! | [`release`] | what deleted deployments left | **the engine**: removes networks, tags and unwanted volumes |
 //! | [`sweep`] | what has expired | removes it from the store and the disk |
 //!
-//! Only `update` and `orphan` touch an engine, and they never touch the same workload at once: orphans are those of
-//! workloads without an open update.
+//! Only `update`, `orphan` and `release` touch an engine, and never the same workload at once: orphans are those of
+//! workloads without an open update, and what is released belongs to no deployment any more.
 //!
 //! # Stopping
 //!
@@ -39,6 +40,7 @@ pub mod figure;
 pub mod health;
 pub mod observe;
 pub mod orphan;
+pub mod release;
 pub mod sweep;
 pub mod table;
 pub mod update;
@@ -57,12 +59,14 @@ use self::table::{Marks, Table};
 use crate::blob;
 use crate::crypto::KeyRing;
 use crate::domain::Result;
-use crate::domain::clock::SharedClock;
+use crate::domain::access::Caller;
+use crate::domain::clock::{SharedClock, Timestamp};
 use crate::domain::group::Groups;
-use crate::domain::name::InfrastructureId;
+use crate::domain::name::{DeploymentId, InfrastructureId};
 use crate::engine::RegistryCredentials;
 use crate::engine::registry::Engines;
-use crate::store::Store;
+use crate::store::audit::{self, JournalKey};
+use crate::store::{Store, Tx};
 
 /// What the reconcilers stand on.
 #[derive(Clone)]
@@ -132,6 +136,7 @@ pub(crate) struct Shared {
     engines: Arc<Engines>,
     blobs: Arc<blob::Store>,
     keys: Arc<KeyRing>,
+    journal_key: JournalKey,
     settings: Settings,
     table: Table,
     /// Deployments whose slots changed.
@@ -156,6 +161,7 @@ impl Shared {
             clock: dependencies.clock,
             engines: dependencies.engines,
             blobs: dependencies.blobs,
+            journal_key: JournalKey(dependencies.keys.journal_key()),
             keys: dependencies.keys,
             settings: dependencies.settings,
             table: Table::new(Arc::clone(&dirty)),
@@ -187,6 +193,35 @@ impl Shared {
     fn timed(self: &Arc<Self>, name: &str) -> Timed {
         Timed { shared: Arc::clone(self), name: name.to_owned(), began: Instant::now() }
     }
+}
+
+/// Writes a line of a deployment's journal in Slipway's own name, in the transaction that does what it tells of.
+fn note(
+    tx: &Tx<'_>,
+    key: &JournalKey,
+    deployment: &DeploymentId,
+    note: Note<'_>,
+    now: Timestamp,
+) -> Result<()> {
+    let caller = Caller::system();
+    let Note { action, reason, detail } = note;
+    let entry = audit::Entry {
+        caller: &caller,
+        action,
+        noun: "deployment",
+        object: deployment.as_str(),
+        reason,
+        detail,
+    };
+    audit::append(tx, key, &entry, now)
+}
+
+/// What such a line says.
+struct Note<'a> {
+    action: &'a str,
+    reason: Option<&'a str>,
+    /// Without secrets.
+    detail: serde_json::Value,
 }
 
 /// A run whose duration and end are noted.
@@ -239,6 +274,7 @@ pub fn start(dependencies: Dependencies) -> Handle {
     tasks.spawn(health::work(Arc::clone(&shared)));
     tasks.spawn(drift::work(Arc::clone(&shared)));
     tasks.spawn(orphan::work(Arc::clone(&shared)));
+    tasks.spawn(release::work(Arc::clone(&shared)));
     tasks.spawn(sweep::work(Arc::clone(&shared)));
     Handle { shared, tasks }
 }

@@ -14,6 +14,7 @@ pub mod meta;
 pub mod observation;
 pub mod overview;
 pub mod project;
+pub mod release;
 pub mod row;
 pub mod run;
 pub mod schema;

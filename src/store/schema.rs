@@ -1,7 +1,8 @@
 //! The schema, as append-only migrations under `user_version`. A migration that was released is never edited.
 
 /// Migrations of `slipway.db`, oldest first; `user_version` counts those applied.
-pub const MAIN: &[&str] = &[r"
+pub const MAIN: &[&str] = &[
+    r"
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE stage (
@@ -145,7 +146,14 @@ CREATE TRIGGER journal_is_append_only_update BEFORE UPDATE ON journal
 BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER journal_is_append_only_delete BEFORE DELETE ON journal
 BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END;
-"];
+",
+    r"
+CREATE TABLE release (
+    workload TEXT NOT NULL, infrastructure TEXT NOT NULL REFERENCES infrastructure (id) ON DELETE CASCADE,
+    volumes INTEGER NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (workload, infrastructure)
+) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Migrations of `observed.db`: not acknowledged facts, rebuilt from the engines when lost.
 pub const OBSERVED: &[&str] = &[r"

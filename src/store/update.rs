@@ -6,7 +6,7 @@ use crate::domain::Result;
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::Settings;
 use crate::domain::diff::Change;
-use crate::domain::name::DeploymentId;
+use crate::domain::name::{DeploymentId, VolumeName};
 use crate::domain::plan::Plan;
 use crate::domain::update::{LogLine, Outcome, Step, StepRecord, StepState, Update, UpdateState};
 use crate::store::row::{self, Columns as _, millis};
@@ -100,6 +100,17 @@ pub fn open_of(connection: &Connection, deployment: &DeploymentId) -> Result<Vec
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([deployment.as_str()], read)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The named volumes of every plan that a deployment was ever updated to: they outlive updates.
+pub fn volumes(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<VolumeName>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT one.value AS volume FROM deployment_update,
+                json_each(deployment_update.plan, '$.workload.volumes') AS one
+          WHERE deployment = ?1 ORDER BY volume",
+    )?;
+    let rows = statement.query_map([deployment.as_str()], |row| row.parsed("volume"))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

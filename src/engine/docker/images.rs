@@ -80,16 +80,22 @@ impl Core {
 
 /// What an image is known by from now on.
 pub(super) fn resolved(reference: &str, image: &ImageInspect) -> ResolvedImage {
-    let parsed = Reference::parse(reference);
-    let digests = image.repo_digests.iter().flatten();
-    let own = digests.filter(|digest| {
-        digest.split('@').next() == Some(parsed.listed()) || digest.starts_with(&format!("{}@", parsed.name))
-    });
     ResolvedImage {
         id: image.id.clone().unwrap_or_default(),
         reference: reference.to_owned(),
-        pull_digest: own.min().cloned(),
+        pull_digest: pull_digests(reference, image).min().cloned(),
     }
+}
+
+/// `name@sha256:…` under which the registry of the reference knows the image; none when it never came from there.
+pub(super) fn pull_digests<'a>(
+    reference: &'a str,
+    image: &'a ImageInspect,
+) -> impl Iterator<Item = &'a String> {
+    let parsed = Reference::parse(reference);
+    image.repo_digests.iter().flatten().filter(move |digest| {
+        digest.split('@').next() == Some(parsed.listed()) || digest.starts_with(&format!("{}@", parsed.name))
+    })
 }
 
 /// The tag of a pulled image: the head of its id.

@@ -3,6 +3,8 @@
 //! The engine answers a service's name with every container that joined with that alias, so traffic is moved by joining
 //! again with or without it. A container keeps its address over that, so that open connections live on.
 
+use std::time::Duration;
+
 use bollard::models::{
     EndpointIpamConfig, EndpointSettings, Ipam, IpamConfig, Network, NetworkConnectRequest,
     NetworkCreateRequest, NetworkDisconnectRequest,
@@ -14,6 +16,9 @@ use crate::engine::docker::client::{ASK, CHANGE};
 use crate::engine::docker::subnet::{Subnet, routes};
 use crate::engine::docker::{Core, error};
 use crate::engine::{EngineError, EngineResult, label};
+
+/// The endpoint of a container that was just removed may outlive it by this much.
+const LINGERING: Duration = Duration::from_secs(5);
 
 impl Core {
     /// The name of the workload's network, which is made where it is not there.
@@ -90,12 +95,40 @@ impl Core {
             Some(labels) if self.names.is_ours(&labels) => {}
             _ => return Ok(()),
         }
-        let docker = self.client.docker().await?;
-        match tokio::time::timeout(CHANGE, docker.remove_network(&name)).await {
-            Ok(Err(missing)) if error::is_missing(&missing) => Ok(()),
-            Ok(done) => done.map_err(|error| self.client.failure(error)),
-            Err(_) => Err(super::client::timeout("removing a network", CHANGE)),
+        let deadline = tokio::time::Instant::now() + LINGERING;
+        loop {
+            let docker = self.client.docker().await?;
+            let removed = match tokio::time::timeout(CHANGE, docker.remove_network(&name)).await {
+                Ok(Err(missing)) if error::is_missing(&missing) => return Ok(()),
+                Ok(done) => done.map_err(|error| self.client.failure(error)),
+                Err(_) => Err(super::client::timeout("removing a network", CHANGE)),
+            };
+            match removed {
+                Err(EngineError::Refused(message)) if message.contains("active endpoints") => {
+                    if tokio::time::Instant::now() >= deadline {
+                        return Err(self.still_used(&name, message).await);
+                    }
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                other => return other,
+            }
         }
+    }
+
+    /// Names whoever keeps a network in use: after the wait it is somebody else's container.
+    async fn still_used(&self, name: &str, message: String) -> EngineError {
+        let asked = self
+            .client
+            .call("the network", ASK, |docker| async move { docker.inspect_network(name, None).await });
+        let containers = asked.await.ok().and_then(|network| network.containers).unwrap_or_default();
+        let names: Vec<String> = containers.into_values().filter_map(|one| one.name).collect();
+        if names.is_empty() {
+            return EngineError::Refused(message);
+        }
+        EngineError::Refused(format!(
+            "network {name} is still used by {}, which Slipway did not make; take it off the network",
+            names.join(", ")
+        ))
     }
 
     /// Joins a container to its network again, at its old address, with the aliases given.

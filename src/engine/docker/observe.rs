@@ -182,10 +182,10 @@ fn end_words(state: &ContainerState, program: &str) -> String {
     match state.exit_code {
         _ if state.oom_killed == Some(true) => "it was killed for using more than its memory limit".into(),
         Some(127) => {
-            format!("it ended with 127: {program}, or a command that it calls, was not found; {check}")
+            format!("{program}, or a command that it calls, was not found; {check}")
         }
         Some(126) => {
-            format!("it ended with 126: {program}, or a command that it calls, may not be run; {check}")
+            format!("{program}, or a command that it calls, may not be run; {check}")
         }
         _ => String::new(),
     }

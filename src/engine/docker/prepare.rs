@@ -88,14 +88,18 @@ impl Core {
         let workload = &request.plan.deployment;
         match source {
             Source::Reference(reference) => {
-                let found = match self.image(reference).await? {
-                    Some(found) => found,
-                    None => {
+                let there = match self.image(reference).await? {
+                    Some(found)
+                        if self.is_current(reference, &found, &request.registries, progress).await =>
+                    {
+                        Some(found)
+                    }
+                    _ => {
                         self.pull(reference, &request.registries, progress).await?;
-                        let pulled = self.image(reference).await?;
-                        pulled.ok_or_else(|| vanished(reference))?
+                        self.image(reference).await?
                     }
                 };
+                let found = there.ok_or_else(|| vanished(reference))?;
                 let image = images::resolved(reference, &found);
                 self.keep(workload, &image.id, images::tag_of(&image.id)).await?;
                 Ok(image)

@@ -1,13 +1,14 @@
 //! Pulling images. A failure inside the stream of a good answer is a failure all the same.
 
 use bollard::auth::DockerCredentials;
+use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt;
 use secrecy::ExposeSecret;
 use std::collections::{BTreeMap, HashMap};
 
-use crate::engine::docker::client::{SILENCE, timeout};
-use crate::engine::docker::images::Reference;
+use crate::engine::docker::client::{ASK, SILENCE, timeout};
+use crate::engine::docker::images::{Reference, pull_digests};
 use crate::engine::docker::{Core, error};
 use crate::engine::{EngineError, EngineResult, Progress, RegistryCredentials};
 
@@ -15,6 +16,33 @@ use crate::engine::{EngineError, EngineResult, Progress, RegistryCredentials};
 pub(super) type Registries = BTreeMap<String, RegistryCredentials>;
 
 impl Core {
+    /// Whether an image that is there is still what its registry means by the reference: tags move. One that never came
+    /// from a registry, or is named by its digest, is; so is one whose registry gives no answer, which is told.
+    pub(super) async fn is_current(
+        &self,
+        reference: &str,
+        found: &ImageInspect,
+        registries: &Registries,
+        progress: &dyn Progress,
+    ) -> bool {
+        if reference.contains('@') || pull_digests(reference, found).next().is_none() {
+            return true;
+        }
+        let who = credentials(registries, Reference::parse(reference).host());
+        let asked = self.client.call("the registry's word on an image", ASK, |docker| async move {
+            docker.inspect_registry_image(reference, who).await
+        });
+        match asked.await.map(|answer| answer.descriptor.digest) {
+            Ok(Some(digest)) => pull_digests(reference, found).any(|known| known.ends_with(&digest)),
+            Ok(None) => true,
+            Err(error) => {
+                let error = error::pull_failed(reference, error);
+                progress.line(&format!("{error}. Going on with {reference} as the engine has it."));
+                true
+            }
+        }
+    }
+
     /// Pulls an image; its layers are told to `progress` as they come.
     pub(super) async fn pull(
         &self,

@@ -11,7 +11,7 @@ use crate::app;
 use crate::app::deployment::Sort;
 use crate::domain::Result;
 use crate::domain::health::Health;
-use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId};
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, VolumeName};
 use crate::domain::page::PageRequest;
 use crate::http::State;
 use crate::http::api::body::Body;
@@ -28,6 +28,7 @@ noun! {
     put "/deployments/{id}" => replace,
     patch "/deployments/{id}" => change,
     delete "/deployments/{id}" => delete,
+    get "/deployments/{id}/volumes" => list_volumes,
     get "/deployments/{id}/health" => health,
     get "/deployments/{id}/slots" => list_slots,
 }
@@ -171,14 +172,40 @@ async fn change(
     Ok(answered(&state, &who, id).await?)
 }
 
+/// What of a deleted deployment goes with it.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Remains {
+    /// `true`: its named volumes are removed from the engine, with all that they hold. Otherwise they stay, and a
+    /// deployment of the same id finds them again.
+    #[serde(default)]
+    #[param(required = false)]
+    volumes: bool,
+}
+
+/// List the named volumes that a deployment's updates have made. They outlive updates and stops.
+#[utoipa::path(get, path = "/deployments/{id}/volumes", tag = "deployments", operation_id = "listVolumes",
+    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    responses((status = 200, body = [VolumeName])))]
+async fn list_volumes(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<VolumeName>>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    Ok(Json(app::deployment::volumes(&state.app, &who, id).await?))
+}
+
 /// Delete a deployment that is stopped, or was never updated.
 #[utoipa::path(delete, path = "/deployments/{id}", tag = "deployments", operation_id = "deleteDeployment",
-    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    params(("id" = String, Path, description = "The deployment's id or uuid"), Remains),
     responses((status = 200, body = Deployment)))]
-async fn delete(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Deployment>> {
+async fn delete(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    remains: Query<Remains>,
+) -> Reply<Json<Deployment>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let last = app::deployment::detail(&state.app, &who, id.clone()).await?;
-    app::deployment::delete(&state.app, &who, id).await?;
+    app::deployment::delete(&state.app, &who, id, remains.0.volumes).await?;
     Ok(Json(last.into()))
 }
 

@@ -211,6 +211,7 @@ async fn confirm(visit: &Visit, key: &ProjectKey, version: &Version) -> Result<C
             "Its archive is gone for good, and no deployment can be rolled back to it.".to_owned(),
             "It can be deleted only when no deployment wants or runs it.".to_owned(),
         ],
+        also: None,
         back: visit.url(&format!("/projects/{key}/bundles/{version}")),
         typed: None,
     };

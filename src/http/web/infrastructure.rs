@@ -217,6 +217,7 @@ async fn confirm(visit: &Visit, id: &InfrastructureId) -> Result<ConfirmPage> {
             "Its settings and grants are gone for good. The engine itself is not touched.".to_owned(),
             "It can be deleted only when no deployment uses it.".to_owned(),
         ],
+        also: None,
         back: visit.url(&format!("/infrastructures/{id}")),
         typed: None,
     };

@@ -16,7 +16,7 @@ mod steps;
 mod tests;
 mod words;
 
-pub use confirm::Confirm;
+pub use confirm::{Also, Confirm};
 pub use form::{Choice, Control, Field, Trouble, TroubleItem, blame};
 pub use list::{Column, Pager, Tab};
 pub use logs::{LogEntry, LogView};

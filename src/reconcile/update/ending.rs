@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::check;
@@ -10,7 +11,8 @@ use super::load::Work;
 use super::run::{Ended, Halt, Run};
 use crate::bus::Topic;
 use crate::domain::Result;
-use crate::domain::update::{Failure, Outcome};
+use crate::domain::update::{Failure, Outcome, Update};
+use crate::reconcile::Note;
 use crate::reconcile::definition::Definition;
 use crate::store;
 
@@ -96,10 +98,14 @@ impl Run {
             let (id, number, now) =
                 (self.update.deployment.clone(), self.update.number, self.shared.clock.now());
             let (entries, outcome, also) = (Arc::clone(&entries), outcome.clone(), also.clone());
+            let key = self.shared.journal_key.clone();
             let written = self.shared.store.write(move |tx| {
                 entries.write(tx, &id, number)?;
-                if store::run::end(tx, &id, number, outcome, now)?.is_some() {
+                let (action, said) = words(&outcome);
+                if let Some(ended) = store::run::end(tx, &id, number, outcome, now)? {
                     also(tx)?;
+                    let note = Note { action, reason: None, detail: detail(&ended, said) };
+                    crate::reconcile::note(tx, &key, &id, note, now)?;
                 }
                 tx.publish(Topic::Deployment(id));
                 tx.publish(Topic::Work);
@@ -127,4 +133,25 @@ impl Run {
             tracing::debug!(%error, "the last lines of an update's log can't be written");
         }
     }
+}
+
+/// The journal's word for an outcome, and what it adds. `update.cancelled` is somebody's wish; this is its fulfilment.
+fn words(outcome: &Outcome) -> (&'static str, Value) {
+    match outcome {
+        Outcome::Succeeded => ("update.succeeded", Value::Null),
+        Outcome::Failed { failure } => (
+            "update.failed",
+            json!({ "code": failure.code, "message": failure.message, "serving": failure.serving }),
+        ),
+        Outcome::Cancelled { by } => ("update.undone", json!({ "cancelled_by": by })),
+    }
+}
+
+fn detail(update: &Update, said: Value) -> Value {
+    let mut detail = json!({ "number": update.number, "kind": update.kind, "version": update.version,
+        "requester": update.requester.name });
+    if let (Value::Object(detail), Value::Object(said)) = (&mut detail, said) {
+        detail.extend(said);
+    }
+    detail
 }

@@ -238,13 +238,16 @@ impl Run {
             Fault::Exited { code, .. } => failure(
                 "exited",
                 step,
-                format!("service {name} exited with code {code}.{said}"),
+                format!("service {name} exited with code {code}{}.{said}", because(detail)),
                 "Its last lines are in the log. A service that is meant to end is marked `x-slipway: {kind: task}`.",
             ),
             Fault::CrashLoop { restarts } => failure(
                 "crash_loop",
                 step,
-                format!("service {name} keeps ending; its engine started it again {restarts}×.{said}"),
+                format!(
+                    "service {name} keeps ending; its engine started it again {restarts}×{}.{said}",
+                    because(detail)
+                ),
                 "Its last lines are in the log; mend what they name in the bundle or the settings.",
             ),
             Fault::Unhealthy => failure(
@@ -307,6 +310,11 @@ async fn lost(mut reach: watch::Receiver<Reach>) -> String {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// What the engine knows of an end, as the second half of a sentence.
+fn because(detail: &str) -> String {
+    if detail.trim().is_empty() { String::new() } else { format!(": {}", clean_line(detail)) }
 }
 
 fn or_nothing(detail: &str) -> String {

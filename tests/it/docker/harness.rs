@@ -86,7 +86,10 @@ impl Harness for Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         let instance = self.instance.clone();
-        aside(async move { remove_all(&instance).await });
+        let short: String = instance.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        aside(async move {
+            remove_all(&Self::by_hand(), (label::INSTANCE, &instance), &format!("slipway/{short}/*")).await;
+        });
     }
 }
 
@@ -110,13 +113,9 @@ pub async fn volumes_of_no_container() -> usize {
     volumes.iter().filter(|volume| anonymous(&volume.name)).count()
 }
 
-fn label_filter(instance: &str) -> Option<HashMap<String, Vec<String>>> {
-    Some(HashMap::from([("label".into(), vec![format!("{}={instance}", label::INSTANCE)])]))
-}
-
-async fn remove_all(instance: &str) {
-    let docker = Docker::by_hand().negotiate_version().await.unwrap();
-    let filters = label_filter(instance);
+/// Removes everything that bears a label, and the tags of `images`.
+pub async fn remove_all(docker: &bollard::Docker, (key, value): (&str, &str), images: &str) {
+    let filters = Some(HashMap::from([("label".to_owned(), vec![format!("{key}={value}")])]));
     let options = ListContainersOptions { all: true, filters: filters.clone(), ..Default::default() };
     for container in docker.list_containers(Some(options)).await.unwrap() {
         let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
@@ -137,8 +136,7 @@ async fn remove_all(instance: &str) {
     for volume in docker.list_volumes(Some(options)).await.unwrap().volumes.unwrap_or_default() {
         let _ = docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
     }
-    let short: String = instance.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-    let ours = HashMap::from([("reference".to_owned(), vec![format!("slipway/{short}/*")])]);
+    let ours = HashMap::from([("reference".to_owned(), vec![images.to_owned()])]);
     let options = ListImagesOptions { filters: Some(ours), ..Default::default() };
     for image in docker.list_images(Some(options)).await.unwrap() {
         for tag in image.repo_tags.iter().filter(|tag| tag.starts_with("slipway/")) {

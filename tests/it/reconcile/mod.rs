@@ -3,6 +3,7 @@
 mod cancelling;
 mod drift;
 mod failures;
+mod journal;
 mod kills;
 mod outcomes;
 mod probe;

@@ -17,7 +17,7 @@ use crate::domain::{Error, Kind, Result};
 use crate::http::error::status;
 use crate::http::routes::Routes;
 use crate::http::web::fields::Fields;
-use crate::http::web::page::{Choice, Confirm, Field, Page, Tone, Trouble, blame};
+use crate::http::web::page::{Also, Choice, Confirm, Field, Page, Tone, Trouble, blame};
 use crate::http::web::update::{UpdateRow, capital};
 use crate::http::web::visit::{Answer, Visit};
 
@@ -64,6 +64,7 @@ fn confirm_stop(visit: &Visit, of: &Deployment) -> ConfirmPage {
             "Every replica is stopped and removed. Nothing answers requests any more.".to_owned(),
             "Settings, secrets, volumes and the history stay. Resume starts it again.".to_owned(),
         ],
+        also: None,
         back: visit.url(&format!("/deployments/{id}")),
         typed: None,
     };
@@ -271,8 +272,18 @@ async fn promoted(visit: &Visit, id: &DeploymentId, fields: &Fields) -> Result<D
     Ok(there.id.clone())
 }
 
-fn confirm_delete(visit: &Visit, of: &Deployment) -> ConfirmPage {
+/// Ticked: volumes go as well.
+const VOLUMES: &str = "volumes";
+
+async fn confirm_delete(visit: &Visit, of: &Deployment, fields: &Fields) -> Result<ConfirmPage> {
     let id = &of.id;
+    let volumes = deployment::volumes(&visit.app, &visit.caller, id.clone()).await?;
+    let names = volumes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let also = (!volumes.is_empty()).then(|| Also {
+        field: VOLUMES,
+        label: format!("Remove its volumes too, with all that they hold: {names}"),
+        checked: fields.is_checked(VOLUMES),
+    });
     let confirm = Confirm {
         action: visit.url(&format!("/deployments/{id}/delete")),
         verb: "Delete deployment".to_owned(),
@@ -281,26 +292,32 @@ fn confirm_delete(visit: &Visit, of: &Deployment) -> ConfirmPage {
             "Its settings, secrets and updates are gone for good. The journal keeps that they were."
                 .to_owned(),
             "Its bundles stay in the project.".to_owned(),
-        ],
+        ]
+        .into_iter()
+        .chain(also.is_some().then(|| {
+            format!("Its volumes stay on {}, unless you remove them below: {names}.", of.infrastructure)
+        }))
+        .collect(),
+        also,
         back: visit.url(&format!("/deployments/{id}")),
         typed: None,
     };
-    ConfirmPage { page: page_below(visit, of, format!("Delete {}", title(of))), confirm, trouble: None }
+    Ok(ConfirmPage { page: page_below(visit, of, format!("Delete {}", title(of))), confirm, trouble: None })
 }
 
 async fn ask_delete(visit: Visit, path: web::Path<String>) -> Answer {
     let of = held(&visit, &path).await?;
-    visit.show(&confirm_delete(&visit, &of))
+    visit.show(&confirm_delete(&visit, &of, &Fields::default()).await?)
 }
 
 async fn delete(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer {
     let of = held(&visit, &path).await?;
-    let mut page = confirm_delete(&visit, &of);
+    let mut page = confirm_delete(&visit, &of, &fields).await?;
     if !page.confirm.accepts(fields.get(Confirm::FIELD)) {
         page.confirm.typed = Some(fields.get(Confirm::FIELD).to_owned());
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    match deployment::delete(&visit.app, &visit.caller, of.id.clone()).await {
+    match deployment::delete(&visit.app, &visit.caller, of.id.clone(), fields.is_checked(VOLUMES)).await {
         Ok(()) => visit.go("/deployments", Tone::Ok, &format!("Deployment {} is deleted.", of.id)),
         Err(error) => refused(&visit, page, error),
     }

@@ -11,10 +11,21 @@ pub struct Confirm {
     pub name: String,
     /// What will be gone, and what stays: one line each.
     pub consequences: Vec<String>,
+    /// What may go as well, where there is a choice: a box that is not ticked.
+    pub also: Option<Also>,
     /// The way back.
     pub back: String,
     /// What was typed last time, which was not the name.
     pub typed: Option<String>,
+}
+
+/// Something that is destroyed only where it is ticked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Also {
+    /// The form field.
+    pub field: &'static str,
+    pub label: String,
+    pub checked: bool,
 }
 
 impl Confirm {

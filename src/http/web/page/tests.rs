@@ -44,6 +44,7 @@ fn everything(page: Page) -> Html {
         verb: "Delete".into(),
         name: hostile.into(),
         consequences: vec![hostile.into()],
+        also: None,
         back: "/".into(),
         typed: Some(hostile.into()),
     };
@@ -211,6 +212,7 @@ fn a_confirmation_takes_the_name_and_nothing_else() {
         verb: String::new(),
         name: "churn".into(),
         consequences: vec![],
+        also: None,
         back: String::new(),
         typed: None,
     };

@@ -100,6 +100,7 @@ async fn confirm(visit: &Visit, key: &ProjectKey) -> Result<ConfirmPage> {
             "The project, its grants and all of its bundles are gone for good.".to_owned(),
             "It can be deleted only when no deployment uses it.".to_owned(),
         ],
+        also: None,
         back: visit.url(&format!("/projects/{key}/settings")),
         typed: None,
     };
