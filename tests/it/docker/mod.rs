@@ -2,11 +2,21 @@
 //!
 //! Every test of the engine itself has an instance of its own and removes all of it in the end.
 
+mod away;
+mod crowd;
+mod disk;
+mod drain;
+mod drift;
+mod failing;
 mod harness;
 mod iris;
 mod isolation;
 mod kill;
 mod own;
+mod registry;
+mod release;
+mod scene;
+mod second;
 mod traffic;
 
 use harness::Docker;
