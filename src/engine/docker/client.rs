@@ -12,6 +12,9 @@ use crate::engine::{EngineError, EngineResult};
 
 /// Questions that an engine answers from memory.
 pub(super) const ASK: Duration = Duration::from_secs(10);
+/// Inspecting a container, which waits for the lock that its start holds. Whether the engine answers at all is told by
+/// calls that wait for no container.
+pub(super) const INSPECT: Duration = Duration::from_secs(60);
 /// Calls that change something small: create, tag, network, remove.
 pub(super) const CHANGE: Duration = Duration::from_secs(60);
 /// Starting a container, which may wait for the disk and the firewall.

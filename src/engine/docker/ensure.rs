@@ -246,11 +246,11 @@ impl Core {
     /// A container by name or id; `None` when there is none.
     pub(super) async fn inspect(&self, container: &str) -> EngineResult<Option<ContainerInspectResponse>> {
         let docker = self.client.docker().await?;
-        match tokio::time::timeout(ASK, docker.inspect_container(container, None)).await {
+        match tokio::time::timeout(INSPECT, docker.inspect_container(container, None)).await {
             Ok(Ok(found)) => Ok(Some(found)),
             Ok(Err(missing)) if error::is_missing(&missing) => Ok(None),
             Ok(Err(other)) => Err(self.client.failure(other)),
-            Err(_) => Err(super::client::timeout("inspecting a container", ASK)),
+            Err(_) => Err(super::client::timeout("inspecting a container", INSPECT)),
         }
     }
 

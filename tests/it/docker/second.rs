@@ -63,7 +63,7 @@ impl Second {
         command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().expect("tests/lab/lab docker installs dockerd"));
         let began = Instant::now();
-        while self.docker().ping().await.is_err() {
+        while !self.path("engine.sock").exists() || self.docker().ping().await.is_err() {
             if began.elapsed() > Duration::from_secs(30) {
                 panic!("it does not answer: {}", std::fs::read_to_string(self.path("log")).unwrap());
             }
