@@ -10,7 +10,7 @@ use bollard::models::{ContainerCreateBody, ContainerInspectResponse, ContainerUp
 use bollard::query_parameters::CreateContainerOptions;
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
 
-use crate::engine::docker::client::{ASK, CHANGE, START};
+use crate::engine::docker::client::{CHANGE, INSPECT, START};
 use crate::engine::docker::observe::{Drift, Seen};
 use crate::engine::docker::{Core, error, spec, verify};
 use crate::engine::slots::{self, Found};

@@ -1,9 +1,10 @@
 //! The core flows as forms, redirects and pages: no script runs here.
 
 use reqwest::Method;
+use serde_json::json;
 
 use super::{Dom, Visitors, page};
-use crate::harness::{Answer, Client, archive};
+use crate::harness::{Answer, Client, archive, publish};
 
 const COMPOSE: &str = "name: churn\nservices:\n  api:\n    image: redis:7\n    environment: [MODEL]\n";
 
@@ -243,4 +244,33 @@ async fn the_first_administrator_comes_by_the_link_and_it_works_once() {
     assert_eq!(home.header("location"), Some("/"));
     let foreign = it.nobody().header("accept", "text/html").header("sec-fetch-site", "cross-site");
     foreign.form("/login", &right).await.expect(403);
+}
+
+#[tokio::test]
+async fn volumes_go_with_a_deployment_only_where_that_is_ticked() {
+    let it = Visitors::deployed().await;
+    let compose =
+        "name: iris\nservices:\n  db: {image: 'redis:7', volumes: ['rows:/rows']}\nvolumes: {rows: {}}\n";
+    let bytes = archive(&[("compose.yaml", compose)]);
+    publish(&it.team.deployer, "?project=iris&version=2.0", bytes).await.expect(200);
+    let (path, change) = ("/deployments/iris-on-local", json!({ "spec": { "bundle": "2.0" } }));
+    it.team.deployer.patch(&format!("/api/v1{path}"), &change).await.expect(200);
+    it.team.update().await;
+    it.deployer.form(&format!("{path}/stop"), &[("confirm", "iris-on-local")]).await.expect(303);
+    it.team.ended(&format!("/api/v1{path}/updates/3")).await;
+
+    let asked = page(&it.deployer, &format!("{path}/delete")).await;
+    assert!(asked.text(".confirm ul").contains("Its volumes stay on local"), "{}", asked.text(".confirm"));
+    assert!(asked.text(".confirm label.choice").ends_with(": rows"), "{}", asked.text(".confirm"));
+    assert_eq!(asked.attribute(".confirm input[name=volumes]", "checked"), None);
+    let wrong = [("confirm", "iris"), ("volumes", "true")];
+    let again = Dom::of(&it.deployer.form(&format!("{path}/delete"), &wrong).await.expect(422));
+    assert!(again.attribute(".confirm input[name=volumes]", "checked").is_some(), "what was ticked is kept");
+
+    let right = [("confirm", "iris-on-local"), ("volumes", "true")];
+    it.deployer.form(&format!("{path}/delete"), &right).await.expect(303);
+    let journal = it.team.admin.get("/api/v1/journal?limit=20").await.expect(200).json();
+    let deleted =
+        journal.as_array().unwrap().iter().find(|one| one["action"] == "deployment.deleted").unwrap();
+    assert_eq!(deleted["detail"], json!({ "volumes_removed": ["rows"] }));
 }
