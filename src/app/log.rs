@@ -4,6 +4,7 @@
 //! slows down only its own streams.
 
 mod follow;
+mod followed;
 mod merge;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::followed::Followed;
 use super::{Batch, Lines, Place, Wanted, batches_of, lines_of, open, several};
 use crate::app::App;
 use crate::bus::Topic;
@@ -19,13 +20,8 @@ use crate::engine::{LogOptions, SlotState};
 /// How long after a replica's output ended it is looked whether it runs again: the engine's event comes by then.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// What is known of one container or pod.
-struct Followed {
-    /// Whether its output is being read.
-    open: bool,
-    /// The time of its last line that was handed on.
-    last: i64,
-}
+/// Which replica, and which of the streams that were opened of it.
+type Source = (Arc<str>, u64);
 
 /// What one replica's stream says.
 enum Said {
@@ -40,7 +36,7 @@ struct Following {
     id: DeploymentId,
     wanted: Wanted,
     topics: broadcast::Receiver<Topic>,
-    streams: SelectAll<BoxStream<'static, (Arc<str>, Said)>>,
+    streams: SelectAll<BoxStream<'static, (Source, Said)>>,
     known: HashMap<Arc<str>, Followed>,
     look_again: Option<tokio::time::Instant>,
 }
@@ -87,8 +83,8 @@ impl Following {
                 }
             };
             tokio::select! {
-                Some((key, said)) = self.streams.next() => {
-                    if let Some(batch) = self.heard(&key, said)? {
+                Some((source, said)) = self.streams.next() => {
+                    if let Some(batch) = self.heard(&source, said)? {
                         return Ok(Some(batch));
                     }
                 }
@@ -114,8 +110,8 @@ impl Following {
     }
 
     /// Takes what a replica said; lines that were handed on before its restart are left out.
-    fn heard(&mut self, key: &Arc<str>, said: Said) -> Result<Option<Batch>> {
-        let Some(known) = self.known.get_mut(key) else {
+    fn heard(&mut self, (key, generation): &Source, said: Said) -> Result<Option<Batch>> {
+        let Some(known) = self.known.get_mut(key).filter(|known| known.generation == *generation) else {
             return Ok(None);
         };
         match said {
@@ -125,12 +121,14 @@ impl Following {
                 Ok(None)
             }
             Said::Lines(batch) => {
-                let mut batch = batch?;
-                if batch.lines.first().is_some_and(|line| line.at_nanos <= known.last) {
-                    batch.lines.retain(|line| line.at_nanos > known.last);
+                let Batch { place, lines } = batch?;
+                let taken = known.take(lines, nanos(&self.app));
+                if taken.broken {
+                    known.open = false;
+                    known.stop.cancel();
+                    self.look_again = Some(tokio::time::Instant::now());
                 }
-                known.last = batch.lines.last().map_or(known.last, |line| line.at_nanos);
-                Ok((!batch.lines.is_empty()).then_some(batch))
+                Ok((!taken.lines.is_empty()).then_some(Batch { place, lines: taken.lines }))
             }
         }
     }
@@ -152,28 +150,29 @@ impl Following {
         for slot in &slots {
             let known = self.known.get(slot.engine_id.as_str());
             let begins = match known {
-                Some(known) => !known.open && is_alive(slot),
+                Some(known) => !known.open && (is_alive(slot) || !known.drained),
                 None => first || is_alive(slot) || slot.ended_at.is_some(),
             };
             if !begins {
                 continue;
             }
-            let last = known.map(|known| known.last);
-            let options = self.options(first, last);
+            let options = self.options(first, known.and_then(Followed::last));
+            let followed = Followed::opened(known, !is_alive(slot), nanos(&self.app));
             let Some(lines) = lines_of(engine.as_ref(), slot, &options).await? else {
                 continue;
             };
             let key: Arc<str> = slot.engine_id.as_str().into();
-            let followed = Followed { open: true, last: last.unwrap_or(i64::MIN) };
-            self.known.insert(Arc::clone(&key), followed);
-            self.streams.push(tagged(key, batches_of(Place::of(slot), lines)));
+            let batches = batches_of(Place::of(slot), lines);
+            let batches = batches.take_until(followed.stop.clone().cancelled_owned()).boxed();
+            self.streams.push(tagged((Arc::clone(&key), followed.generation), batches));
+            self.known.insert(key, followed);
         }
         Ok(())
     }
 
     /// A replica that comes later is read from its beginning, one that goes on from where it stopped.
     fn options(&self, first: bool, last: Option<i64>) -> LogOptions {
-        match last.filter(|last| *last > i64::MIN) {
+        match last {
             Some(last) => LogOptions {
                 since: Some(chrono::DateTime::from_timestamp_nanos(last)),
                 follow: true,
@@ -190,10 +189,14 @@ fn is_alive(slot: &SlotState) -> bool {
     !matches!(slot.phase, Phase::Exited { .. } | Phase::Dead | Phase::Created)
 }
 
-fn tagged(key: Arc<str>, batches: BoxStream<'static, Result<Batch>>) -> BoxStream<'static, (Arc<str>, Said)> {
-    let end = (Arc::clone(&key), Said::Ended);
+fn nanos(app: &App) -> i64 {
+    app.now().timestamp_nanos_opt().unwrap_or(i64::MAX)
+}
+
+fn tagged(source: Source, batches: BoxStream<'static, Result<Batch>>) -> BoxStream<'static, (Source, Said)> {
+    let end = (source.clone(), Said::Ended);
     batches
-        .map(move |batch| (Arc::clone(&key), Said::Lines(batch)))
+        .map(move |batch| (source.clone(), Said::Lines(batch)))
         .chain(stream::once(std::future::ready(end)))
         .boxed()
 }

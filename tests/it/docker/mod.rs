@@ -15,6 +15,7 @@ mod kill;
 mod own;
 mod registry;
 mod release;
+mod rotation;
 mod scene;
 mod second;
 mod traffic;
