@@ -56,7 +56,11 @@ async fn product(house: &std::sync::Arc<House>, round: usize) -> f64 {
             for step in 1..=EACH {
                 let version = (round * EACH + step).to_string();
                 house.choose(&id, &version).await;
-                house.update(&id).await;
+                let number = house.ask(&id).await;
+                // Its stream ends with the update, so that nobody asks again and again meanwhile.
+                let watch = format!("/deployments/{id}/updates/{number}/watch");
+                house.call(reqwest::Method::GET, &watch, None).await;
+                house.wait(&id, number).await;
             }
         })
     });
