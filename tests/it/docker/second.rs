@@ -106,5 +106,8 @@ impl Second {
 impl Drop for Second {
     fn drop(&mut self) {
         self.stop();
+        // One that was stopped while it started leaves this mounted, and the folder could not be removed.
+        let mut unmount = Command::new("umount");
+        let _ = unmount.args(["--lazy", "--quiet"]).arg(self.path("data")).stderr(Stdio::null()).status();
     }
 }

@@ -7,6 +7,7 @@ mod journal;
 mod kills;
 mod outcomes;
 mod probe;
+mod release;
 mod rights;
 mod silence;
 mod world;

@@ -221,6 +221,16 @@ impl World {
 
     /// Makes a deployment of a version.
     pub async fn deployment(&self, deployment: &str, version: &str, auto_repair: bool) {
+        self.try_deployment(deployment, version, auto_repair).await.unwrap();
+    }
+
+    /// The same, which may be refused.
+    pub async fn try_deployment(
+        &self,
+        deployment: &str,
+        version: &str,
+        auto_repair: bool,
+    ) -> Result<(), slipway::domain::Error> {
         let new = app::deployment::NewDeployment {
             id: Some(id(deployment)),
             project: "iris".parse().unwrap(),
@@ -231,7 +241,7 @@ impl World {
             auto_repair,
             folder: String::new(),
         };
-        app::deployment::create(&self.app, &self.caller(), new, None).await.unwrap();
+        app::deployment::create(&self.app, &self.caller(), new, None).await.map(drop)
     }
 
     /// Saves that the deployment wants another version.
