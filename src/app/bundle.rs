@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{App, Idempotency, Note, load, remember, replayed};
+use super::{App, Idempotency, Note, load, remember, replayed, told};
 use crate::blob::{Inspected, Staged};
 use crate::bus::Topic;
 use crate::compose;
@@ -125,7 +125,11 @@ fn publish(
         return Ok(Uploaded { bundle, project_created: false });
     }
     let project_created = store::project::find(tx, &project, &Subject::system())?.is_none();
+    let refusal = super::project::maker_group(app, &caller.subject, None).err();
     if project_created {
+        if let Some(refusal) = refusal {
+            return Err(no_project(&project, &refusal));
+        }
         let new = super::project::NewProject {
             key: project.clone(),
             description: String::new(),
@@ -134,7 +138,13 @@ fn publish(
         };
         super::project::insert(app, tx, caller, &new)?;
     }
-    load::project(tx, &project, &caller.subject, ProjectRight::Publish)?;
+    match load::project(tx, &project, &caller.subject, ProjectRight::Publish) {
+        Ok(_) => {}
+        Err(error) => match refusal.filter(|_| error.kind == Kind::NotFound) {
+            Some(refusal) => return Err(no_project(&project, &refusal)),
+            None => return Err(error),
+        },
+    }
     let refused =
         policy::refused_everywhere(&bundle.manifest.workload, &store::infrastructure::policies(tx)?);
     if !refused.is_empty() {
@@ -150,6 +160,12 @@ fn publish(
     app.journal(tx, caller, "bundle.published", ("project", project.as_str()), Note::detail(detail))?;
     tx.publish(Topic::Project(project));
     Ok(Uploaded { bundle, project_created })
+}
+
+/// To somebody who may make no project, one that is absent and one that may not be seen are the same.
+fn no_project(key: &ProjectKey, refusal: &Error) -> Error {
+    let way_out = refusal.hint.as_deref().unwrap_or_default();
+    Error::not_found("project", key).hint(format!("It is not made either: {}. {way_out}", refusal.message))
 }
 
 fn same_again(there: Bundle, digest: &Digest) -> Result<Uploaded> {
@@ -229,7 +245,7 @@ pub async fn delete(app: &App, caller: &Caller, project: ProjectKey, version: Ve
             if !users.is_empty() {
                 return Err(Error::conflict(
                     "bundle_in_use",
-                    format!("bundle {version} is used by the deployments {}", users.join(", ")),
+                    format!("bundle {version} is used by {}", told(tx, &caller.subject, users)?),
                 )
                 .hint("Move them to another bundle, or delete them, first."));
             }

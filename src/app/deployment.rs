@@ -80,12 +80,6 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
         Some(id) => id.clone(),
         None => DeploymentId::parse(format!("{}-on-{}", new.project, new.infrastructure))?,
     };
-    if store::deployment::find(tx, &id, &Subject::system())?.is_some() {
-        return Err(
-            Error::conflict("deployment_exists", format!("the id {id} is taken")).hint("Choose another id.")
-        );
-    }
-    refuse_released(tx, &id, &new.infrastructure)?;
     let now = app.now();
     let deployment = Deployment {
         id: id.clone(),
@@ -112,6 +106,14 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
         .collect();
     let bundle = bundle_of(tx, &deployment)?;
     let plan = resolve(&deployment, &bundle, &infrastructure, &versions)?;
+    // Last, and without a word of whose it is: ids are one for all, so this alone tells of a deployment that the caller
+    // may not see, and only when nothing else stood in the way of making it.
+    if store::deployment::find(tx, &id, &Subject::system())?.is_some() {
+        return Err(
+            Error::conflict("deployment_exists", format!("the id {id} is taken")).hint("Choose another id.")
+        );
+    }
+    refuse_released(tx, &id, &new.infrastructure)?;
     store::deployment::insert(tx, &deployment, &plan.digest())?;
     save_secrets(app, tx, &deployment, &new.secrets)?;
     let detail = json!({ "project": new.project, "version": new.version, "infrastructure": new.infrastructure,

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod bundle;
 pub mod deployment;
 pub mod infrastructure;
+pub mod keys;
 pub mod log;
 pub mod overview;
 pub mod project;
@@ -23,9 +24,11 @@ use serde_json::Value;
 
 use crate::blob;
 use crate::crypto::KeyRing;
-use crate::domain::access::{Authorized, Caller, SubjectKind};
+use crate::domain::access::{Authorized, Caller, Subject, SubjectKind};
 use crate::domain::clock::{SharedClock, Timestamp};
+use crate::domain::deployment::DeploymentRight;
 use crate::domain::group::Groups;
+use crate::domain::name::DeploymentId;
 use crate::domain::{Error, Result};
 use crate::engine::registry::Engines;
 use crate::store::audit::{Entry, JournalKey};
@@ -144,6 +147,23 @@ fn expect_revision(noun: &str, id: &str, actual: u32, expected: Option<u32>) -> 
         .hint("Read it again, lay your change over it, and save once more.")),
         _ => Ok(()),
     }
+}
+
+/// Deployments in words, for `who`: those that it may not see are only counted.
+fn told(db: &Connection, who: &Subject, ids: Vec<String>) -> Result<String> {
+    let (mut seen, mut hidden) = (Vec::new(), 0_usize);
+    for id in ids {
+        let found = crate::store::deployment::find(db, &DeploymentId::parse(&*id)?, who)?;
+        match found.map(|found| found.authorize(who, DeploymentRight::View)) {
+            Some(Ok(_)) => seen.push(id),
+            _ => hidden += 1,
+        }
+    }
+    Ok(match (seen.is_empty(), hidden) {
+        (false, 0) => format!("the deployments {}", seen.join(", ")),
+        (false, hidden) => format!("the deployments {} and {hidden} that you may not see", seen.join(", ")),
+        (true, hidden) => format!("{hidden} deployments that you may not see"),
+    })
 }
 
 /// Loads and authorizes: the three guarded nouns.

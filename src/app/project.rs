@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{App, Idempotency, Note, expect_revision, load, remember, replayed};
+use super::{App, Idempotency, Note, expect_revision, load, remember, replayed, told};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller, ProjectRight, Subject};
 use crate::domain::name::{GroupName, ProjectKey};
@@ -48,6 +48,8 @@ pub async fn create(
 /// Makes a project inside somebody else's transaction: an upload makes the project that is missing.
 pub(super) fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewProject) -> Result<()> {
     let group = maker_group(app, &caller.subject, new.group.as_ref())?;
+    // The one answer that tells of a project to somebody who may not see it: keys are one for all. Only who might have
+    // made it hears that.
     if store::project::find(tx, &new.key, &Subject::system())?.is_some() {
         return Err(Error::conflict("project_exists", format!("the key {} is taken", new.key))
             .hint("Choose another key, or ask its administrators for a right on it."));
@@ -73,7 +75,12 @@ pub(super) fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewProject) 
     Ok(())
 }
 
-fn maker_group(app: &App, subject: &Subject, wanted: Option<&GroupName>) -> Result<Option<GroupName>> {
+/// The group that a project of this maker belongs to.
+pub(super) fn maker_group(
+    app: &App,
+    subject: &Subject,
+    wanted: Option<&GroupName>,
+) -> Result<Option<GroupName>> {
     let makers = &app.rules.project_makers;
     if !subject.is_admin && !makers.is_empty() && subject.groups.is_disjoint(makers) {
         let names: Vec<&str> = makers.iter().map(GroupName::as_str).collect();
@@ -177,7 +184,7 @@ pub async fn delete(app: &App, caller: &Caller, key: ProjectKey) -> Result<()> {
             if !users.is_empty() {
                 return Err(Error::conflict(
                     "project_in_use",
-                    format!("project {key} is used by the deployments {}", users.join(", ")),
+                    format!("project {key} is used by {}", told(tx, &caller.subject, users)?),
                 )
                 .hint("Delete them first."));
             }

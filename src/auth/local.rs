@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::auth::Auth;
 use crate::bus::Topic;
 use crate::crypto::password;
-use crate::domain::access::{Caller, Origin};
+use crate::domain::access::{Caller, Origin, Subject};
 use crate::domain::bundle::Digest;
 use crate::domain::group::Groups;
 use crate::domain::user::{LOCAL_ISSUER, User};
@@ -208,16 +208,17 @@ impl Auth {
             .await?;
         let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
         let right = password::verify(password, hash).await?;
-        match user.filter(|user| right && !user.disabled) {
+        let user = user.filter(|_| right);
+        let subject = user.as_ref().and_then(|user| Subject::of_user(user, &self.admin_groups));
+        match user.zip(subject) {
             None => {
                 Err(Error::new(Kind::Unauthenticated, "wrong_password", "the name or the password is wrong")
                     .hint("An administrator can set a new one with `slipway admin reset-password`."))
             }
-            Some(user) => {
+            Some((user, subject)) => {
                 let user = User { last_login_at: Some(now), ..user };
                 let kept = user.clone();
                 let journal_key = self.journal_key.clone();
-                let subject = self.subject_of(&user);
                 self.store
                     .write(move |tx| {
                         store::user::put(tx, &kept)?;

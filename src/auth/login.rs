@@ -13,7 +13,7 @@ use crate::auth::oidc::{Bearer, Callback, LoggedOut, Pending, Person, Provider, 
 use crate::auth::{Auth, Credential, Identity};
 use crate::bus::Topic;
 use crate::crypto::Context;
-use crate::domain::access::{Caller, Origin};
+use crate::domain::access::{Caller, Origin, Subject};
 use crate::domain::bundle::Digest;
 use crate::domain::clock::Timestamp;
 use crate::domain::group::Groups;
@@ -149,12 +149,8 @@ impl Auth {
                 let user = updated(known, issuer, person, now)?;
                 store::user::put(tx, &user)?;
                 tx.publish(Topic::Access);
-                let caller = Caller {
-                    subject: crate::auth::subject_of(&user, &admins),
-                    origin: Origin::Console,
-                    request_id: String::new(),
-                    address,
-                };
+                let subject = Subject::of_user(&user, &admins).ok_or_else(disabled)?;
+                let caller = Caller { subject, origin: Origin::Console, request_id: String::new(), address };
                 let detail = json!({ "issuer": user.issuer, "subject": user.subject, "groups": user.groups });
                 note(tx, &journal_key, &caller, "user.signed_in", &user, detail, now)?;
                 Ok(user)
@@ -214,8 +210,9 @@ impl Auth {
         let bearer = provider.bearer(token).await?;
         let (issuer, now) = (provider.issuer().to_owned(), self.clock.now());
         let (user, groups) = self.store.write(move |tx| speaker(tx, issuer, bearer, now)).await?;
-        let subject = crate::auth::subject_of(&User { groups, ..user.clone() }, &self.admin_groups);
-        Ok(Identity { subject, credential: Credential::Token, preferences: user.preferences })
+        let speaker = User { groups, ..user };
+        let subject = Subject::of_user(&speaker, &self.admin_groups).ok_or_else(disabled)?;
+        Ok(Identity { subject, credential: Credential::Token, preferences: speaker.preferences })
     }
 }
 

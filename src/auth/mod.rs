@@ -15,12 +15,12 @@ use uuid::Uuid;
 
 use crate::crypto::KeyRing;
 use crate::domain::Result;
-use crate::domain::access::{Subject, SubjectKind};
+use crate::domain::access::Subject;
 use crate::domain::api_key::PREFIX;
 use crate::domain::bundle::Digest;
 use crate::domain::clock::SharedClock;
 use crate::domain::group::Groups;
-use crate::domain::user::{Preferences, User};
+use crate::domain::user::Preferences;
 use crate::store::audit::JournalKey;
 use crate::store::{self, Store};
 
@@ -129,20 +129,14 @@ impl Auth {
             return Ok(None);
         };
         let over = session.expires_at <= now || session.last_seen_at + self.lifetimes.idle <= now;
-        if over || user.disabled {
+        let Some(subject) = Subject::of_user(&user, &self.admin_groups).filter(|_| !over) else {
             return Ok(None);
-        }
+        };
         if session.last_seen_at + TOUCH_EVERY <= now {
             let id = id.clone();
             self.store.write(move |tx| store::session::touch(tx, &id, now)).await?;
         }
-        let subject = self.subject_of(&user);
         Ok(Some(Identity { subject, credential: Credential::Session(id), preferences: user.preferences }))
-    }
-
-    /// Who a user is now.
-    pub fn subject_of(&self, user: &User) -> Subject {
-        subject_of(user, &self.admin_groups)
     }
 
     /// Who shows a bearer token: an API key, or a token of the provider; `None` when it is neither.
@@ -193,38 +187,15 @@ impl Auth {
                 Ok(Some((key, owner)))
             })
             .await?;
-        let Some((key, owner)) = found.filter(|(key, _)| key.is_live(now)) else {
+        let Some((key, owner)) = found else { return Ok(None) };
+        let Some(subject) = Subject::of_key(&key, owner.as_ref(), &self.admin_groups, now) else {
             return Ok(None);
-        };
-        let groups = match (&key.owner, &owner) {
-            (None, _) => key.groups.clone(),
-            (Some(_), Some(owner)) if !owner.disabled => self.within(&key.groups, owner),
-            _ => return Ok(None),
         };
         if key.last_used_at.is_none_or(|used| used + TOUCH_EVERY <= now) {
             let id = key.id;
             self.store.write(move |tx| store::api_key::touch(tx, id, now)).await?;
         }
-        let subject = subject(SubjectKind::ApiKey(key.id), key.name.to_string(), groups, &self.admin_groups);
         let preferences = Preferences::default();
         Ok(Some(Identity { subject, credential: Credential::ApiKey(key.id), preferences }))
     }
-
-    fn within(&self, groups: &Groups, owner: &User) -> Groups {
-        if owner.groups.is_disjoint(&self.admin_groups) {
-            groups.intersection(&owner.groups).cloned().collect()
-        } else {
-            groups.clone()
-        }
-    }
-}
-
-/// Who a user is now, when members of `admins` may do all.
-fn subject_of(user: &User, admins: &Groups) -> Subject {
-    subject(SubjectKind::User(user.id), user.name.clone(), user.groups.clone(), admins)
-}
-
-fn subject(kind: SubjectKind, name: String, groups: Groups, admins: &Groups) -> Subject {
-    let is_admin = !groups.is_disjoint(admins);
-    Subject { kind, name, groups, is_admin }
 }

@@ -33,6 +33,12 @@ pub fn run(config: Config) -> Result<()> {
 fn start_log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level.0)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // Below warnings these write down what they send: to the engine, secrets.
+    let quiet = ["bollard=warn", "hyper=warn", "hyper_util=warn", "h2=warn", "reqwest=warn"];
+    let filter = quiet
+        .into_iter()
+        .filter_map(|one| one.parse().ok())
+        .fold(filter, |filter, one| filter.add_directive(one));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

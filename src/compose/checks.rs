@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::compose::report::Report;
 use crate::compose::service::Draft;
 use crate::domain::name::ServiceName;
+use crate::domain::plan::is_under;
 use crate::domain::policy::Exception;
 use crate::domain::workload::{Condition, HealthTest, Port, Restart, Service, ServiceKind};
 
@@ -22,6 +23,7 @@ pub fn settle(drafts: &mut Drafts, report: &mut Report) {
     for (name, draft) in drafts.iter() {
         ports_fit(name, draft, report);
         targets_differ(name, draft, report);
+        files_are_seen(name, draft, report);
     }
     host_ports(drafts, report);
 }
@@ -202,15 +204,39 @@ fn ports_fit(name: &ServiceName, draft: &Draft, report: &mut Report) {
 }
 
 fn targets_differ(name: &ServiceName, draft: &Draft, report: &mut Report) {
-    let Service { files, volumes, host_mounts, secrets, configs, .. } = &draft.service;
+    let Service { files, volumes, host_mounts, tmpfs, secrets, configs, .. } = &draft.service;
     let mounts = files.iter().map(|mount| &mount.target).chain(volumes.iter().map(|mount| &mount.target));
     let mounts = mounts.chain(host_mounts.iter().map(|mount| &mount.target));
+    let mounts = mounts.chain(tmpfs.iter().map(|mount| &mount.target));
     let mounts = mounts.chain(secrets.iter().chain(configs).map(|mount| &mount.target));
     let mut targets: Vec<&String> = mounts.collect();
     targets.sort();
     for pair in targets.windows(2).filter(|pair| pair[0] == pair[1]) {
         let what = format!("services.{name}: two things are mounted at {}", pair[0]);
         report.at(draft.place("volumes"), what, "Give one of them another path.");
+    }
+}
+
+/// Files of secrets and configs lie in the container itself: below something mounted they would be hidden, or stay
+/// behind in it, and a root that can't be written has no place for them.
+fn files_are_seen(name: &ServiceName, draft: &Draft, report: &mut Report) {
+    let service = &draft.service;
+    let mounted = service.volumes.iter().map(|mount| &mount.target);
+    let mounted = mounted.chain(service.host_mounts.iter().map(|mount| &mount.target));
+    let mounted: Vec<&String> = mounted.chain(service.tmpfs.iter().map(|mount| &mount.target)).collect();
+    for (key, mounts) in [("secrets", &service.secrets), ("configs", &service.configs)] {
+        for mount in mounts {
+            let target = &mount.target;
+            if let Some(over) = mounted.iter().find(|over| target != **over && is_under(target, over)) {
+                let what =
+                    format!("services.{name}.{key}: {target} lies below {over}, where something is mounted");
+                report.at(draft.place(key), what, "Give it a `target` elsewhere, e.g. in /run/secrets.");
+            } else if service.read_only && target.rfind('/') == Some(0) {
+                let what = format!("services.{name}.{key}: {target} can't be placed: the root is read-only");
+                let hint = format!("Give it a `target` in a folder, e.g. /run/configs/{}.", mount.source);
+                report.at(draft.place(key), what, hint);
+            }
+        }
     }
 }
 

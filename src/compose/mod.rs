@@ -20,12 +20,15 @@ mod health;
 mod image;
 mod interpolate;
 mod keys;
+mod networks;
 mod node;
 mod paths;
 mod ports;
 mod privileges;
+mod process;
 mod report;
 mod resources;
+mod scratch;
 mod secrets;
 mod service;
 mod slipway;
@@ -72,6 +75,7 @@ pub(crate) struct Context<'a> {
     volumes: BTreeSet<VolumeName>,
     secrets: BTreeMap<SecretName, Source>,
     configs: BTreeMap<SecretName, Source>,
+    networks: BTreeSet<String>,
 }
 
 /// Reads a compose file. An error names every problem with its place; its code is `compose_refused`.
@@ -92,6 +96,7 @@ pub fn parse(input: &Input<'_>) -> Result<Manifest> {
         volumes: BTreeSet::new(),
         secrets: BTreeMap::new(),
         configs: BTreeMap::new(),
+        networks: BTreeSet::new(),
     };
     let manifest = read(input, &mut cx);
     cx.report.into_result(manifest)
@@ -117,7 +122,9 @@ fn read(input: &Input<'_>, cx: &mut Context<'_>) -> Option<Manifest> {
     let services = services(&table, cx)?;
     let name = table.get("name").and_then(|field| name(&field, cx));
     let version = table.get("x-slipway").and_then(|field| slipway::version(&field, cx));
-    Some(Manifest { name, version, workload: workload(services, cx) })
+    networks::warn(&services, cx);
+    let warnings = cx.report.take_warnings();
+    Some(Manifest { name, version, workload: workload(services, cx), warnings })
 }
 
 fn empty(cx: &mut Context<'_>) {
@@ -128,6 +135,9 @@ fn empty(cx: &mut Context<'_>) {
 }
 
 fn declarations(table: &Table<'_>, cx: &mut Context<'_>) {
+    if let Some(field) = table.get("networks") {
+        networks::declared(&field, cx);
+    }
     if let Some(field) = table.get("volumes") {
         volumes::declared(&field, cx);
     }
@@ -165,7 +175,7 @@ fn services(table: &Table<'_>, cx: &mut Context<'_>) -> Option<BTreeMap<ServiceN
         if name.starts_with("x-") {
             continue;
         }
-        let draft = service::read(at, &field, cx);
+        let draft = service::read(name, at, &field, cx);
         if let (Some(name), Some(draft)) = (service_name(name, at, cx), draft) {
             drafts.insert(name, draft);
         }

@@ -53,11 +53,17 @@ const CAPABILITIES: [&str; 41] = [
     "SYS_TTY_CONFIG",
     "WAKE_ALARM",
 ];
-const RESTRICTED: &str =
-    "Remove it; an infrastructure with the profile `restricted` holds every container that tightly.";
 
-/// The exceptions that the keys of the service `table` ask for.
-pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> BTreeSet<Exception> {
+/// What a service wants of its privileges.
+#[derive(Debug)]
+pub struct Asked {
+    pub exceptions: BTreeSet<Exception>,
+    /// Capabilities of the baseline that it gives up.
+    pub dropped: BTreeSet<String>,
+}
+
+/// What the keys of the service `table` ask for.
+pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Asked {
     let mut asked = BTreeSet::new();
     if flag(service, "privileged", cx) {
         asked.insert(Exception::Privileged);
@@ -65,14 +71,27 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> BTreeSet<Exception> {
     asked.extend(namespace(service, "network_mode", Exception::HostNetwork, &[], cx));
     asked.extend(namespace(service, "pid", Exception::HostPid, &[], cx));
     asked.extend(namespace(service, "ipc", Exception::HostIpc, &["private"], cx));
-    items(service, "cap_add", "`- SYS_PTRACE`", cx, |item, cx| asked.extend(added(item, cx)));
+    let (mut kept, mut dropped) = (BTreeSet::new(), BTreeSet::new());
+    items(service, "cap_add", "`- SYS_PTRACE`", cx, |item, cx| {
+        if let Some(name) = capability(item, cx) {
+            match BASELINE_CAPABILITIES.contains(&name.as_str()) {
+                true => kept.insert(name),
+                false => asked.insert(Exception::Capability(name)),
+            };
+        }
+    });
+    items(service, "cap_drop", "`- NET_RAW`", cx, |item, cx| match capability(item, cx).as_deref() {
+        Some("ALL") => dropped.extend(BASELINE_CAPABILITIES.map(str::to_owned)),
+        Some(name) if BASELINE_CAPABILITIES.contains(&name) => dropped.extend([name.to_owned()]),
+        // Every container lacks the others.
+        _ => {}
+    });
     items(service, "devices", "`- /dev/fuse`", cx, |item, cx| asked.extend(device(item, cx)));
     items(service, "security_opt", "`- no-new-privileges:true`", cx, |item, cx| {
         asked.extend(security(item, cx))
     });
-    items(service, "cap_drop", "`- NET_RAW`", cx, dropped);
     refuse_set(service, cx);
-    asked
+    Asked { exceptions: asked, dropped: &dropped - &kept }
 }
 
 fn items(
@@ -95,7 +114,6 @@ fn flag(service: &Table<'_>, key: &str, cx: &mut Context<'_>) -> bool {
 /// Keys that may stand there with the value that holds anyway, and with no other.
 fn refuse_set(service: &Table<'_>, cx: &mut Context<'_>) {
     let keys = [
-        ("read_only", RESTRICTED),
         (
             "tty",
             "Remove it: a service runs without a terminal. For colours or line buffering set the program's own option.",
@@ -167,24 +185,6 @@ fn capability(item: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
     };
     item.refuse(&mut cx.report, format!("{text:?} is no capability"), hint);
     None
-}
-
-fn added(item: &Field<'_>, cx: &mut Context<'_>) -> Option<Exception> {
-    let name = capability(item, cx)?;
-    (!BASELINE_CAPABILITIES.contains(&name.as_str())).then_some(Exception::Capability(name))
-}
-
-fn dropped(item: &Field<'_>, cx: &mut Context<'_>) {
-    if let Some(name) = capability(item, cx)
-        && (name == "ALL" || BASELINE_CAPABILITIES.contains(&name.as_str()))
-    {
-        let kept = BASELINE_CAPABILITIES.join(", ");
-        item.refuse(
-            &mut cx.report,
-            format!("{name} can't be dropped by one service: containers keep {kept}"),
-            RESTRICTED,
-        );
-    }
 }
 
 /// A device under its own path, for reading, writing and making nodes: what an exception names.

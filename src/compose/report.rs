@@ -22,12 +22,13 @@ pub struct Report {
     /// The flag puts problems of other files after those of the compose file.
     found: Vec<(bool, Place, Problem)>,
     dropped: usize,
+    warnings: Vec<Problem>,
 }
 
 impl Report {
     /// An empty report on `file`.
     pub fn new(file: &str) -> Self {
-        Self { file: file.to_owned(), found: Vec::new(), dropped: 0 }
+        Self { file: file.to_owned(), found: Vec::new(), dropped: 0, warnings: Vec::new() }
     }
 
     /// Adds a problem of the compose file.
@@ -40,6 +41,17 @@ impl Report {
     pub fn in_file(&mut self, file: &str, line: usize, message: impl Into<String>, hint: impl Into<String>) {
         let spot = format!("{file}:{line}:1");
         self.keep(true, Place { line, column: 1 }, Problem::new(spot, message).hint(hint));
+    }
+
+    /// Adds what is taken, but works differently from what the author may expect.
+    pub fn warn(&mut self, place: Place, message: impl Into<String>, hint: impl Into<String>) {
+        let spot = format!("{}:{}:{}", self.file, place.line, place.column);
+        self.warnings.push(Problem::new(spot, message).hint(hint));
+    }
+
+    /// The warnings so far.
+    pub fn take_warnings(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.warnings)
     }
 
     fn keep(&mut self, other: bool, place: Place, problem: Problem) {

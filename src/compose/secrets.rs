@@ -174,7 +174,7 @@ fn known(field: &Field<'_>, noun: Noun, cx: &mut Context<'_>) -> Option<SecretNa
 }
 
 /// Permission bits; YAML readers disagree over numbers that do not start with a zero, so those are refused.
-fn mode(field: &Field<'_>, cx: &mut Context<'_>) -> Option<u32> {
+pub fn mode(field: &Field<'_>, cx: &mut Context<'_>) -> Option<u32> {
     let text = field.filled(&mut cx.report)?;
     let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix('0'));
     match digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()) {

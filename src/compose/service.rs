@@ -9,7 +9,10 @@ use crate::compose::report::Place;
 use crate::compose::secrets::{self, Noun};
 use crate::compose::units::{BadLine, words};
 use crate::compose::unsupported::{DEPLOY, SERVICE, UPDATE_CONFIG};
-use crate::compose::{environment, health, image, paths, ports, privileges, resources, slipway, volumes};
+use crate::compose::{
+    environment, health, image, networks, paths, ports, privileges, process, resources, scratch, slipway,
+    volumes,
+};
 use crate::domain::policy::Exception;
 use crate::domain::workload::{Port, Restart, Service, ServiceKind, UpdateOrder};
 
@@ -24,6 +27,8 @@ pub struct Draft {
     /// What the file says of its restart.
     pub restart: Option<Restart>,
     pub depends: Vec<Written>,
+    /// The networks that the file has it join; `None` where it names none.
+    pub networks: Option<std::collections::BTreeSet<String>>,
     places: BTreeMap<&'static str, Place>,
 }
 
@@ -35,7 +40,7 @@ impl Draft {
 }
 
 /// Reads the service `field`; `None` when it has nothing to run.
-pub fn read(at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft> {
+pub fn read(name: &str, at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft> {
     let table = field.table(&SERVICE, &mut cx.report)?;
     let deploy = table.get("deploy").and_then(|field| field.table(&DEPLOY, &mut cx.report));
     let deploy = deploy.as_ref();
@@ -43,11 +48,12 @@ pub fn read(at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft>
     let image = image::read(&table, cx);
     let mounts = volumes::read(&table, cx);
     let ports = ports::published(&table, cx);
-    let mut exceptions = privileges::read(&table, cx);
+    let privileges::Asked { mut exceptions, dropped } = privileges::read(&table, cx);
     exceptions.extend(mounts.host.iter().map(|mount| Exception::HostPath(mount.source.clone())));
     exceptions.extend(low_ports(&ports));
     let restart = table.get("restart").and_then(|field| restart(&field, cx));
     let kind = extension.kind.or_else(|| deploy.and_then(|deploy| mode(deploy, cx)));
+    let read_only = table.get("read_only").and_then(|field| field.boolean(&mut cx.report)).unwrap_or(false);
     let read = Service {
         replicas: replicas(&table, deploy, cx),
         entrypoint: table.get("entrypoint").and_then(|field| argv(&field, cx)),
@@ -55,6 +61,8 @@ pub fn read(at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft>
         environment: environment::read(&table, cx),
         files: mounts.files,
         volumes: mounts.volumes,
+        tmpfs: scratch::folders(&table, cx).into_iter().chain(mounts.tmpfs).collect(),
+        shm_bytes: scratch::shared(&table, cx),
         host_mounts: mounts.host,
         secrets: secrets::mounted(&table, Noun::Secret, cx),
         configs: secrets::mounted(&table, Noun::Config, cx),
@@ -66,6 +74,10 @@ pub fn read(at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft>
         working_dir: table.get("working_dir").and_then(|field| directory(&field, cx)),
         user: table.get("user").and_then(|field| user(&field, cx)),
         labels: labels(&table, cx),
+        read_only,
+        dropped_capabilities: dropped,
+        ulimits: process::ulimits(&table, cx),
+        stop_signal: process::stop_signal(&table, cx),
         stop_grace_seconds: grace(&table, cx),
         order: deploy.and_then(|deploy| order(deploy, cx)).unwrap_or_default(),
         metrics: extension.metrics,
@@ -74,9 +86,21 @@ pub fn read(at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> Option<Draft>
         ..Service::new(image.unwrap_or_else(|| crate::domain::workload::Image::Reference(String::new())))
     };
     let depends = depends::read(&table, cx);
-    let keys = ["ports", "restart", "scale", "deploy", "healthcheck", "x-slipway", "volumes"];
+    let networks = networks::joined(name, &table, cx);
+    let keys = [
+        "ports",
+        "restart",
+        "scale",
+        "deploy",
+        "healthcheck",
+        "x-slipway",
+        "volumes",
+        "networks",
+        "secrets",
+        "configs",
+    ];
     let places = keys.into_iter().filter_map(|key| Some((key, table.get(key)?.at()))).collect();
-    Some(Draft { at, service: read, kind, restart, depends, places })
+    Some(Draft { at, service: read, kind, restart, depends, networks, places })
 }
 
 fn low_ports(ports: &[Port]) -> BTreeSet<Exception> {

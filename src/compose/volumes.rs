@@ -2,10 +2,11 @@
 
 use crate::compose::field::{Field, Table};
 use crate::compose::paths::{self, Wanted};
+use crate::compose::scratch;
 use crate::compose::unsupported::{MOUNT, MOUNT_BIND, MOUNT_VOLUME, VOLUME};
 use crate::compose::{Context, words};
 use crate::domain::name::VolumeName;
-use crate::domain::workload::{FileMount, HostMount, VolumeMount};
+use crate::domain::workload::{FileMount, HostMount, Tmpfs, VolumeMount};
 
 /// What a service mounts.
 #[derive(Debug, Default)]
@@ -13,6 +14,7 @@ pub struct Mounts {
     pub files: Vec<FileMount>,
     pub volumes: Vec<VolumeMount>,
     pub host: Vec<HostMount>,
+    pub tmpfs: Vec<Tmpfs>,
 }
 
 /// A mount before it is known what its source is.
@@ -107,16 +109,21 @@ fn short(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<
 
 fn long(item: &Field<'_>, mounts: &mut Mounts, cx: &mut Context<'_>) -> Option<()> {
     let table = item.table(&MOUNT, &mut cx.report)?;
-    let kind = table.need("type", "Write `type: volume` or `type: bind`.", &mut cx.report)?;
+    let kind = table.need("type", "Write `type: volume`, `type: bind` or `type: tmpfs`.", &mut cx.report)?;
     let word = kind.filled(&mut cx.report)?;
     for (key, keys) in [("bind", &MOUNT_BIND), ("volume", &MOUNT_VOLUME)] {
         if let Some(field) = table.get(key) {
             field.table(keys, &mut cx.report);
         }
     }
+    if word == "tmpfs" {
+        let target = table.need("target", "Write a path of the container.", &mut cx.report)?;
+        let path = paths::container(target.filled(&mut cx.report)?, &target, &mut cx.report)?;
+        mounts.tmpfs.extend(scratch::long(path, table.get("tmpfs").as_ref(), cx));
+        return Some(());
+    }
     if !matches!(word, "volume" | "bind") {
-        let hint = "Write `volume` for a named volume or `bind` for a path of the bundle; for passing data write to a \
-                    path of the container that nothing mounts.";
+        let hint = "Write `volume` for a named volume, `bind` for a path of the bundle, or `tmpfs` for a folder in memory.";
         kind.refuse(&mut cx.report, format!("mounts of type {word:?} are not supported"), hint);
         return None;
     }

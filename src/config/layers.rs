@@ -269,7 +269,7 @@ pub fn variable(section: &str, key: &str) -> String {
 }
 
 /// Whether a variable is meant for us. What Kubernetes sets in every pod beside a Service called `slipway`
-/// (`SLIPWAY_SERVICE_HOST`, `SLIPWAY_PORT_8080_TCP`, …) is not.
+/// (`SLIPWAY_SERVICE_HOST`, `SLIPWAY_PORT_8080_TCP`, …) is not, nor what our tests are told (`SLIPWAY_TEST_…`).
 fn is_ours(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return false;
@@ -278,7 +278,7 @@ fn is_ours(name: &str) -> bool {
         || rest == "PORT"
         || rest.starts_with("SERVICE_PORT")
         || (rest.starts_with("PORT_") && !rest.contains("__"));
-    !kubernetes && !SPECIAL.contains(&name)
+    !kubernetes && !rest.starts_with("TEST_") && !SPECIAL.contains(&name)
 }
 
 fn nearest(name: &str, all: impl Iterator<Item = String>) -> Option<String> {

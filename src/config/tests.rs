@@ -106,7 +106,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest() {
 }
 
 #[test]
-fn an_unknown_variable_is_refused_and_those_of_kubernetes_are_not() {
+fn an_unknown_variable_is_refused_and_those_of_kubernetes_and_tests_are_not() {
     let case = Case::new("")
         .env("SLIPWAY_SERVER__LISTENN", "127.0.0.1:1")
         .env("SLIPWAY_SERVER_LISTEN", "127.0.0.1:1")
@@ -114,6 +114,7 @@ fn an_unknown_variable_is_refused_and_those_of_kubernetes_are_not() {
         .env("SLIPWAY_SERVICE_PORT_HTTP", "80")
         .env("SLIPWAY_PORT_8080_TCP_ADDR", "10.0.0.1")
         .env("SLIPWAY_PORT", "tcp://10.0.0.1:80")
+        .env("SLIPWAY_TEST_KUBECONFIG", "/somewhere")
         .env("SLIPWAYS", "sails");
     let text = "there is no option behind this environment variable Did you mean SLIPWAY_SERVER__LISTEN?";
     assert_eq!(
@@ -274,12 +275,12 @@ fn what_is_printed_reads_the_same_again() {
     assert_eq!(shown(&first), shown(&second));
 }
 
-/// `SLIPWAY_WRITE_EXAMPLE=1 cargo test config` writes the file anew.
+/// `WRITE_EXAMPLE=1 cargo test config` writes the file anew.
 #[test]
 fn the_example_has_every_option_with_its_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
     let rendered = print::example();
-    if std::env::var_os("SLIPWAY_WRITE_EXAMPLE").is_some() {
+    if std::env::var_os("WRITE_EXAMPLE").is_some() {
         std::fs::write(&path, &rendered).unwrap();
     }
     assert_eq!(

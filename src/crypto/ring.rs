@@ -1,7 +1,7 @@
 //! The key ring: the newest key seals, every key of the ring opens, derived keys never change.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,9 +14,12 @@ use crate::crypto::sealed::{self, Context};
 use crate::domain::{Error, Result};
 
 /// The keys of one data directory. Cheap to clone; shows nothing in `Debug`.
+///
+/// The file is the truth: what it gained since it was read (another process rotated) is read again before anything is
+/// sealed, and when a value names a key that is not known yet.
 #[derive(Clone)]
 pub struct KeyRing {
-    keys: Arc<KeyFile>,
+    known: Arc<RwLock<Arc<KeyFile>>>,
     path: PathBuf,
 }
 
@@ -24,7 +27,7 @@ impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyRing")
             .field("path", &self.path)
-            .field("keys", &self.keys.sealing.len())
+            .field("keys", &self.keys().sealing.len())
             .finish_non_exhaustive()
     }
 }
@@ -52,27 +55,52 @@ impl KeyRing {
     }
 
     fn of(keys: KeyFile, path: PathBuf) -> Self {
-        Self { keys: Arc::new(keys), path }
+        Self { known: Arc::new(RwLock::new(Arc::new(keys))), path }
     }
 
-    /// A ring with one more key, which seals from now on. The file is written before this answers; rings held
-    /// elsewhere go on with what they have, so a server is restarted after rotating.
+    fn keys(&self) -> Arc<KeyFile> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The keys as the file has them now; what was read last where it can't be read.
+    fn keys_of_now(&self) -> Arc<KeyFile> {
+        match KeyFile::read(&self.path) {
+            Ok(Some(keys)) => self.learn(keys),
+            Ok(None) => self.keys(),
+            Err(error) => {
+                tracing::warn!(%error, "the key file can't be read again; the keys read before are used on");
+                self.keys()
+            }
+        }
+    }
+
+    fn learn(&self, keys: KeyFile) -> Arc<KeyFile> {
+        let keys = Arc::new(keys);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&keys);
+        keys
+    }
+
+    /// Adds a key, which seals from now on, here and in every other process on the same file. One process at a time may
+    /// rotate: callers hold the database's write lock.
     ///
     /// # Errors
     /// `key_file_unwritable`.
-    pub fn rotate(&self) -> Result<Self> {
+    pub fn rotate(&self) -> Result<()> {
+        let before = self.keys_of_now();
         let mut keys = KeyFile::fresh();
-        keys.root = self.keys.root.clone();
-        keys.sealing = self.keys.sealing.iter().map(copy).collect();
+        keys.root = before.root.clone();
+        keys.sealing = before.sealing.iter().map(copy).collect();
         let newest = keys.sealing.iter().map(|key| key.id).max().unwrap_or(0);
         keys.sealing.push(SealingKey { id: newest + 1, key: Key::fresh() });
         keys.replace(&self.path)?;
-        Ok(Self::of(keys, self.path.clone()))
+        self.learn(keys);
+        Ok(())
     }
 
     /// Seals `clear` for exactly this place under the newest key.
     pub fn seal(&self, context: &Context<'_>, clear: &[u8]) -> Vec<u8> {
-        let newest = self.keys.sealing.last().expect("a ring is never read or made without a key");
+        let keys = self.keys_of_now();
+        let newest = keys.sealing.last().expect("a ring is never read or made without a key");
         sealed::seal(newest.key.bits(), newest.id, context, clear)
     }
 
@@ -82,14 +110,16 @@ impl KeyRing {
     /// `sealed_elsewhere` when the ring lacks its key, the place is another one, or it was changed.
     pub fn open(&self, context: &Context<'_>, blob: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let id = sealed::key_id(blob);
-        let key = self.keys.sealing.iter().find(|key| Some(key.id) == id);
+        let has = |keys: &KeyFile| keys.sealing.iter().any(|key| Some(key.id) == id);
+        let keys = Some(self.keys()).filter(|keys| has(keys)).unwrap_or_else(|| self.keys_of_now());
+        let key = keys.sealing.iter().find(|key| Some(key.id) == id);
         key.and_then(|key| sealed::open(key.key.bits(), context, blob))
             .ok_or_else(|| cannot_open(context, id, key.is_some()))
     }
 
     /// Whether `blob` was sealed under an older key than the newest, so that a rotation can seal it anew.
     pub fn is_outdated(&self, blob: &[u8]) -> bool {
-        sealed::key_id(blob) != self.keys.sealing.last().map(|key| key.id)
+        sealed::key_id(blob) != self.keys().sealing.last().map(|key| key.id)
     }
 
     /// The key of the journal's chain.
@@ -115,7 +145,7 @@ impl KeyRing {
 
     /// A key for one purpose, so that none is used for two.
     fn derived(&self, purpose: &str) -> [u8; 32] {
-        let mut mac = mac(self.keys.root.bits());
+        let mut mac = mac(self.keys().root.bits());
         mac.update(b"slipway/");
         mac.update(purpose.as_bytes());
         mac.finalize().into_bytes().into()
@@ -200,18 +230,38 @@ mod tests {
     }
 
     #[test]
-    fn old_keys_open_and_the_new_key_seals() {
+    fn old_keys_open_and_the_new_key_seals_in_every_process() {
         let (dir, ring) = ring();
+        let beside = KeyRing::load_or_create(dir.path()).unwrap();
         let old = ring.seal(&PLACE, b"old");
-        let rotated = ring.rotate().unwrap();
-        let new = rotated.seal(&PLACE, b"new");
-        assert!(rotated.is_outdated(&old) && !rotated.is_outdated(&new));
+        ring.rotate().unwrap();
+        let new = ring.seal(&PLACE, b"new");
+        assert!(ring.is_outdated(&old) && !ring.is_outdated(&new));
         let again = KeyRing::load_or_create(dir.path()).unwrap();
-        assert_eq!(*again.open(&PLACE, &old).unwrap(), b"old");
-        assert_eq!(*again.open(&PLACE, &new).unwrap(), b"new");
+        for ring in [&ring, &beside, &again] {
+            assert_eq!(*ring.open(&PLACE, &old).unwrap(), b"old");
+            assert_eq!(*ring.open(&PLACE, &new).unwrap(), b"new");
+            assert_eq!(sealed::key_id(&ring.seal(&PLACE, b"")), Some(2));
+        }
         assert_eq!(again.journal_key(), ring.journal_key(), "the journal stays checkable");
-        let error = ring.open(&PLACE, &new).unwrap_err();
+        beside.rotate().unwrap();
+        assert_eq!(sealed::key_id(&ring.seal(&PLACE, b"")), Some(3), "no key is lost to another's rotation");
+        assert_eq!(*ring.open(&PLACE, &new).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_key_that_is_gone_is_named() {
+        let (dir, ring) = ring();
+        let first = std::fs::read(dir.path().join(KeyRing::FILE)).unwrap();
+        ring.rotate().unwrap();
+        let new = ring.seal(&PLACE, b"new");
+        let path = dir.path().join(KeyRing::FILE);
+        std::fs::write(&path, first).unwrap();
+        let restored = KeyRing::load_or_create(dir.path()).unwrap();
+        let error = restored.open(&PLACE, &new).unwrap_err();
         assert!(error.message.contains("key 2 is not in the key file"), "{error}");
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(*ring.open(&PLACE, &ring.seal(&PLACE, b"x")).unwrap(), b"x", "a broken file ends nothing");
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::domain::api_key::ApiKey;
+use crate::domain::clock::Timestamp;
 use crate::domain::group::Groups;
+use crate::domain::user::User;
 use crate::domain::{Error, Result};
 
 /// Rights on an infrastructure: `view < deploy < admin`.
@@ -94,6 +97,29 @@ impl Subject {
         Self { kind: SubjectKind::System, name: "slipway".into(), groups: Groups::new(), is_admin: true }
     }
 
+    /// Who a user is now, when members of `admins` may do all; `None` for one who is not let in any more.
+    pub fn of_user(user: &User, admins: &Groups) -> Option<Self> {
+        let groups = user.groups.clone();
+        (!user.disabled).then(|| Self::of(SubjectKind::User(user.id), user.name.clone(), groups, admins))
+    }
+
+    /// Whom a key stands for at `now`, given its maker as it is now; `None` when it opens nothing. A key never outlives
+    /// its maker, nor has more: its own groups as far as the maker is in them, all while the maker is an administrator.
+    pub fn of_key(key: &ApiKey, owner: Option<&User>, admins: &Groups, now: Timestamp) -> Option<Self> {
+        let groups = match (key.owner, owner) {
+            _ if !key.is_live(now) => return None,
+            (None, _) => key.groups.clone(),
+            (Some(id), Some(owner)) if owner.id == id && !owner.disabled => lent(&key.groups, owner, admins),
+            (Some(_), _) => return None,
+        };
+        Some(Self::of(SubjectKind::ApiKey(key.id), key.name.to_string(), groups, admins))
+    }
+
+    fn of(kind: SubjectKind, name: String, groups: Groups, admins: &Groups) -> Self {
+        let is_admin = !groups.is_disjoint(admins);
+        Self { kind, name, groups, is_admin }
+    }
+
     /// Refuses everyone but administrators.
     pub fn demand_admin(&self, action: &str) -> Result<()> {
         if self.is_admin {
@@ -103,6 +129,14 @@ impl Subject {
             format!("{action} takes an administrator"),
             "Ask a member of an admin group of this Slipway.",
         ))
+    }
+}
+
+fn lent(groups: &Groups, owner: &User, admins: &Groups) -> Groups {
+    if owner.groups.is_disjoint(admins) {
+        groups.intersection(&owner.groups).cloned().collect()
+    } else {
+        groups.clone()
     }
 }
 

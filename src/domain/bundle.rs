@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Problem;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{ProjectKey, Version};
 use crate::domain::workload::Workload;
@@ -60,6 +61,9 @@ pub struct Manifest {
     /// `x-slipway.version`.
     pub version: Option<String>,
     pub workload: Workload,
+    /// What is taken, but works differently from what its author may expect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
 }
 
 /// One file of the archive.

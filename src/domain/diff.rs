@@ -140,6 +140,14 @@ fn how_it_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
             Restart::OnFailure { attempts: Some(most) } => format!("on-failure:{most}"),
         },
     );
+    put("stop_signal", service.stop_signal.clone().unwrap_or_default());
+    if service.read_only {
+        put("read_only", "true".to_owned());
+    }
+    put("cap_drop", service.dropped_capabilities.iter().cloned().collect::<Vec<_>>().join(", "));
+    put("shm_size", service.shm_bytes.map(size).unwrap_or_default());
+    let ulimits = service.ulimits.iter().map(|(name, limit)| format!("{name} {}:{}", limit.soft, limit.hard));
+    put("ulimits", ulimits.collect::<Vec<_>>().join(", "));
     if service.stop_grace_seconds != 10 {
         put("stop_grace_period", format!("{} s", service.stop_grace_seconds));
     }
@@ -170,6 +178,11 @@ fn what_it_sees(service: &Service, put: &mut impl FnMut(&str, String)) {
         .iter()
         .map(|one| format!("{}:{}{}", one.source, one.target, read_only(one.read_only)));
     put("volumes", named.chain(files).chain(host).collect::<Vec<_>>().join(", "));
+    let folders = service.tmpfs.iter().map(|folder| match folder.size_bytes {
+        Some(bytes) => format!("{} ({})", folder.target, size(bytes)),
+        None => folder.target.clone(),
+    });
+    put("tmpfs", folders.collect::<Vec<_>>().join(", "));
     for (key, mounts) in [("secrets", &service.secrets), ("configs", &service.configs)] {
         let words = mounts.iter().map(|one| format!("{} at {}", one.source, one.target));
         put(key, words.collect::<Vec<_>>().join(", "));

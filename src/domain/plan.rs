@@ -13,7 +13,7 @@ use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version};
 use crate::domain::policy::{self, Profile};
 use crate::domain::secret::SecretInfo;
-use crate::domain::workload::{EnvValue, Image, Service, Source, Workload};
+use crate::domain::workload::{EnvValue, Image, SecretMount, Service, Source, Workload};
 use crate::domain::{Error, Problem, Result};
 
 /// A resolved workload for one deployment.
@@ -47,26 +47,22 @@ impl Plan {
         let mut service = self.workload.services.get(name)?.clone();
         service.replicas = 0;
         service.depends_on.clear();
-        let files: BTreeMap<_, _> = service
-            .secrets
-            .iter()
-            .map(|mount| {
-                (&mount.source, self.workload.secrets.get(&mount.source), self.secret_version(mount))
-            })
-            .chain(
-                service
-                    .configs
-                    .iter()
-                    .map(|mount| (&mount.source, self.workload.configs.get(&mount.source), None)),
-            )
-            .map(|(name, source, version)| (name, (source, version)))
-            .collect();
-        let template = (&service, self.inputs.get(name), files, self.profile);
+        let files = |mounts: &[SecretMount], sources: &BTreeMap<SecretName, Source>| -> BTreeMap<_, _> {
+            let told = |mount: &SecretMount| {
+                let source = sources.get(&mount.source).cloned();
+                let version = source.as_ref().and_then(|source| self.secret_version(source));
+                (mount.source.clone(), (source, version))
+            };
+            mounts.iter().map(told).collect()
+        };
+        let secrets = files(&service.secrets, &self.workload.secrets);
+        let configs = files(&service.configs, &self.workload.configs);
+        let template = (&service, self.inputs.get(name), secrets, configs, self.profile);
         Some(Digest::of(&canonical(&template)).as_str()[..16].to_owned())
     }
 
-    fn secret_version(&self, mount: &crate::domain::workload::SecretMount) -> Option<u32> {
-        match self.workload.secrets.get(&mount.source)? {
+    fn secret_version(&self, source: &Source) -> Option<u32> {
+        match source {
             Source::Setting(name) => self.secrets.get(name).copied(),
             _ => None,
         }
@@ -262,9 +258,10 @@ fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceNam
         if let Image::Build(build) = &service.image {
             roots.push(&build.context);
         }
-        for mount in service.secrets.iter().chain(&service.configs) {
-            let source = workload.secrets.get(&mount.source).or_else(|| workload.configs.get(&mount.source));
-            if let Some(Source::BundleFile(path)) = source {
+        let secrets = service.secrets.iter().map(|mount| workload.secrets.get(&mount.source));
+        let configs = service.configs.iter().map(|mount| workload.configs.get(&mount.source));
+        for source in secrets.chain(configs).flatten() {
+            if let Source::BundleFile(path) = source {
                 roots.push(path);
             }
         }

@@ -140,6 +140,7 @@ fn service_refusals(name: &str, service: &Service, policy: &Policy) -> Vec<Probl
         );
     }
     problems.extend(limit_refusals(name, &service.resources, &policy.max_limits));
+    problems.extend(memory_refusals(name, service, policy));
     if policy.profile == Profile::Restricted && runs_as_root(service) {
         problems.push(
             Problem::new(
@@ -150,6 +151,23 @@ fn service_refusals(name: &str, service: &Service, policy: &Policy) -> Vec<Probl
         );
     }
     problems
+}
+
+/// Shared memory and folders in memory count against the service's memory: more than that can never be used.
+fn memory_refusals(name: &str, service: &Service, policy: &Policy) -> Vec<Problem> {
+    let limit = effective_limits(&service.resources, policy).memory_limit_bytes;
+    let folders = service.tmpfs.iter().map(|folder| ("tmpfs", folder.size_bytes));
+    let asked = std::iter::once(("shm_size", service.shm_bytes)).chain(folders);
+    let too_much = asked.filter_map(|(key, asked)| Some((key, asked?, limit?))).filter(|(_, a, b)| a > b);
+    too_much
+        .map(|(key, asked, limit)| {
+            Problem::new(
+                format!("services.{name}.{key}"),
+                format!("{asked} bytes in memory are more than the {limit} bytes that the service may use"),
+            )
+            .hint("Ask for less, or raise `deploy.resources.limits.memory`, of which it is a part.")
+        })
+        .collect()
 }
 
 fn exception_refused(service: &str, exception: &Exception, why: &str) -> Problem {

@@ -67,6 +67,12 @@ pub struct Service {
     pub files: Vec<FileMount>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<VolumeMount>,
+    /// Folders in memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tmpfs: Vec<Tmpfs>,
+    /// Bytes of memory behind `/dev/shm`; `None` is the engine's 64 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shm_bytes: Option<u64>,
     /// Paths of the host; each needs an administrator's exception.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_mounts: Vec<HostMount>,
@@ -95,6 +101,18 @@ pub struct Service {
     pub user: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The container's own file system can't be written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// Capabilities of the baseline that it gives up, without `CAP_`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dropped_capabilities: BTreeSet<String>,
+    /// Limits of single processes, by the kernel's names (`nofile`, `memlock`, …).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ulimits: BTreeMap<String, Ulimit>,
+    /// Asks the program to end: `SIGINT`, …; `None` is the image's, else SIGTERM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
     /// Seconds between the stop signal and the kill.
     pub stop_grace_seconds: u32,
     pub order: UpdateOrder,
@@ -121,6 +139,8 @@ impl Service {
             environment: BTreeMap::new(),
             files: Vec::new(),
             volumes: Vec::new(),
+            tmpfs: Vec::new(),
+            shm_bytes: None,
             host_mounts: Vec::new(),
             secrets: Vec::new(),
             configs: Vec::new(),
@@ -133,6 +153,10 @@ impl Service {
             working_dir: None,
             user: None,
             labels: BTreeMap::new(),
+            read_only: false,
+            dropped_capabilities: BTreeSet::new(),
+            ulimits: BTreeMap::new(),
+            stop_signal: None,
             stop_grace_seconds: 10,
             order: UpdateOrder::StartFirst,
             metrics: None,
@@ -222,6 +246,28 @@ pub struct VolumeMount {
     pub target: String,
     #[serde(default)]
     pub read_only: bool,
+}
+
+/// A folder in memory: empty at every start, gone at every stop, counted against the service's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    /// Absolute path in the container.
+    pub target: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// Permission bits of the folder; the engine's 0o1777 unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// Whether programs may be run from it.
+    #[serde(default)]
+    pub executable: bool,
+}
+
+/// A limit of single processes; -1 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    pub soft: i64,
+    pub hard: i64,
 }
 
 /// A secret or config as a file of the container.

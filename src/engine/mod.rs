@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, SecretName, ServiceName};
 use crate::domain::plan::Plan;
-use crate::domain::workload::Service;
+use crate::domain::workload::{SecretMount, Service};
 
 pub use error::{EngineError, EngineResult};
 pub use observed::{
@@ -122,8 +122,27 @@ pub struct ServiceRequest {
     pub has_peers: bool,
     /// Values of the secrets that the service uses.
     pub secrets: Arc<BTreeMap<SecretName, SecretString>>,
-    /// Contents of the files that the service's `secrets` and `configs` mounts name.
-    pub contents: Arc<BTreeMap<SecretName, FileContent>>,
+    /// Contents of the files that the service mounts.
+    pub contents: Arc<Contents>,
+}
+
+/// Contents of the files that a service mounts; a secret and a config may bear the same name.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    pub secrets: BTreeMap<SecretName, FileContent>,
+    pub configs: BTreeMap<SecretName, FileContent>,
+}
+
+impl Contents {
+    /// Each file that `service` mounts, with its content where that is known.
+    pub fn of<'a>(
+        &'a self,
+        service: &'a Service,
+    ) -> impl Iterator<Item = (&'a SecretMount, Option<&'a FileContent>)> {
+        let secrets = service.secrets.iter().map(|mount| (mount, self.secrets.get(&mount.source)));
+        let configs = service.configs.iter().map(|mount| (mount, self.configs.get(&mount.source)));
+        secrets.chain(configs)
+    }
 }
 
 /// The content of a secret or config file.

@@ -14,6 +14,7 @@ use crate::domain::access::{Caller, Origin};
 use crate::domain::{Error, Kind, Result};
 use crate::http::error::{self, ApiError};
 use crate::http::trace::RequestId;
+use crate::http::unread::{Cut, Unread};
 use crate::http::{State, proxy};
 
 /// What is open to all, as path prefixes under the base path. This list may only shrink.
@@ -40,33 +41,45 @@ pub fn is_open(path: &str) -> bool {
 
 /// Finds out who asks, and refuses who is nobody.
 pub async fn layer<B: MessageBody + 'static>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return Err(ApiError(Error::internal("no state")).into());
     };
-    match identify(&request, &state).await {
+    let refusal = match identify(&request, &state).await {
         Ok(Some(identity)) => {
             let caller = caller(&request, &state, &identity);
             request.extensions_mut().insert(identity);
             request.extensions_mut().insert(caller);
+            return Ok(next.call(request).await?.map_into_left_body());
         }
-        Ok(None) if is_open(below_base(&request, &state)) => {}
-        Ok(None) => {
-            let refusal = refuse(request.request(), &state);
-            return Ok(request.into_response(refusal).map_into_right_body());
+        Ok(None) if is_open(below_base(&request, &state)) => {
+            too_long(&request, &state).map(|failure| error::respond(request.request(), &failure))
         }
-        Err(failure) => {
-            let answer = error::respond(request.request(), &failure);
-            return Ok(request.into_response(answer).map_into_right_body());
-        }
-    }
-    Ok(next.call(request).await?.map_into_left_body())
+        Ok(None) => Some(refuse(request.request(), &state)),
+        Err(failure) => Some(error::respond(request.request(), &failure)),
+    };
+    let unread = Unread::take(&mut request);
+    let answer = match refusal {
+        Some(refusal) => request.into_response(refusal),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    Ok(answer.map_body(|_, body| BoxBody::new(Cut { body, _unread: unread })).map_into_right_body())
 }
 
 fn below_base<'a>(request: &'a ServiceRequest, state: &State) -> &'a str {
     request.path().strip_prefix(state.settings.base_path()).unwrap_or_default()
+}
+
+/// Nobody's body that is too long by its own account is refused before any of it is read.
+fn too_long(request: &ServiceRequest, state: &State) -> Option<Error> {
+    let declared = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+    let limit = state.settings.body_limit;
+    (declared > limit as u64).then(|| {
+        let words = format!("the body is larger than the {limit} bytes that this server takes");
+        Error::new(Kind::TooLarge, "body_too_large", words).hint("Send less.")
+    })
 }
 
 async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Identity>> {

@@ -16,6 +16,7 @@ pub mod proxy;
 pub mod routes;
 pub mod sso;
 pub mod trace;
+pub mod unread;
 pub mod web;
 
 use std::net::{SocketAddr, TcpListener};

@@ -50,6 +50,28 @@ pub fn put(
     Ok(())
 }
 
+/// Every sealed value there is.
+pub fn all(connection: &Connection) -> Result<Vec<(DeploymentId, SecretName, u32, Vec<u8>)>> {
+    let mut statement = connection.prepare_cached("SELECT deployment, name, version, sealed FROM secret")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.parsed("deployment")?, row.parsed("name")?, row.get("version")?, row.get("sealed")?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Exchanges the seal of a value that stays what it is.
+pub fn reseal(
+    connection: &Connection,
+    deployment: &DeploymentId,
+    name: &SecretName,
+    sealed: &[u8],
+) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE secret SET sealed = ?3 WHERE deployment = ?1 AND name = ?2")?
+        .execute((deployment.as_str(), name.as_str(), sealed))?;
+    Ok(())
+}
+
 /// Removes a value.
 pub fn remove(connection: &Connection, deployment: &DeploymentId, name: &SecretName) -> Result<()> {
     connection

@@ -239,3 +239,59 @@ async fn hidden_things_stay_hidden_in_every_field_that_takes_an_id() {
         2
     );
 }
+
+#[tokio::test]
+async fn a_taken_id_is_told_only_to_who_might_have_had_it() {
+    let team = Team::start().await;
+    team.deployment(json!({})).await;
+    // Of a deployment: only when nothing else stands in the way of making one.
+    publish(&team.stranger, "?version=1.0", archive(&[("compose.yaml", &COMPOSE.replace("iris", "theirs"))]))
+        .await
+        .expect(200);
+    let ask = async |id: &str, bundle: &str, infrastructure: &str| {
+        let spec = json!({ "project": "theirs", "bundle": bundle, "infrastructure": infrastructure });
+        let answer = team.stranger.post("/api/v1/deployments", &json!({ "name": id, "spec": spec })).await;
+        (answer.status, answer.json()["message"].as_str().unwrap_or_default().replace(id, "ID"))
+    };
+    assert_eq!(
+        ask("iris-on-local", "1.0", "local").await,
+        ask("free", "1.0", "local").await,
+        "no infrastructure"
+    );
+    team.it
+        .grant_infrastructure("local", "strangers", slipway::domain::access::InfrastructureRight::Deploy)
+        .await;
+    assert_eq!(ask("iris-on-local", "9", "local").await, ask("free", "9", "local").await, "no such bundle");
+    assert_eq!(ask("iris-on-local", "1.0", "local").await, (409, "the id ID is taken".to_owned()));
+    // Of a project: the refusal does not say whose it is, and names no deployment that the caller may not see.
+    let taken = team.stranger.post("/api/v1/projects", &json!({ "name": "iris" })).await.expect(409).json();
+    assert_eq!(taken["message"], "the key iris is taken");
+    team.it.grant_project("iris", "strangers", slipway::domain::access::ProjectRight::Admin).await;
+    team.it.grant_project("theirs", "strangers", slipway::domain::access::ProjectRight::Admin).await;
+    let revoke = "/api/v1/infrastructures/local/grants/strangers";
+    team.admin.delete(revoke).await.expect(200);
+    for path in ["/api/v1/projects/iris", "/api/v1/projects/iris/bundles/1.0"] {
+        let used = team.stranger.delete(path).await.expect(409).json();
+        let message = used["message"].as_str().unwrap();
+        assert!(message.ends_with("is used by 1 deployments that you may not see"), "{message}");
+        let used = team.admin.delete(path).await.expect(409).json();
+        assert!(used["message"].as_str().unwrap().ends_with("the deployments iris-on-local"), "{used}");
+    }
+}
+
+#[tokio::test]
+async fn to_who_may_make_no_project_a_hidden_one_is_as_one_that_is_not() {
+    let team = Team::on(TestApp::builder().project_makers(&["makers"]).start().await).await;
+    let send = async |project: &str| {
+        let bytes = archive(&[("compose.yaml", &COMPOSE.replace("iris", project))]);
+        let answer = publish(&team.stranger, "?version=3", bytes).await;
+        let mut body = answer.json();
+        body["requestId"] = Value::Null;
+        (answer.status, body.to_string().replace(project, "KEY"))
+    };
+    let (hidden, absent) = (send("iris").await, send("nothing").await);
+    assert_eq!(hidden, absent);
+    assert!(hidden.0 == 404 && hidden.1.contains("Ask a member of makers"), "{hidden:?}");
+    let make = async |key: &str| team.stranger.post("/api/v1/projects", &json!({ "name": key })).await.status;
+    assert_eq!((make("iris").await, make("nothing").await), (403, 403));
+}

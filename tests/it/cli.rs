@@ -175,3 +175,43 @@ async fn a_server_is_healthy_until_it_stops_and_alone_on_its_data() {
     let said = failed(&slipway(&house.dir, &["healthcheck", "--listen", &listen], ""));
     assert!(said.contains("does not answer"), "{said}");
 }
+
+#[tokio::test]
+async fn keys_rotate_beside_the_running_server_and_old_secrets_stay_readable() {
+    let house = House::fresh().await;
+    house.publish("iris", "1", "services: {api: {image: busybox, environment: {TOKEN: }}}").await;
+    let secret = |value: &str| json!({ "spec": { "secrets": { "TOKEN": value } } });
+    let spec = json!({ "project": "iris", "bundle": "1", "infrastructure": "local", "secrets": { "TOKEN": "first" } });
+    house.call(Method::POST, "/deployments", Some(json!({ "name": "one", "spec": spec }))).await;
+    let keys = || -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(house.dir.join("keys.json")).unwrap()).unwrap()
+    };
+    let sealed_under = || {
+        let db = rusqlite::Connection::open(house.dir.join("slipway.db")).unwrap();
+        let blob: Vec<u8> = db.query_row("SELECT sealed FROM secret", [], |row| row.get(0)).unwrap();
+        u32::from_be_bytes(blob[1..5].try_into().unwrap())
+    };
+    let before = keys();
+    assert_eq!((before["sealing"].as_array().unwrap().len(), sealed_under()), (1, 1));
+    assert_eq!(good(slipway(&house.dir, &["admin", "rotate-key"], "")), "1 sealed anew\n");
+    let after = keys();
+    assert_eq!(after["sealing"][0], before["sealing"][0], "the old key stays, for backups and sessions");
+    assert_eq!((after["root"].clone(), sealed_under()), (before["root"].clone(), 2));
+    // The server, which was not restarted, seals under the new key and opens what is sealed under it: rotating again
+    // opens every secret first.
+    house.call(Method::PATCH, "/deployments/one", Some(secret("second"))).await;
+    assert_eq!(sealed_under(), 2);
+    assert_eq!(good(slipway(&house.dir, &["admin", "rotate-key"], "")), "1 sealed anew\n");
+    assert_eq!(sealed_under(), 3);
+    let ring = slipway::crypto::KeyRing::load_or_create(&house.dir).unwrap();
+    let db = rusqlite::Connection::open(house.dir.join("slipway.db")).unwrap();
+    let (version, blob): (u32, Vec<u8>) =
+        db.query_row("SELECT version, sealed FROM secret", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let place = slipway::crypto::Context { table: "secret", row: "one", name: "TOKEN", version };
+    assert_eq!(*ring.open(&place, &blob).unwrap(), *b"second");
+    let events = house.call(Method::GET, "/journal", None).await;
+    let rotations =
+        events.as_array().unwrap().iter().filter(|event| event["action"] == "keys.rotated").count();
+    assert_eq!(rotations, 2);
+    assert_eq!(house.call(Method::GET, "/journal/verify", None).await["whole"], true);
+}

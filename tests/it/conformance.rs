@@ -32,6 +32,7 @@ macro_rules! every_case {
                 it_says_what_it_is,
                 the_first_replicas_run_and_serve,
                 values_reach_the_container_as_variables_and_files,
+                a_read_only_service_writes_to_memory_alone,
                 files_of_the_bundle_are_there_and_built_once,
                 an_image_is_built_from_the_bundle_once,
                 a_build_without_its_dockerfile_fails_in_words,

@@ -283,3 +283,64 @@ async fn a_new_password_ends_what_the_old_one_began() {
     sign_in(&it, "ada", PASSWORD).await.expect(401);
     sign_in(&it, "ada", "another horse battery staple").await.expect(303);
 }
+
+/// Asks as `client` without a pause, from four tasks, until told to stop: its identity is always warm.
+fn keep_asking(client: &Client) -> (tokio::task::JoinSet<()>, tokio_util::sync::CancellationToken) {
+    let (mut tasks, stop) = (tokio::task::JoinSet::new(), tokio_util::sync::CancellationToken::new());
+    for _ in 0..4 {
+        let (client, stop) = (client.clone(), stop.clone());
+        tasks.spawn(async move {
+            while !stop.is_cancelled() {
+                let status = client.get("/api/v1/me").await.status;
+                assert!(matches!(status, 200 | 401), "{status}");
+            }
+        });
+    }
+    (tasks, stop)
+}
+
+/// Takes something away while its holder keeps asking; from the answer on it opens nothing.
+async fn gone_at_once(holder: &Client, what: &str, revoke: impl AsyncFnOnce()) {
+    assert!(is_in(holder).await, "{what}");
+    let (mut asking, stop) = keep_asking(holder);
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    revoke().await;
+    for _ in 0..5 {
+        assert!(!is_in(holder).await, "{what} still opened the door after its revocation was answered");
+    }
+    stop.cancel();
+    while let Some(done) = asking.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_revoked_opens_nothing_from_the_answer_on() {
+    let it = TestApp::builder().start().await;
+    let admin = it.session("root", &["admins"]).await;
+    for round in 0..20 {
+        let bob = it.session(&format!("bob{round}"), &["ml"]).await;
+        let me = bob.get("/api/v1/me").await.expect(200).json();
+        let user = format!("/api/v1/users/{}", me["uuid"].as_str().unwrap());
+        gone_at_once(&bob, "a session", async || {
+            admin.post(&format!("{user}/revoke-sessions"), &serde_json::json!({})).await.expect(200);
+        })
+        .await;
+
+        let eve = it.session(&format!("eve{round}"), &["ml"]).await;
+        let wanted = serde_json::json!({ "name": "ci", "groups": ["ml"] });
+        let made = eve.post("/api/v1/api-keys", &wanted).await.expect(200).json();
+        let key = it.nobody().bearer(made["secret"].as_str().unwrap());
+        gone_at_once(&key, "a key", async || {
+            eve.delete(&format!("/api/v1/api-keys/{}", made["uuid"].as_str().unwrap())).await.expect(200);
+        })
+        .await;
+
+        let me = eve.get("/api/v1/me").await.expect(200).json();
+        let user = format!("/api/v1/users/{}", me["uuid"].as_str().unwrap());
+        gone_at_once(&eve, "the session of a disabled user", async || {
+            admin.put(&user, &serde_json::json!({ "disabled": true })).await.expect(200);
+        })
+        .await;
+    }
+}

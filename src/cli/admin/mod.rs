@@ -3,6 +3,7 @@
 
 mod api_key;
 mod grant;
+mod keys;
 mod password;
 mod sessions;
 mod user;
@@ -30,6 +31,8 @@ pub enum Command {
     Grant(grant::Arguments),
     /// Ends the sessions of one user or of everybody
     RevokeSessions(sessions::Arguments),
+    /// Adds a fresh key to the key file, and seals every secret anew under it
+    RotateKey,
 }
 
 /// Does one of them.
@@ -41,6 +44,7 @@ pub async fn run(command: Command, config: Config) -> Result<()> {
         Command::ResetPassword(arguments) => user::reset(&instance, arguments).await,
         Command::Grant(arguments) => grant::run(&instance, arguments).await,
         Command::RevokeSessions(arguments) => sessions::revoke(&instance, &arguments).await,
+        Command::RotateKey => keys::rotate(&instance).await,
     }
 }
 

@@ -37,10 +37,9 @@ pub const PORT: Keys = Keys {
 pub const MOUNT: Keys = Keys {
     noun: "a volume",
     example: "`{type: volume, source: data, target: /data}`",
-    supported: &["type", "source", "target", "read_only", "bind", "volume"],
+    supported: &["type", "source", "target", "read_only", "bind", "volume", "tmpfs"],
     refused: &[
         ("consistency", "Remove it: it means nothing on Linux."),
-        ("tmpfs", "Write to a path of the container that nothing mounts, or to a named volume."),
         ("image", "Mount a folder of the bundle instead, or copy the files in a Dockerfile."),
     ],
     mistaken: &[
@@ -61,6 +60,14 @@ pub const MOUNT_BIND: Keys = Keys {
         ("recursive", "Remove it: mounts stay private to the container."),
         ("selinux", "Remove it: files of a bundle reach the container in its image."),
     ],
+    mistaken: &[],
+};
+
+pub const MOUNT_TMPFS: Keys = Keys {
+    noun: "tmpfs",
+    example: "`{size: 64m}`",
+    supported: &["size", "mode"],
+    refused: &[],
     mistaken: &[],
 };
 

@@ -1,6 +1,6 @@
 //! Keys of a service and of its build.
 
-use super::{NETWORK, ONE_FILE};
+use super::{ONE_FILE, OWN_NETWORK};
 use crate::compose::keys::Keys;
 
 const LIMIT: &str = "Use `deploy.resources.limits.cpus`, `.memory` and `.pids` instead.";
@@ -38,6 +38,7 @@ pub const SERVICE: Keys = Keys {
         "mem_limit",
         "mem_reservation",
         "network_mode",
+        "networks",
         "pid",
         "pids_limit",
         "ports",
@@ -47,9 +48,13 @@ pub const SERVICE: Keys = Keys {
         "scale",
         "secrets",
         "security_opt",
+        "shm_size",
         "stdin_open",
         "stop_grace_period",
+        "stop_signal",
+        "tmpfs",
         "tty",
+        "ulimits",
         "user",
         "volumes",
         "working_dir",
@@ -83,7 +88,7 @@ pub const SERVICE: Keys = Keys {
         ("dns_opt", DNS),
         ("dns_search", DNS),
         ("domainname", PEERS),
-        ("driver_opts", NETWORK),
+        ("driver_opts", OWN_NETWORK),
         ("extends", ONE_FILE),
         ("external_links", "Give the other system's address as environment in the deployment's settings."),
         (
@@ -103,11 +108,10 @@ pub const SERVICE: Keys = Keys {
             "Remove it: services reach each other by service name; for the order of start use `depends_on`.",
         ),
         ("logging", "Remove it: Slipway keeps and rotates the logs of every service."),
-        ("mac_address", NETWORK),
+        ("mac_address", OWN_NETWORK),
         ("mem_swappiness", LIMIT),
         ("memswap_limit", LIMIT),
         ("models", "Run the model server as a service with an image of its own."),
-        ("networks", NETWORK),
         ("oom_kill_disable", "Set `deploy.resources.limits.memory` high enough instead."),
         ("oom_score_adj", "Set `deploy.resources.limits.memory` high enough instead."),
         ("platform", "Remove it: images run on the architecture of the infrastructure's engine."),
@@ -122,16 +126,8 @@ pub const SERVICE: Keys = Keys {
         ("pull_policy", "Remove it: an update pulls what is missing, and keeps to the digest it found."),
         ("pull_refresh_after", "Remove it: name another tag to run another image."),
         ("runtime", "Remove it: containers run under the engine's own runtime."),
-        (
-            "shm_size",
-            "Remove it: containers have the engine's 64 MiB of shared memory. For PyTorch's loaders use \
-             `torch.multiprocessing.set_sharing_strategy('file_system')`.",
-        ),
-        ("stop_signal", "Write `STOPSIGNAL …` in the image's Dockerfile, or handle SIGTERM."),
         ("storage_opt", "Write what is large to a named volume."),
         ("sysctls", "Remove it: kernel settings belong to the host and its administrator."),
-        ("tmpfs", "Write to a path of the container that nothing mounts, or to a named volume."),
-        ("ulimits", "Remove it; for processes use `deploy.resources.limits.pids`."),
         ("use_api_socket", "Remove it: whoever holds the engine's socket owns the host."),
         ("userns_mode", "Remove it: containers keep the engine's user namespace."),
         ("uts", "Remove it: containers keep a host name of their own."),
@@ -189,4 +185,35 @@ pub const BUILD: Keys = Keys {
         ("path", "Write `context`."),
         ("image", "It belongs beside `build`, and only one of the two may be there."),
     ],
+};
+
+pub const SERVICE_NETWORK: Keys = Keys {
+    noun: "a service's network",
+    example: "`{}`",
+    supported: &["aliases"],
+    refused: &[
+        ("driver_opts", OWN_NETWORK),
+        ("gw_priority", OWN_NETWORK),
+        ("interface_name", OWN_NETWORK),
+        (
+            "ipv4_address",
+            "Remove it: addresses are chosen by the engine; peers reach the service by its name.",
+        ),
+        (
+            "ipv6_address",
+            "Remove it: addresses are chosen by the engine; peers reach the service by its name.",
+        ),
+        ("link_local_ips", OWN_NETWORK),
+        ("mac_address", OWN_NETWORK),
+        ("priority", OWN_NETWORK),
+    ],
+    mistaken: &[],
+};
+
+pub const ULIMIT: Keys = Keys {
+    noun: "a ulimit",
+    example: "`{soft: 65536, hard: 65536}`",
+    supported: &["soft", "hard"],
+    refused: &[],
+    mistaken: &[],
 };

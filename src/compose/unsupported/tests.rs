@@ -4,7 +4,7 @@ use super::*;
 use crate::compose::keys::Keys;
 
 /// Every level with its title in the documentation.
-const LEVELS: [(&str, &Keys); 22] = [
+const LEVELS: [(&str, &Keys); 26] = [
     ("top level", &TOP),
     ("services.*", &SERVICE),
     ("services.*.build", &BUILD),
@@ -19,11 +19,15 @@ const LEVELS: [(&str, &Keys); 22] = [
     ("services.*.volumes[]", &MOUNT),
     ("services.*.volumes[].bind", &MOUNT_BIND),
     ("services.*.volumes[].volume", &MOUNT_VOLUME),
+    ("services.*.volumes[].tmpfs", &MOUNT_TMPFS),
+    ("services.*.networks.*", &SERVICE_NETWORK),
+    ("services.*.ulimits.*", &ULIMIT),
     ("services.*.secrets[], services.*.configs[]", &FILE_REFERENCE),
     ("services.*.env_file[]", &ENV_FILE),
     ("services.*.x-slipway", &SLIPWAY),
     ("services.*.x-slipway.metrics", &METRICS),
     ("volumes.*", &VOLUME),
+    ("networks.*", &NETWORK),
     ("secrets.*", &SECRET),
     ("configs.*", &CONFIG),
     ("x-slipway", &SLIPWAY_TOP),

@@ -1,14 +1,13 @@
 //! Keys of the file itself, and of what it declares beside services.
 
-use super::{NETWORK, ONE_FILE, VOLUME_LABEL};
+use super::{ONE_FILE, OWN_NETWORK, VOLUME_LABEL};
 use crate::compose::keys::Keys;
 
 pub const TOP: Keys = Keys {
     noun: "a compose file",
     example: "`services: …`",
-    supported: &["name", "version", "services", "volumes", "secrets", "configs", "x-slipway"],
+    supported: &["name", "version", "services", "volumes", "networks", "secrets", "configs", "x-slipway"],
     refused: &[
-        ("networks", NETWORK),
         ("include", ONE_FILE),
         ("models", "Run the model server as a service with an image of its own."),
     ],
@@ -34,6 +33,23 @@ pub const VOLUME: Keys = Keys {
         ),
         ("labels", VOLUME_LABEL),
         ("name", "Remove it: Slipway names volumes by deployment, so that two never share one by accident."),
+    ],
+    mistaken: &[],
+};
+
+pub const NETWORK: Keys = Keys {
+    noun: "a network",
+    example: "`{}`",
+    supported: &["attachable", "driver", "external", "internal", "name"],
+    refused: &[
+        ("driver_opts", OWN_NETWORK),
+        ("enable_ipv4", OWN_NETWORK),
+        ("enable_ipv6", OWN_NETWORK),
+        (
+            "ipam",
+            "Remove it: addresses come from the infrastructure's own range; services reach each other by name.",
+        ),
+        ("labels", VOLUME_LABEL),
     ],
     mistaken: &[],
 };

@@ -1,6 +1,6 @@
 //! Files of secrets and configs: put into the container after it is made and before it is started.
 //!
-//! They never become part of an image. Where the root is read-only the engine takes files only into volumes, so each
+//! They never become part of an image. Where the root is read-only (asked for, or by the profile) the engine takes files only into volumes, so each
 //! folder that holds one is an anonymous volume of that container, gone with it; a folder is then root's, and the
 //! service's own user can read but not change it.
 
@@ -21,15 +21,13 @@ impl Core {
         if mounts(&request.service).next().is_none() {
             return Ok(());
         }
-        if request.profile == crate::domain::policy::Profile::Restricted {
-            for folder in folders(&request.service)? {
-                let inside = |mount: &&SecretMount| parent(&mount.target) == Some(folder.as_str());
-                let files = mounts(&request.service).filter(inside);
-                self.put(container, &folder, archive(request, files, &folder)?).await?;
-            }
-            return Ok(());
+        if !super::spec::root_is_read_only(request) {
+            return self.put(container, "/", archive(request, "/")?).await;
         }
-        self.put(container, "/", archive(request, mounts(&request.service), "/")?).await
+        for folder in folders(&request.service)? {
+            self.put(container, &folder, archive(request, &folder)?).await?;
+        }
+        Ok(())
     }
 
     async fn put(&self, container: &str, folder: &str, archive: Bytes) -> EngineResult<()> {
@@ -69,15 +67,12 @@ fn parent(path: &str) -> Option<&str> {
     }
 }
 
-/// A tar archive of the files, with their paths below `root`.
-fn archive<'a>(
-    request: &ServiceRequest,
-    files: impl Iterator<Item = &'a SecretMount>,
-    root: &str,
-) -> EngineResult<Bytes> {
+/// A tar archive of the files below `root`: of all of them for `/`, else of those that lie in that very folder.
+fn archive(request: &ServiceRequest, root: &str) -> EngineResult<Bytes> {
     let mut builder = tar::Builder::new(Vec::new());
-    for mount in files {
-        let content = match request.contents.get(&mount.source) {
+    let inside = |mount: &SecretMount| root == "/" || parent(&mount.target) == Some(root);
+    for (mount, content) in request.contents.of(&request.service).filter(|(mount, _)| inside(mount)) {
+        let content = match content {
             Some(FileContent::Plain(bytes)) => bytes.as_ref(),
             Some(FileContent::Secret(text)) => text.expose_secret().as_bytes(),
             None => {

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType,
-    NetworkingConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
+    NetworkingConfig, PortBinding, PortMap, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 use secrecy::ExposeSecret;
 
 use crate::domain::policy::{BASELINE_CAPABILITIES, Exception, Profile};
 use crate::domain::workload::{
-    EnvValue, HealthTest, Healthcheck, Protocol, Resources, Restart, Service, ServiceKind,
+    EnvValue, HealthTest, Healthcheck, Protocol, Resources, Restart, Service, ServiceKind, Tmpfs, Ulimit,
 };
 use crate::engine::docker::names::{Expected, Names};
 use crate::engine::docker::network::endpoint;
@@ -55,6 +55,7 @@ pub(super) fn container(
         working_dir: service.working_dir.clone(),
         exposed_ports: Some(exposed(service)),
         healthcheck: service.healthcheck.as_ref().map(|check| health(check, setting.knows_start_interval)),
+        stop_signal: service.stop_signal.clone(),
         stop_timeout: Some(service.stop_grace_seconds.into()),
         tty: Some(false),
         open_stdin: Some(false),
@@ -103,7 +104,6 @@ fn host(request: &ServiceRequest, setting: Setting<'_>) -> EngineResult<HostConf
     let service = &*request.service;
     let limits = limits(&service.resources);
     let has = |exception: Exception| service.exceptions.contains(&exception);
-    let restricted = request.profile == Profile::Restricted;
     let shared = |exception: Exception, otherwise: &str| {
         if service.exceptions.contains(&exception) { "host".to_owned() } else { otherwise.to_owned() }
     };
@@ -125,10 +125,11 @@ fn host(request: &ServiceRequest, setting: Setting<'_>) -> EngineResult<HostConf
         nano_cpus: Some(limits.nano_cpus),
         pids_limit: Some(limits.pids),
         mounts: Some(mounts(request, setting.names)?),
-        tmpfs: restricted
-            .then(|| HashMap::from([("/tmp".to_owned(), "rw,nosuid,nodev,mode=1777".to_owned())])),
+        tmpfs: Some(tmpfs(request)),
+        shm_size: service.shm_bytes.and_then(|bytes| bytes.try_into().ok()),
+        ulimits: Some(ulimits(service)),
         privileged: Some(has(Exception::Privileged)),
-        readonly_rootfs: Some(restricted),
+        readonly_rootfs: Some(root_is_read_only(request)),
         cap_drop: Some(vec!["ALL".into()]),
         cap_add: Some(capabilities(service, request.profile)),
         security_opt: Some(security_options(service)),
@@ -137,6 +138,11 @@ fn host(request: &ServiceRequest, setting: Setting<'_>) -> EngineResult<HostConf
         ipc_mode: Some(shared(Exception::HostIpc, "private")),
         ..Default::default()
     })
+}
+
+/// Whether files reach the container only by what is mounted into it.
+pub(super) fn root_is_read_only(request: &ServiceRequest) -> bool {
+    request.service.read_only || request.profile == Profile::Restricted
 }
 
 fn capabilities(service: &Service, profile: Profile) -> Vec<String> {
@@ -148,7 +154,8 @@ fn capabilities(service: &Service, profile: Profile) -> Vec<String> {
         Exception::Capability(name) => Some(name.as_str()),
         _ => None,
     });
-    let mut all: Vec<String> = base.iter().copied().chain(granted).map(str::to_owned).collect();
+    let base = base.iter().copied().filter(|name| !service.dropped_capabilities.contains(*name));
+    let mut all: Vec<String> = base.chain(granted).map(str::to_owned).collect();
     all.sort();
     all.dedup();
     all
@@ -175,6 +182,30 @@ fn devices(service: &Service) -> Vec<DeviceMapping> {
             cgroup_permissions: Some("rwm".into()),
         })
         .collect()
+}
+
+/// Folders in memory; a restricted service has one at `/tmp` in any case.
+fn tmpfs(request: &ServiceRequest) -> HashMap<String, String> {
+    let options = |folder: &Tmpfs| {
+        let mut text = format!("rw,nosuid,nodev,{}", if folder.executable { "exec" } else { "noexec" });
+        text += &format!(",mode={:o}", folder.mode.unwrap_or(0o1777));
+        text + &folder.size_bytes.map(|bytes| format!(",size={bytes}")).unwrap_or_default()
+    };
+    let asked = request.service.tmpfs.iter().map(|folder| (folder.target.clone(), options(folder)));
+    let mut folders: HashMap<String, String> = asked.collect();
+    if request.profile == Profile::Restricted {
+        folders.entry("/tmp".to_owned()).or_insert_with(|| "rw,nosuid,nodev,mode=1777".to_owned());
+    }
+    folders
+}
+
+fn ulimits(service: &Service) -> Vec<ResourcesUlimits> {
+    let one = |(name, limit): (&String, &Ulimit)| ResourcesUlimits {
+        name: Some(name.clone()),
+        soft: Some(limit.soft),
+        hard: Some(limit.hard),
+    };
+    service.ulimits.iter().map(one).collect()
 }
 
 /// Volumes, granted host paths, and where the root is read-only a place for the files of secrets and configs.
@@ -207,7 +238,7 @@ fn mounts(request: &ServiceRequest, names: &Names) -> EngineResult<Vec<Mount>> {
             ..Default::default()
         });
     }
-    if request.profile == Profile::Restricted {
+    if root_is_read_only(request) {
         mounts.extend(super::files::folders(service)?.into_iter().map(|folder| Mount {
             typ: Some(MountType::VOLUME),
             target: Some(folder),

@@ -47,6 +47,9 @@ fn identity(found: &mut Differences, asked: &ContainerCreateBody, made: &Contain
     if let Some(command) = &asked.cmd {
         found.compare("command", Some(command), config.cmd.as_ref());
     }
+    if let Some(signal) = &asked.stop_signal {
+        found.compare("stop signal", Some(signal), config.stop_signal.as_ref());
+    }
     // Values may be secrets, so that only names are said.
     let have: BTreeSet<&String> = config.env.iter().flatten().collect();
     for variable in asked.env.iter().flatten().filter(|variable| !have.contains(variable)) {
@@ -96,10 +99,25 @@ fn limits(found: &mut Differences, want: &HostConfig, have: &HostConfig) {
     found.compare("memory limit", want.memory.unwrap_or(0), have.memory.unwrap_or(0));
     found.compare("CPU limit", want.nano_cpus.unwrap_or(0), have.nano_cpus.unwrap_or(0));
     found.compare("process limit", positive(want.pids_limit), positive(have.pids_limit));
+    if let Some(bytes) = want.shm_size {
+        found.compare("shared memory", Some(bytes), have.shm_size);
+    }
+    found.compare("folders in memory", folders(want), folders(have));
+    found.compare("limits of processes", ulimits(want), ulimits(have));
     let restart = |config: &HostConfig| config.restart_policy.clone().unwrap_or_default();
     found.compare("restart policy", restart(want).name, restart(have).name);
     let log = |config: &HostConfig| config.log_config.clone().unwrap_or_default();
     found.compare("log driver", log(want), log(have));
+}
+
+fn folders(config: &HostConfig) -> BTreeSet<(&String, &String)> {
+    config.tmpfs.iter().flatten().collect()
+}
+
+/// A daemon's own defaults are not among those of the container.
+fn ulimits(config: &HostConfig) -> BTreeSet<(&str, Option<i64>, Option<i64>)> {
+    let all = config.ulimits.iter().flatten();
+    all.map(|limit| (text(&limit.name), limit.soft, limit.hard)).collect()
 }
 
 /// Host paths must be exactly those asked for. Volumes that the image itself declares are the engine's own to add.
@@ -190,6 +208,7 @@ mod tests {
                 security_opt: Some(vec!["no-new-privileges".into()]),
                 privileged: Some(false),
                 memory: Some(1 << 20),
+                shm_size: Some(1 << 20),
                 pids_limit: Some(0),
                 ..Default::default()
             }),
@@ -222,7 +241,7 @@ mod tests {
     #[test]
     fn every_field_that_isolates_is_compared() {
         type Change = fn(&mut ContainerInspectResponse, &mut HostConfig);
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 18] = [
             ("image", |made, _| made.image = Some("sha256:2".into())),
             ("user", |made, _| made.config.as_mut().unwrap().user = Some(String::new())),
             ("variable A", |made, _| made.config.as_mut().unwrap().env = None),
@@ -234,6 +253,11 @@ mod tests {
             ("security", |_, host| host.security_opt.as_mut().unwrap().push("seccomp=unconfined".into())),
             ("memory", |_, host| host.memory = Some(0)),
             ("binds", |_, host| host.binds = Some(vec!["/:/host".into()])),
+            ("shared memory", |_, host| host.shm_size = Some(64 << 20)),
+            ("folders in memory", |_, host| {
+                host.tmpfs = Some([("/run".into(), "exec".into())].into());
+            }),
+            ("limits of processes", |_, host| host.ulimits = Some(vec![Default::default()])),
             ("devices", |_, host| {
                 host.devices = Some(vec![bollard::models::DeviceMapping {
                     path_on_host: Some("/dev/kvm".into()),

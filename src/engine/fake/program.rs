@@ -13,6 +13,12 @@ pub(super) struct Surroundings {
     pub(super) environment: BTreeMap<String, String>,
     /// Content by absolute path.
     pub(super) files: BTreeMap<String, Bytes>,
+    /// Where nothing can be written but below `writable`.
+    pub(super) read_only: bool,
+    /// Folders that can be written in any case.
+    pub(super) writable: Vec<String>,
+    /// What the kernel says of limits, by the words after `ulimit`.
+    pub(super) limits: BTreeMap<String, String>,
 }
 
 /// What came of it.
@@ -79,6 +85,17 @@ fn step(words: &[String], around: &Surroundings, outcome: &mut Outcome) -> bool 
             }
             None => return end(outcome, 1),
         },
+        "touch" => {
+            let path = first(1);
+            let inside = |folder: &String| {
+                path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            };
+            if around.read_only && !around.writable.iter().any(inside) {
+                print(Bytes::from(format!("touch: {path}: Read-only file system")));
+                return end(outcome, 1);
+            }
+        }
+        "ulimit" => print(Bytes::from(around.limits.get(first(1)).cloned().unwrap_or_default())),
         "seq" => {
             let (from, to) = (first(1).parse().unwrap_or(1_u64), first(2).parse().unwrap_or(0_u64));
             (from..=to).for_each(|number| print(Bytes::from(number.to_string())));
@@ -113,6 +130,7 @@ mod tests {
         let around = Surroundings {
             environment: BTreeMap::from([("NAME".into(), "iris".into())]),
             files: BTreeMap::from([("/run/secrets/token".into(), Bytes::from_static(b"s3cret\n"))]),
+            ..Surroundings::default()
         };
         run(&["sh".into(), "-c".into(), script.into()], &around).unwrap()
     }

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use crate::domain::clock::SharedClock;
 use crate::domain::name::{DeploymentId, ServiceName, VolumeName};
+use crate::domain::policy::Profile;
 use crate::domain::workload::{EnvValue, HealthTest, Restart, ServiceKind};
 use crate::engine::fake::controls::Faults;
 use crate::engine::fake::program::{self, Surroundings};
@@ -314,8 +315,8 @@ impl World {
         let environment = request.service.environment.iter();
         let key = (request.workload.clone(), request.name.clone());
         let mut files = self.files.get(&key).cloned().unwrap_or_default();
-        for mount in request.service.secrets.iter().chain(&request.service.configs) {
-            let content = match request.contents.get(&mount.source) {
+        for (mount, content) in request.contents.of(&request.service) {
+            let content = match content {
                 Some(FileContent::Plain(bytes)) => bytes.clone(),
                 Some(FileContent::Secret(text)) => Bytes::from(text.expose_secret().to_owned()),
                 None => continue,
@@ -325,8 +326,23 @@ impl World {
         Surroundings {
             environment: environment.filter_map(|(key, text)| Some((key.clone(), value(text)?))).collect(),
             files,
+            read_only: request.service.read_only || request.profile == Profile::Restricted,
+            writable: writable(request),
+            limits: limits(request),
         }
     }
+}
+
+/// Folders of a read-only container that can be written all the same.
+fn writable(request: &ServiceRequest) -> Vec<String> {
+    let service = &request.service;
+    let volumes = service.volumes.iter().filter(|mount| !mount.read_only).map(|mount| mount.target.clone());
+    volumes.chain(service.tmpfs.iter().map(|folder| folder.target.clone())).collect()
+}
+
+fn limits(request: &ServiceRequest) -> BTreeMap<String, String> {
+    let files = request.service.ulimits.get("nofile");
+    files.map(|limit| ("-n".to_owned(), limit.soft.to_string())).into_iter().collect()
 }
 
 fn has_check(request: &ServiceRequest) -> bool {

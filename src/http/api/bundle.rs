@@ -13,7 +13,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::diff::Change;
 use crate::domain::name::{ProjectKey, Version};
 use crate::domain::page::PageRequest;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Problem, Result};
 use crate::http::State;
 use crate::http::api::query::{Paging, Query};
 use crate::http::api::{Reply, answer, named};
@@ -65,6 +65,8 @@ pub struct Bundle {
     /// What its compose file says, as Slipway understood it.
     #[schema(value_type = Object)]
     pub spec: Value,
+    /// What was taken, but works differently from what the compose file's author may expect.
+    pub warnings: Vec<Problem>,
     pub files: Vec<BundleFile>,
 }
 
@@ -78,6 +80,7 @@ impl From<bundle::Bundle> for Bundle {
             sha256: bundle.digest,
             size: bundle.size,
             spec: serde_json::to_value(&bundle.manifest.workload).unwrap_or_default(),
+            warnings: bundle.manifest.warnings,
             files: bundle.files,
         }
     }

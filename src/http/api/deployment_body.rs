@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::app::deployment::{Changes, NewDeployment};
 use crate::domain::deployment::{Deployment, Settings};
@@ -44,7 +45,12 @@ pub struct DeploymentSpec {
     #[schema(required = false, value_type = BTreeMap<String, ServiceSpec>)]
     pub services: BTreeMap<ServiceName, ServiceSpec>,
     /// Secrets to set, or with `null` to remove. Those that are not named stay as they are. Never answered.
-    #[serde(default, skip_serializing_if = "hidden", serialize_with = "nothing")]
+    #[serde(
+        default,
+        deserialize_with = "secrets",
+        skip_serializing_if = "hidden",
+        serialize_with = "nothing"
+    )]
     #[schema(required = false, write_only, value_type = BTreeMap<String, Option<String>>)]
     pub secrets: BTreeMap<SecretName, Option<SecretValue>>,
 }
@@ -88,10 +94,23 @@ fn settings(environment: BTreeMap<String, String>, services: BTreeMap<ServiceNam
 #[derive(Debug)]
 pub struct SecretValue(SecretString);
 
-impl<'de> Deserialize<'de> for SecretValue {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|value| Self(SecretString::from(value)))
-    }
+/// Reads secrets. What is wrong with one is said without its value, which serde's own words would repeat.
+fn secrets<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<BTreeMap<SecretName, Option<SecretValue>>, D::Error> {
+    use serde::de::Error as _;
+    let Value::Object(map) = Value::deserialize(deserializer)? else {
+        return Err(D::Error::custom("secrets are a mapping of names to texts"));
+    };
+    let read = |(name, value): (String, Value)| {
+        let name = SecretName::parse(name).map_err(D::Error::custom)?;
+        match value {
+            Value::Null => Ok((name, None)),
+            Value::String(text) => Ok((name, Some(SecretValue(SecretString::from(text))))),
+            _ => Err(D::Error::custom(format!("the secret {name} is not a text"))),
+        }
+    };
+    map.into_iter().map(read).collect()
 }
 
 fn secret_changes(secrets: BTreeMap<SecretName, Option<SecretValue>>) -> BTreeMap<SecretName, SecretChange> {
@@ -201,7 +220,7 @@ pub struct SpecPatch {
     #[schema(required = false, value_type = BTreeMap<String, ServiceSpec>)]
     pub services: BTreeMap<ServiceName, Option<ServiceSpec>>,
     /// Secrets to set, or with `null` to remove.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "secrets")]
     #[schema(required = false, write_only, value_type = BTreeMap<String, Option<String>>)]
     pub secrets: BTreeMap<SecretName, Option<SecretValue>>,
 }

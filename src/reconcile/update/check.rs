@@ -50,40 +50,24 @@ pub(super) fn check(
     Ok(refused.map_or(Ok(()), Err))
 }
 
-/// The requester as it is stored now: a user's groups of its last login, a key's groups as far as its maker still has
-/// them. `None` when it is not let in any more.
+/// The requester as it is stored now; `None` when it is not let in any more.
 fn stored_subject(
     db: &Connection,
     requester: &Subject,
     admins: &Groups,
     now: Timestamp,
 ) -> Result<Option<Subject>> {
-    let groups = match requester.kind {
-        SubjectKind::System => return Ok(Some(Subject::system())),
+    match requester.kind {
+        SubjectKind::System => Ok(Some(Subject::system())),
         SubjectKind::User(id) => {
-            store::user::find(db, id)?.filter(|user| !user.disabled).map(|user| user.groups)
+            Ok(store::user::find(db, id)?.and_then(|user| Subject::of_user(&user, admins)))
         }
-        SubjectKind::ApiKey(id) => match store::api_key::find(db, id)?.filter(|key| key.is_live(now)) {
-            None => None,
-            Some(key) => match key.owner {
-                None => Some(key.groups),
-                Some(owner) => store::user::find(db, owner)?
-                    .filter(|owner| !owner.disabled)
-                    .map(|owner| within(key.groups, &owner.groups, admins)),
-            },
-        },
-    };
-    Ok(groups.map(|groups| Subject {
-        kind: requester.kind.clone(),
-        name: requester.name.clone(),
-        is_admin: !groups.is_disjoint(admins),
-        groups,
-    }))
-}
-
-/// A key's groups that its maker may still lend: its own, or any while it is an administrator.
-fn within(groups: Groups, owner: &Groups, admins: &Groups) -> Groups {
-    if owner.is_disjoint(admins) { groups.intersection(owner).cloned().collect() } else { groups }
+        SubjectKind::ApiKey(id) => {
+            let Some(key) = store::api_key::find(db, id)? else { return Ok(None) };
+            let owner = key.owner.map(|id| store::user::find(db, id)).transpose()?.flatten();
+            Ok(Subject::of_key(&key, owner.as_ref(), admins, now))
+        }
+    }
 }
 
 fn revoked(update: &Update, why: &str) -> Failure {

@@ -15,7 +15,7 @@ use crate::domain::name::{SecretName, ServiceName};
 
 use crate::domain::update::Failure;
 use crate::domain::workload::{EnvValue, Service, Source};
-use crate::engine::{FileContent, ServiceRequest};
+use crate::engine::{Contents, FileContent, ServiceRequest};
 use crate::reconcile::definition::Definition;
 
 impl Run {
@@ -107,26 +107,39 @@ impl Run {
         definition: &Definition,
         service: &Service,
         of: &ServiceName,
-    ) -> Result<BTreeMap<SecretName, FileContent>, Halt> {
-        let workload = &definition.plan.workload;
-        let secrets = service.secrets.iter().map(|mount| (&mount.source, &workload.secrets));
-        let configs = service.configs.iter().map(|mount| (&mount.source, &workload.configs));
-        let mut contents = BTreeMap::new();
-        for (name, sources) in secrets.chain(configs) {
-            let content = match sources.get(name) {
-                None => continue,
-                Some(Source::Inline(text)) => FileContent::Plain(Bytes::from(text.clone())),
-                Some(Source::Setting(setting)) => FileContent::Secret(self.open(work, setting, of)?),
-                Some(Source::BundleFile(path)) => {
-                    let limits = self.shared.settings.archive_limits;
-                    let bytes = self.shared.blobs.read_file(&definition.plan.bundle, path, limits).await;
-                    FileContent::Plain(
-                        bytes.map_err(|error| self.bundle_halt(&definition.plan, error))?.into(),
-                    )
-                }
-            };
-            contents.insert(name.clone(), content);
+    ) -> Result<Contents, Halt> {
+        let (workload, mut contents) = (&definition.plan.workload, Contents::default());
+        for mount in &service.secrets {
+            if let Some(source) = workload.secrets.get(&mount.source) {
+                let content = self.content(work, definition, source, of).await?;
+                contents.secrets.insert(mount.source.clone(), content);
+            }
+        }
+        for mount in &service.configs {
+            if let Some(source) = workload.configs.get(&mount.source) {
+                let content = self.content(work, definition, source, of).await?;
+                contents.configs.insert(mount.source.clone(), content);
+            }
         }
         Ok(contents)
+    }
+
+    async fn content(
+        &self,
+        work: &Work,
+        definition: &Definition,
+        source: &Source,
+        of: &ServiceName,
+    ) -> Result<FileContent, Halt> {
+        match source {
+            Source::Inline(text) => Ok(FileContent::Plain(Bytes::from(text.clone()))),
+            Source::Setting(setting) => Ok(FileContent::Secret(self.open(work, setting, of)?)),
+            Source::BundleFile(path) => {
+                let limits = self.shared.settings.archive_limits;
+                let bytes = self.shared.blobs.read_file(&definition.plan.bundle, path, limits).await;
+                let bytes = bytes.map_err(|error| self.bundle_halt(&definition.plan, error))?;
+                Ok(FileContent::Plain(bytes.into()))
+            }
+        }
     }
 }

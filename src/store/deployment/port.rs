@@ -1,6 +1,6 @@
 //! Fixed host ports: one deployment of an infrastructure holds each.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use crate::domain::deployment::Deployment;
 use crate::domain::name::DeploymentId;
@@ -17,7 +17,7 @@ pub fn reserved(connection: &Connection, id: &DeploymentId) -> Result<usize> {
 /// Reserves fixed host ports for a deployment, giving up those it no longer wants.
 ///
 /// # Errors
-/// `port_reserved`, naming the port and the deployment that holds it.
+/// `port_reserved`, naming the port; not its holder, which may be hidden from who reads it.
 pub fn reserve(
     connection: &Connection,
     deployment: &Deployment,
@@ -28,16 +28,15 @@ pub fn reserve(
         .execute([deployment.id.as_str()])?;
     for (ip, port, protocol) in ports {
         let mut statement = connection.prepare_cached(
-            "SELECT deployment FROM port_reservation WHERE infrastructure = ?1 AND port = ?2 AND protocol = ?3
+            "SELECT 1 FROM port_reservation WHERE infrastructure = ?1 AND port = ?2 AND protocol = ?3
                 AND (host_ip = ?4 OR ?4 IN ('0.0.0.0', '::') OR host_ip IN ('0.0.0.0', '::'))",
         )?;
         let key = (deployment.infrastructure.as_str(), port, protocol, ip);
-        let holder: Option<String> = statement.query_row(key, |row| row.get(0)).optional()?;
-        if let Some(holder) = holder {
+        if statement.exists(key)? {
             return Err(Error::conflict(
                 "port_reserved",
                 format!(
-                    "host port {port} on {} is reserved by deployment {holder}",
+                    "host port {port} on {} is reserved by another deployment",
                     deployment.infrastructure
                 ),
             )

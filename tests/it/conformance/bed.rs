@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use slipway::domain::bundle::Digest;
-use slipway::domain::name::{DeploymentId, SecretName, ServiceName};
+use slipway::domain::name::{DeploymentId, ServiceName};
 use slipway::domain::plan::Plan;
 use slipway::domain::policy::Profile;
 use slipway::domain::workload::{Image, Resources, Service, Workload};
 use slipway::engine::{
-    Engine, EngineError, Ensured, FileContent, LogOptions, Phase, PrepareRequest, Progress, Resolution,
-    ServiceRequest, SlotRef, SlotState, slot_hash,
+    Contents, Engine, EngineError, Ensured, FileContent, LogOptions, Phase, PrepareRequest, Progress,
+    Resolution, ServiceRequest, SlotRef, SlotState, slot_hash,
 };
 
 /// What somebody does to a replica behind Slipway's back.
@@ -193,8 +193,13 @@ impl<H: Harness> Bed<H> {
 
     /// All lines of a slot that has ended, as text.
     pub async fn output(&self, slot: &SlotRef) -> Vec<String> {
-        use futures_util::TryStreamExt as _;
         self.exited(slot).await;
+        self.printed(slot).await
+    }
+
+    /// What a slot has printed so far.
+    pub async fn printed(&self, slot: &SlotRef) -> Vec<String> {
+        use futures_util::TryStreamExt as _;
         let stream = self.engine.logs(slot, &LogOptions::default()).await.unwrap();
         let batches: Vec<_> = stream.try_collect().await.unwrap();
         let lines = batches.into_iter().flatten();
@@ -202,8 +207,11 @@ impl<H: Harness> Bed<H> {
     }
 }
 
-/// Contents of secret and config files by the names of their mounts.
-pub fn contents(list: &[(&str, FileContent)]) -> Arc<BTreeMap<SecretName, FileContent>> {
+/// Contents of secret and of config files by the names of their mounts.
+pub fn contents(secrets: &[(&str, FileContent)], configs: &[(&str, FileContent)]) -> Arc<Contents> {
     let one = |(name, content): &(&str, FileContent)| (name.parse().unwrap(), content.clone());
-    Arc::new(list.iter().map(one).collect())
+    Arc::new(Contents {
+        secrets: secrets.iter().map(one).collect(),
+        configs: configs.iter().map(one).collect(),
+    })
 }

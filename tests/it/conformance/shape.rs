@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use slipway::domain::bundle::Digest;
 use slipway::domain::workload::{
-    Build, EnvValue, FileMount, Image, Port, Protocol, SecretMount, ServiceKind,
+    Build, EnvValue, FileMount, Image, Port, Protocol, Restart, SecretMount, ServiceKind, Tmpfs, Ulimit,
 };
 use slipway::engine::{EngineError, FileContent, LogOptions, Phase, PrepareRequest, SlotRef};
 
@@ -38,7 +38,9 @@ pub async fn the_first_replicas_run_and_serve<H: Harness>(bed: &Bed<H>) {
 }
 
 pub async fn values_reach_the_container_as_variables_and_files<H: Harness>(bed: &Bed<H>) {
-    let mut service = sh("echo $PLAIN; echo $TOKEN; cat /run/secrets/password; cat /etc/app/app.conf");
+    let script =
+        "echo $PLAIN; echo $TOKEN; cat /run/secrets/password; cat /etc/app/app.conf; cat /etc/app/password";
+    let mut service = sh(script);
     service.kind = ServiceKind::Task;
     let plain = EnvValue::Plain("a b=c".into());
     let secret = EnvValue::Secret { name: "TOKEN".parse().unwrap(), version: 3 };
@@ -49,17 +51,43 @@ pub async fn values_reach_the_container_as_variables_and_files<H: Harness>(bed: 
         mode: 0o444,
     };
     service.secrets = vec![mount("password", "/run/secrets/password")];
-    service.configs = vec![mount("app_conf", "/etc/app/app.conf")];
+    // A config may bear a secret's name.
+    service.configs = vec![mount("app_conf", "/etc/app/app.conf"), mount("password", "/etc/app/password")];
     let plan = bed.plan(service);
     let (resolution, _) = bed.prepare(&plan, None).await;
     let mut request = bed.request(&plan, &resolution, 1);
     request.secrets = Arc::new(BTreeMap::from([("TOKEN".parse().unwrap(), "t0ken".into())]));
-    request.contents = contents(&[
-        ("password", FileContent::Secret("hunter2\n".into())),
-        ("app_conf", FileContent::Plain("key = 1\n".into())),
-    ]);
+    request.contents = contents(
+        &[("password", FileContent::Secret("hunter2\n".into()))],
+        &[
+            ("app_conf", FileContent::Plain("key = 1\n".into())),
+            ("password", FileContent::Plain("12 letters\n".into())),
+        ],
+    );
     let ensured = bed.engine.ensure(&request).await.unwrap();
-    assert_eq!(bed.output(&ensured.slots[0]).await, ["a b=c", "t0ken", "hunter2", "key = 1"]);
+    assert_eq!(bed.output(&ensured.slots[0]).await, ["a b=c", "t0ken", "hunter2", "key = 1", "12 letters"]);
+}
+
+pub async fn a_read_only_service_writes_to_memory_alone<H: Harness>(bed: &Bed<H>) {
+    let memory = |target: &str| Tmpfs {
+        target: target.into(),
+        size_bytes: Some(8 << 20),
+        mode: None,
+        executable: false,
+    };
+    let script = "ulimit -n; touch /scratch/x && echo written; touch /x && echo never";
+    let mut service = sh(script);
+    service.kind = ServiceKind::Task;
+    service.restart = Restart::No;
+    service.read_only = true;
+    service.tmpfs = vec![memory("/scratch")];
+    service.ulimits = BTreeMap::from([("nofile".into(), Ulimit { soft: 1_000, hard: 2_000 })]);
+    let up = bed.up(service, 1).await;
+    let slot = &up.ensured.slots[0];
+    let lines = bed.output(slot).await;
+    assert_eq!(lines[..2], ["1000", "written"], "{lines:?}");
+    assert!(lines[2].contains("Read-only file system") && lines.len() == 3, "{lines:?}");
+    assert_eq!(bed.exited(slot).await.phase, Phase::Exited { code: 1, oom_killed: false });
 }
 
 pub async fn files_of_the_bundle_are_there_and_built_once<H: Harness>(bed: &Bed<H>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use slipway::domain::policy::{Exception, Profile};
-use slipway::domain::workload::{HostMount, SecretMount, ServiceKind};
+use slipway::domain::workload::{HostMount, SecretMount, ServiceKind, Tmpfs, Ulimit};
 use slipway::engine::{EngineError, FileContent, ServiceRequest};
 
 use super::Docker;
@@ -95,6 +95,70 @@ async fn a_host_path_that_was_not_granted_is_refused_by_the_engine_too() {
     assert_eq!(bed.states().await, []);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_that_a_service_asks_for_is_as_large_as_it_said_and_nothing_else_can_be_written() {
+    let bed = Bed::new(Docker::new());
+    let script = "df -k /dev/shm | tail -1 | awk '{print $2}'; df -k /scratch | tail -1 | awk '{print $2}'; \
+                  grep ' /scratch ' /proc/mounts; ls -ld /scratch | cut -c1-10; \
+                  dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/null && echo shm holds 20M; \
+                  touch /x 2>/dev/null || echo root is read-only; touch /tmp/x 2>/dev/null || echo tmp is too; \
+                  cat /run/secrets/one; ulimit -n; ulimit -Hn";
+    let mut service = sh(script);
+    service.kind = ServiceKind::Task;
+    service.shm_bytes = Some(24 << 20);
+    service.read_only = true;
+    service.tmpfs = vec![Tmpfs {
+        target: "/scratch".into(),
+        size_bytes: Some(8 << 20),
+        mode: Some(0o700),
+        executable: false,
+    }];
+    service.ulimits = [("nofile".to_owned(), Ulimit { soft: 1_000, hard: 2_000 })].into();
+    service.secrets = vec![secret("one", "/run/secrets/one")];
+    let plan = bed.plan(service);
+    let (resolution, _) = bed.prepare(&plan, None).await;
+    let mut request = bed.request(&plan, &resolution, 1);
+    request.contents = contents(&[("one", FileContent::Secret("s3cret\n".into()))], &[]);
+    let ensured = bed.engine.ensure(&request).await.unwrap();
+    let lines = bed.output(&ensured.slots[0]).await;
+    assert_eq!((lines[0].as_str(), lines[1].as_str()), ("24576", "8192"), "{lines:?}");
+    assert!(lines[2].starts_with("tmpfs /scratch tmpfs rw,nosuid,nodev,noexec"), "{}", lines[2]);
+    assert_eq!(
+        lines[3..],
+        ["drwx------", "shm holds 20M", "root is read-only", "tmp is too", "s3cret", "1000", "2000"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn capabilities_of_the_baseline_can_be_given_up() {
+    let bed = Bed::new(Docker::new());
+    let lines = ask(&bed, "cat /proc/self/status; chown 1000 /tmp 2>/dev/null || echo no CHOWN", |service| {
+        service.dropped_capabilities = ["CHOWN".to_owned(), "KILL".to_owned()].into();
+    })
+    .await;
+    assert_eq!(status(&lines, "CapBnd"), 0b100_1101_1010);
+    assert_eq!(lines.last().unwrap(), "no CHOWN");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_stopped_by_the_signal_that_it_names() {
+    let bed = Bed::new(Docker::new());
+    let mut service = sh(
+        "trap 'echo interrupted; exit 0' INT; trap 'echo terminated; exit 1' TERM; echo up; while true; do sleep 0.1; done",
+    );
+    service.stop_signal = Some("SIGINT".into());
+    service.restart = slipway::domain::workload::Restart::No;
+    let up = bed.up(service, 1).await;
+    let slot = &up.ensured.slots[0];
+    let running = bed.running(slot).await;
+    while !bed.printed(slot).await.contains(&"up".to_owned()) {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let options = bollard::query_parameters::StopContainerOptions { t: Some(20), ..Default::default() };
+    Docker::by_hand().stop_container(&running.engine_id, Some(options)).await.unwrap();
+    assert_eq!(bed.output(slot).await, ["up", "interrupted"]);
+}
+
 fn secret(source: &str, target: &str) -> SecretMount {
     SecretMount { source: source.parse().unwrap(), target: target.into(), mode: 0o444 }
 }
@@ -108,10 +172,9 @@ async fn restricted(bed: &Bed<Docker>, script: &str, mounts: Vec<SecretMount>) -
     plan.profile = Profile::Restricted;
     let (resolution, _) = bed.prepare(&plan, None).await;
     let mut request = bed.request(&plan, &resolution, 1);
-    request.contents = contents(&[
-        ("one", FileContent::Secret("s3cret\n".into())),
-        ("two", FileContent::Plain("plain\n".into())),
-    ]);
+    let files =
+        [("one", FileContent::Secret("s3cret\n".into())), ("two", FileContent::Plain("plain\n".into()))];
+    request.contents = contents(&files, &[]);
     request
 }
 
@@ -152,8 +215,8 @@ async fn folders_of_the_image_keep_their_rights_beside_a_config() {
     let plan = bed.plan(service);
     let (resolution, _) = bed.prepare(&plan, None).await;
     let mut request = bed.request(&plan, &resolution, 1);
-    request.contents =
-        contents(&[("one", FileContent::Plain("1\n".into())), ("two", FileContent::Plain("2\n".into()))]);
+    let files = [("one", FileContent::Plain("1\n".into())), ("two", FileContent::Plain("2\n".into()))];
+    request.contents = contents(&[], &files);
     let ensured = bed.engine.ensure(&request).await.unwrap();
     assert_eq!(bed.output(&ensured.slots[0]).await, ["drwxrwxrwt", "1", "drwxr-xr-x", "drwxr-xr-x"]);
     let missing = ServiceRequest { contents: Arc::default(), hash: "other".into(), ..request };

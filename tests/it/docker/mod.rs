@@ -3,6 +3,7 @@
 //! Every test of the engine itself has an instance of its own and removes all of it in the end.
 
 mod away;
+mod canaries;
 mod crowd;
 mod disk;
 mod drain;
@@ -15,6 +16,7 @@ mod kill;
 mod own;
 mod registry;
 mod release;
+mod revoke;
 mod rotation;
 mod scene;
 mod second;

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Builder {
     base_path: &'static str,
     clock: SharedClock,
+    project_makers: Groups,
 }
 
 impl Builder {
@@ -38,6 +39,13 @@ impl Builder {
     #[must_use]
     pub fn base_path(mut self, path: &'static str) -> Self {
         self.base_path = path;
+        self
+    }
+
+    /// Only members of these groups make projects.
+    #[must_use]
+    pub fn project_makers(mut self, names: &[&str]) -> Self {
+        self.project_makers = groups(names);
         self
     }
 
@@ -57,7 +65,7 @@ impl Builder {
             dir: own.path(),
             mode: Mode::Lead,
             clock: Arc::clone(&self.clock),
-            rules: Rules { admin_groups: groups(&["admins"]), project_makers: Groups::new() },
+            rules: Rules { admin_groups: groups(&["admins"]), project_makers: self.project_makers },
             lifetimes: Lifetimes::default(),
             archive_limits: blob::Limits::default(),
             local_engine: EngineConnection::Fake {},
@@ -121,7 +129,7 @@ impl TestApp {
     /// With everything at its default.
     pub fn builder() -> Builder {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Builder { base_path: "", clock: Arc::new(SystemClock) }
+        Builder { base_path: "", clock: Arc::new(SystemClock), project_makers: Groups::new() }
     }
 
     /// An API key of these groups, as a client.

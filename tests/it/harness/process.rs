@@ -20,6 +20,8 @@ pub struct House {
     client: reqwest::Client,
     /// The server while it runs.
     pub child: Option<Child>,
+    /// Where it logs to at level debug, and in which format; `None`: warnings, to where the test itself does.
+    pub log: Option<(PathBuf, &'static str)>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -44,6 +46,7 @@ impl House {
             // Nothing is kept open: the server behind it gets killed.
             client: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
             child: None,
+            log: None,
             _temporary: None,
         };
         house.start();
@@ -56,6 +59,10 @@ impl House {
         let mut command = Command::new(BINARY);
         command.args(["serve", "--data-dir"]).arg(&self.dir).arg("--listen").arg(self.address.to_string());
         command.env("SLIPWAY_LOG__LEVEL", "warn").stdout(Stdio::piped());
+        if let Some((path, format)) = &self.log {
+            let file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+            command.env("SLIPWAY_LOG__LEVEL", "debug").env("SLIPWAY_LOG__FORMAT", format).stderr(file);
+        }
         let mut child = command.spawn().expect("the binary is built");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

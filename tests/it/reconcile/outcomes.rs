@@ -220,7 +220,7 @@ async fn a_fixed_port_is_held_by_one_deployment() {
     let number = world.ask("b").await;
     let failure = world.failed("b", number).await;
     assert_eq!(failure.code, "port_reserved");
-    assert!(failure.message.contains("reserved by deployment a"), "{}", failure.message);
+    assert!(failure.message.contains("reserved by another deployment"), "{}", failure.message);
     assert_eq!(world.calls("ensure b/"), 0);
     assert_eq!(world.update_to("a", "2").await, Outcome::Succeeded);
     let number = world.ask("b").await;

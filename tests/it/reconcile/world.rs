@@ -210,6 +210,7 @@ impl World {
                 name: None,
                 version: None,
                 workload: Workload { services, ..Workload::default() },
+                warnings: Vec::new(),
             },
             files: Vec::new(),
             uploader: "bob".into(),
