@@ -67,7 +67,7 @@ fn bundle(
         version: slipway::domain::name::Version::parse("1.0.0")?,
         digest: Digest::of(b"many"),
         size: 4,
-        manifest: Manifest { name: None, version: None, workload },
+        manifest: Manifest { name: None, version: None, workload, warnings: Vec::new() },
         files: Vec::new(),
         uploader: "bench".into(),
         created_at: now,
