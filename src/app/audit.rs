@@ -63,5 +63,5 @@ pub async fn list(app: &App, caller: &Caller, of: Of, page: PageRequest) -> Resu
 pub async fn verify(app: &App, caller: &Caller) -> Result<Verdict> {
     caller.subject.demand_admin("verifying the journal")?;
     let key = app.journal_key.clone();
-    app.store.read(move |db| store::audit::verify(db, &key)).await
+    app.store.read_much(move |db| store::audit::verify(db, &key)).await
 }

@@ -1,7 +1,7 @@
 //! The route table: registered with actix and readable by tests, so that no route escapes them.
 
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, Responder, Route, web};
+use actix_web::{FromRequest, Handler, Resource, Responder, Route, Scope, web};
 
 use crate::http::error;
 
@@ -92,15 +92,67 @@ impl Routes {
 
     /// Hands them to actix: one resource a path, so that a wrong method answers 405.
     pub fn register(self, config: &mut web::ServiceConfig) {
-        for (path, routes) in self.entries {
-            let methods: Vec<&str> = routes.iter().map(|(method, _)| method.as_str()).collect();
-            let allowed = methods.join(", ");
-            let wrong_method = move |request| std::future::ready(error::wrong_method(&request, &allowed));
-            let mut resource = web::resource(path).default_service(web::to(wrong_method));
-            for (_, route) in routes {
-                resource = resource.route(route);
-            }
-            config.service(resource);
+        for node in nest(self.entries) {
+            match node {
+                Node::Path(path, routes) => config.service(resource(&path, routes)),
+                Node::Under(path, nodes) => config.service(scope(&path, nodes)),
+            };
         }
     }
+}
+
+type Entry = (String, Vec<(Method, Route)>);
+
+/// Routes by their segments: actix tries what it is given one after the other, which takes long for two hundred.
+enum Node {
+    Path(String, Vec<(Method, Route)>),
+    Under(String, Vec<Node>),
+}
+
+/// Puts paths that begin with the same segment under it. A segment that is a parameter comes last, and beside one no
+/// fixed segment gathers what is under it: what it does not know itself is the parameter's.
+fn nest(entries: Vec<Entry>) -> Vec<Node> {
+    let mut groups: Vec<(String, Vec<Entry>)> = Vec::new();
+    let has_parameter = entries.iter().any(|(path, _)| head(path).contains('{'));
+    for (path, routes) in entries {
+        let head = head(&path).to_owned();
+        let gathers = !head.is_empty() && !head.contains(':') && (!has_parameter || head.contains('{'));
+        match groups.iter_mut().find(|(known, _)| gathers && *known == head) {
+            Some((_, group)) => group.push((path, routes)),
+            None => groups.push((if gathers { head } else { String::new() }, vec![(path, routes)])),
+        }
+    }
+    groups.sort_by_key(|(_, group)| group.iter().any(|(path, _)| self::head(path).contains('{')));
+    groups.into_iter().flat_map(|(head, group)| node(head, group)).collect()
+}
+
+fn node(head: String, mut group: Vec<Entry>) -> Vec<Node> {
+    if head.is_empty() || group.len() == 1 {
+        return group.into_iter().map(|(path, routes)| Node::Path(path, routes)).collect();
+    }
+    for (path, _) in &mut group {
+        path.drain(..head.len());
+    }
+    vec![Node::Under(head, nest(group))]
+}
+
+/// The first segment with its slash.
+fn head(path: &str) -> &str {
+    let end = path.char_indices().skip(1).find(|(_, letter)| *letter == '/');
+    &path[..end.map_or(path.len(), |(at, _)| at)]
+}
+
+fn scope(path: &str, nodes: Vec<Node>) -> Scope {
+    nodes.into_iter().fold(web::scope(path), |scope, node| match node {
+        Node::Path(path, routes) => scope.service(resource(&path, routes)),
+        Node::Under(path, nodes) => scope.service(self::scope(&path, nodes)),
+    })
+}
+
+fn resource(path: &str, routes: Vec<(Method, Route)>) -> Resource {
+    let methods: Vec<&str> = routes.iter().map(|(method, _)| method.as_str()).collect();
+    let allowed = methods.join(", ");
+    let wrong_method = move |request| std::future::ready(error::wrong_method(&request, &allowed));
+    let resource = web::resource(path).default_service(web::to(wrong_method));
+    routes.into_iter().fold(resource, |resource, (_, route)| resource.route(route))
 }

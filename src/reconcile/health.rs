@@ -94,7 +94,7 @@ impl Folder {
 
     /// What a process that died may have left unfolded: the deployments of the newest updates.
     async fn mark_recent(&self) {
-        match self.shared.store.read(|db| store::run::recently_updated(db, 200)).await {
+        match self.shared.store.read_much(|db| store::run::recently_updated(db, 200)).await {
             Ok(recent) => recent.into_iter().for_each(|id| self.shared.dirty.add(id)),
             Err(error) => tracing::warn!(%error, "recent updates can't be read"),
         }
@@ -128,7 +128,7 @@ impl Folder {
         let page = self
             .shared
             .store
-            .read(move |db| store::deployment::ids_after(db, infrastructure.as_ref(), &after, BATCH))
+            .read_much(move |db| store::deployment::ids_after(db, infrastructure.as_ref(), &after, BATCH))
             .await;
         match page {
             Ok(ids) => {
@@ -160,7 +160,7 @@ impl Folder {
 async fn fold_all(shared: &Arc<Shared>, ids: Vec<DeploymentId>) -> Result<Vec<DeploymentId>> {
     let facts = shared
         .store
-        .read(move |db| Ok(ids.iter().filter_map(|id| facts::load(db, id)).collect::<Vec<Facts>>()))
+        .read_much(move |db| Ok(ids.iter().filter_map(|id| facts::load(db, id)).collect::<Vec<Facts>>()))
         .await?;
     let now = shared.clock.now();
     let (mut changed, mut fading): (Vec<(DeploymentId, State)>, _) = (Vec::new(), Vec::new());
@@ -209,7 +209,7 @@ fn differs(old: &State, new: &State) -> bool {
 /// Of the store.
 pub(super) async fn drift(shared: &Shared, id: &DeploymentId) -> Result<Vec<Drift>> {
     let wanted = id.clone();
-    let Some(facts) = shared.store.read(move |db| Ok(facts::load(db, &wanted))).await? else {
+    let Some(facts) = shared.store.read_much(move |db| Ok(facts::load(db, &wanted))).await? else {
         return Ok(Vec::new());
     };
     let reach = shared.table.reach(&facts.deployment.infrastructure).borrow().clone();

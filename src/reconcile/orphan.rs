@@ -39,7 +39,7 @@ pub(super) async fn work(shared: Arc<Shared>) {
 }
 
 async fn look(shared: &Arc<Shared>, since: &mut Since) -> Result<()> {
-    let infrastructures = shared.store.read(store::infrastructure::all).await?;
+    let infrastructures = shared.store.read_much(store::infrastructure::all).await?;
     let mut orphans = Vec::new();
     for infrastructure in infrastructures {
         if *shared.table.reach(&infrastructure.id).borrow() == Reach::Reachable {
@@ -70,7 +70,7 @@ async fn unwanted(
     let (on, id) = (infrastructure.clone(), workload.clone());
     let wanted = shared
         .store
-        .read(move |db| {
+        .read_much(move |db| {
             let system = Subject::system();
             let Some(found) = store::deployment::find(db, &id, &system)? else {
                 return Ok(Wanted::Nothing);
@@ -120,7 +120,7 @@ async fn retire(shared: &Arc<Shared>, infrastructure: &Infrastructure, slot: Slo
     let (id, workload) = (infrastructure.id.clone(), slot.workload.clone());
     let gone = shared
         .store
-        .read(move |db| {
+        .read_much(move |db| {
             let found = store::deployment::find(db, &workload, &Subject::system())?;
             let found =
                 found.map(|found| found.authorize(&Subject::system(), DeploymentRight::View)).transpose()?;

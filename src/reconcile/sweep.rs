@@ -65,7 +65,7 @@ async fn unused(shared: &Shared) -> Result<Vec<crate::domain::bundle::Digest>> {
     let kept = shared.blobs.list().await?;
     shared
         .store
-        .read(move |db| {
+        .read_much(move |db| {
             let mut unused = Vec::new();
             for digest in kept.into_iter().map(|blob| blob.digest) {
                 if !store::bundle::digest_in_use(db, &digest)? {

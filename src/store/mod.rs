@@ -14,6 +14,7 @@ pub mod meta;
 pub mod observation;
 pub mod overview;
 pub mod project;
+mod reader;
 pub mod release;
 pub mod row;
 pub mod run;
@@ -28,17 +29,14 @@ pub mod writer;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags};
-use tokio::sync::Semaphore;
+use rusqlite::Connection;
 
 use crate::bus::Bus;
 use crate::domain::{Error, Kind, Result};
+use reader::Readers;
 pub use writer::{Tx, Writer};
-
-/// Connections kept for reading.
-const READERS: usize = 8;
 
 /// The state of one instance.
 #[derive(Clone)]
@@ -49,8 +47,7 @@ pub struct Store {
 struct Inner {
     main: Writer,
     observed: Writer,
-    readers: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    readers: Arc<Readers>,
     dir: PathBuf,
     bus: Bus,
     _lock: Option<File>,
@@ -86,20 +83,11 @@ impl Store {
                 demand_current(&main)?;
             }
         }
-        let readers = (0..READERS).map(|_| open_reader(dir)).collect::<Result<Vec<_>>>()?;
+        let readers = Arc::new(Readers::open(dir)?);
         let (main, _) = Writer::start(main, bus.clone(), "slipway-writer").map_err(Error::internal)?;
         let (observed, _) =
             Writer::start(observed, bus.clone(), "slipway-observer").map_err(Error::internal)?;
-        let turns = Semaphore::new(READERS);
-        let inner = Inner {
-            main,
-            observed,
-            readers: Mutex::new(readers),
-            turns,
-            dir: dir.to_owned(),
-            bus,
-            _lock: lock,
-        };
+        let inner = Inner { main, observed, readers, dir: dir.to_owned(), bus, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -133,41 +121,30 @@ impl Store {
 
     /// Reads from one consistent moment. The observations are attached as `observed`.
     ///
+    /// A short read runs on the thread that asks; one that outgrows that runs `work` again on a thread that may wait,
+    /// and what the first turn answered is forgotten.
+    ///
     /// # Errors
     /// What `work` answers; internal errors of SQLite.
     pub async fn read<T, F>(&self, work: F) -> Result<T>
     where
+        F: FnOnce(&Connection) -> Result<T> + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.readers.read(work).await
+    }
+
+    /// Reads what may be much, or what must not run twice, on a thread that may wait.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub async fn read_much<T, F>(&self, work: F) -> Result<T>
+    where
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let inner = Arc::clone(&self.inner);
-        let turn = inner.turns.acquire().await.map_err(Error::internal)?;
-        let connection = inner.take_reader()?;
-        let (connection, result) = tokio::task::spawn_blocking(move || {
-            let result = in_snapshot(&connection, work);
-            (connection, result)
-        })
-        .await
-        .map_err(Error::internal)?;
-        inner.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        drop(turn);
-        result
+        self.inner.readers.read_much(work).await
     }
-}
-
-impl Inner {
-    fn take_reader(&self) -> Result<Connection> {
-        let free = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        // A reader whose work panicked is gone: another takes its place.
-        free.map_or_else(|| open_reader(&self.dir), Ok)
-    }
-}
-
-fn in_snapshot<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    connection.prepare_cached("BEGIN")?.execute([])?;
-    let result = work(connection);
-    connection.prepare_cached("COMMIT")?.execute([])?;
-    result
 }
 
 fn lead(dir: &Path) -> Result<File> {
@@ -192,16 +169,6 @@ fn open_writable(path: &Path, synchronous: &str) -> Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     prepare(&connection)?;
-    Ok(connection)
-}
-
-fn open_reader(dir: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(dir.join("slipway.db"), flags)?;
-    prepare(&connection)?;
-    let observed = dir.join("observed.db");
-    connection.execute("ATTACH DATABASE ?1 AS observed", [observed.to_string_lossy()])?;
-    connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 

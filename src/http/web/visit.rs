@@ -30,6 +30,9 @@ pub type Answer = Result<HttpResponse, PageError>;
 /// The cookie that carries what the last request has to say to the next page.
 const FLASH: &str = "slipway_flash";
 
+/// Bytes that a page is given room for.
+const PAGE: usize = 48 * 1024;
+
 /// A request of somebody who is signed in.
 pub struct Visit {
     pub app: App,
@@ -194,7 +197,9 @@ pub(super) fn asset(base: &str) -> String {
 
 /// A template as an answer.
 pub(super) fn html(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Error> {
-    let body = template.render().map_err(Error::internal)?;
+    // A long page grows to some forty kilobytes: the room is taken at once, not by doubling.
+    let mut body = String::with_capacity(PAGE);
+    template.render_into(&mut body).map_err(Error::internal)?;
     Ok(HttpResponse::build(status).content_type(ContentType::html()).body(body))
 }
 

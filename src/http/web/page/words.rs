@@ -1,7 +1,7 @@
 //! Numbers and moments in words. Every number gets its unit, every time its age; `static/times.js` keeps the
 //! ages fresh by the same rules, so a change here is a change there.
 
-use chrono::{FixedOffset, SecondsFormat, TimeDelta};
+use chrono::{Datelike as _, FixedOffset, NaiveDateTime, TimeDelta, Timelike as _};
 
 use crate::domain::clock::Timestamp;
 
@@ -21,14 +21,25 @@ pub fn age(at: Timestamp, now: Timestamp) -> String {
 /// The moment to the second with its zone: `2026-11-19 16:02:07 UTC`, `2026-11-19 17:02:07 +01:00`.
 pub fn exact(at: Timestamp, offset_minutes: i32) -> String {
     match FixedOffset::east_opt(offset_minutes * 60) {
-        Some(offset) if offset_minutes != 0 => at.with_timezone(&offset).format("%F %T %:z").to_string(),
-        _ => at.format("%F %T UTC").to_string(),
+        Some(offset) if offset_minutes != 0 => {
+            let local = at.with_timezone(&offset);
+            let (sign, minutes) = (if offset_minutes < 0 { '-' } else { '+' }, offset_minutes.abs());
+            format!("{} {sign}{:02}:{:02}", moment(local.naive_local(), ' '), minutes / 60, minutes % 60)
+        }
+        _ => format!("{} UTC", moment(at.naive_utc(), ' ')),
     }
 }
 
 /// RFC 3339 in UTC with milliseconds.
 pub fn iso(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+    format!("{}.{:03}Z", moment(at.naive_utc(), 'T'), at.timestamp_subsec_millis().min(999))
+}
+
+/// `2026-11-19 16:02:07`. Written out, since a page has a hundred of them and a format of chrono's is read anew each time.
+fn moment(at: NaiveDateTime, between: char) -> String {
+    let (year, month, day) = (at.year(), at.month(), at.day());
+    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+    format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
 }
 
 /// A duration: `0.1 s`, `22.4 s`, `3 min 12 s`, `1 h 04 min`.
