@@ -155,7 +155,12 @@ impl Observer {
     async fn batch(&self) -> Batch {
         loop {
             let id = self.id.clone();
-            match self.shared.store.read_much(move |db| store::observation::slots_on::<SlotState>(db, &id)).await {
+            match self
+                .shared
+                .store
+                .read_much(move |db| store::observation::slots_on::<SlotState>(db, &id))
+                .await
+            {
                 Ok(written) => return Batch::new(self.id.clone(), written),
                 Err(error) => tracing::warn!(infrastructure = %self.id, %error, "observations can't be read"),
             }

@@ -167,3 +167,29 @@ async fn nobody_else_can_read_the_databases() {
         assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
     }
 }
+
+#[tokio::test]
+async fn a_short_read_runs_where_it_was_asked_and_a_long_one_lets_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let here = std::thread::current().id();
+    let count = |rows: u32| {
+        store.read(move |db| {
+            let sql = "WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < ?1) SELECT max(n) FROM c";
+            let counted: u32 = db.prepare_cached(sql)?.query_row([rows], |row| row.get(0))?;
+            Ok((counted, std::thread::current().id()))
+        })
+    };
+    assert_eq!(count(1).await.unwrap(), (1, here));
+    let (counted, elsewhere) = count(100_000).await.unwrap();
+    assert_eq!(counted, 100_000);
+    assert_ne!(elsewhere, here);
+    // Whatever is left of the budget when a read ends, its answer is whole, and the next one sees what was written since.
+    for turn in 0..900 {
+        store.write(move |tx| meta::set(tx, "turn", &turn.to_string())).await.unwrap();
+        let rows = turn * 10;
+        assert_eq!(count(rows).await.unwrap().0, rows);
+        let seen = store.read(|db| meta::get(db, "turn")).await.unwrap();
+        assert_eq!(seen, Some(turn.to_string()));
+    }
+}
