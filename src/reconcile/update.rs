@@ -58,14 +58,21 @@ const BACKOFF: [Duration; 7] = [
 /// Works until the reconcilers are stopped.
 pub(super) async fn work(shared: Arc<Shared>) {
     let topics = shared.store.bus().subscribe();
-    let mut dispatcher =
-        Dispatcher { shared, topics, active: HashMap::new(), held: HashMap::new(), runs: JoinSet::new() };
+    let mut dispatcher = Dispatcher {
+        shared,
+        topics,
+        active: HashMap::new(),
+        held: HashMap::new(),
+        heard: None,
+        runs: JoinSet::new(),
+    };
     dispatcher.work().await;
 }
 
 /// An update under way.
 struct Active {
     number: u32,
+    begun: Instant,
     cancel: watch::Sender<Option<String>>,
 }
 
@@ -84,6 +91,8 @@ struct Dispatcher {
     topics: broadcast::Receiver<Topic>,
     active: HashMap<DeploymentId, Active>,
     held: HashMap<DeploymentId, Held>,
+    /// When an infrastructure last had news, such as an engine that is back.
+    heard: Option<Instant>,
     runs: JoinSet<(DeploymentId, u32, Ended)>,
 }
 
@@ -135,7 +144,7 @@ impl Dispatcher {
     fn begin(&mut self, update: Update) {
         let (deployment, number) = (update.deployment.clone(), update.number);
         let (cancel, cancelled) = watch::channel(update.cancel_requested_by.clone());
-        self.active.insert(deployment.clone(), Active { number, cancel });
+        self.active.insert(deployment.clone(), Active { number, begun: Instant::now(), cancel });
         let trouble = self.held.get(&deployment).filter(|held| held.number == number).map(|held| held.since);
         let run = Run::new(Arc::clone(&self.shared), update, cancelled, trouble);
         self.runs.spawn(async move {
@@ -146,7 +155,7 @@ impl Dispatcher {
     }
 
     fn ended(&mut self, deployment: DeploymentId, number: u32, ended: Ended) {
-        self.active.remove(&deployment);
+        let active = self.active.remove(&deployment);
         let Ended::Later(why) = ended else {
             self.held.remove(&deployment);
             return;
@@ -154,7 +163,9 @@ impl Dispatcher {
         let now = Instant::now();
         let before = self.held.get(&deployment).filter(|held| held.number == number).copied();
         let (since, tries) = before.map_or((now, 0), |held| (held.since, held.tries + 1));
-        let pause = BACKOFF[tries.min(BACKOFF.len() - 1)];
+        // What it failed at may be over: an engine that came back while it was at work tells nobody again.
+        let news = active.is_some_and(|active| self.heard > Some(active.begun));
+        let pause = if news { BACKOFF[0] } else { BACKOFF[tries.min(BACKOFF.len() - 1)] };
         tracing::info!(%deployment, number, why, ?pause, "an update is tried again later");
         let held = Held { number, since, tries, until: now + pause };
         self.held.insert(deployment, held);
@@ -180,6 +191,7 @@ impl Dispatcher {
                     Ok(Topic::Work) | Err(broadcast::error::RecvError::Lagged(_)) => return,
                     Ok(Topic::Infrastructure(_)) => {
                         // An engine may be back: whoever waits for it may go on.
+                        self.heard = Some(Instant::now());
                         self.held.values_mut().for_each(|held| held.until = Instant::now());
                         return;
                     }

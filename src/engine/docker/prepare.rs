@@ -100,9 +100,8 @@ impl Core {
                     }
                 };
                 let found = there.ok_or_else(|| vanished(reference))?;
-                let image = images::resolved(reference, &found);
-                self.keep(workload, &image.id, images::tag_of(&image.id)).await?;
-                Ok(image)
+                self.keep(workload, &found).await?;
+                Ok(images::resolved(reference, &found))
             }
             Source::Built(tag, name) => {
                 let Some(Image::Build(build)) =

@@ -23,6 +23,8 @@ async fn cancelling_before_the_switch_undoes_and_after_it_is_refused() {
             world.want("a", "2").await;
             let number = world.ask("a").await;
             world.probe.reached().await;
+            // Images are prepared while the update is still being taken up; a queued one would end at once.
+            world.taken_up("a", number).await;
             app::update::cancel(&world.app, &world.caller(), id("a"), number).await.unwrap();
             tokio::time::sleep(Duration::from_millis(20)).await;
             world.probe.release();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use futures_util::stream::BoxStream;
 use slipway::domain::name::DeploymentId;
 use slipway::engine::fake::FakeEngine;
@@ -37,6 +38,9 @@ impl Probe {
 
     /// Holds the next call of that name.
     pub fn hold(&self, call: &'static str, moment: Moment) {
+        // A held call that its caller gave up took neither of these with it.
+        let _ = self.reached.notified().now_or_never();
+        let _ = self.released.notified().now_or_never();
         *self.held.lock().unwrap() = Some((call, moment));
     }
 

@@ -290,6 +290,15 @@ impl World {
         .await
     }
 
+    /// Waits until an update is no longer queued.
+    pub async fn taken_up(&self, deployment: &str, number: u32) {
+        let what = format!("update {number} of {deployment} to be taken up");
+        self.until(&what, async || {
+            (self.update(deployment, number).await.state != UpdateState::Queued).then_some(())
+        })
+        .await;
+    }
+
     /// Waits for an update's failure.
     pub async fn failed(&self, deployment: &str, number: u32) -> Failure {
         match self.ended(deployment, number).await {

