@@ -24,6 +24,7 @@ mod overload;
 mod plan;
 mod probes;
 mod reconcile;
+mod routes;
 mod sign_in;
 mod store;
 mod web;

@@ -1,0 +1,38 @@
+//! The real route table, of console and API, walked by everybody: what each route needs stands in one place
+//! ([`needs`]), and a route that is not there fails the tests.
+
+mod fill;
+mod needs;
+mod open;
+mod principals;
+
+use reqwest::Method;
+use slipway::http::all_routes;
+
+use crate::harness::TestApp;
+
+/// A route of the table: method, and path pattern below the base path.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub method: Method,
+    pub pattern: String,
+}
+
+impl std::fmt::Display for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.pattern)
+    }
+}
+
+impl Route {
+    /// Whether it belongs to the REST API, not the console.
+    pub fn is_api(&self) -> bool {
+        self.pattern.starts_with("/api/")
+    }
+}
+
+/// Every route that is served, in matching order.
+pub fn table(it: &TestApp) -> Vec<Route> {
+    let routes = all_routes(&it.state.settings).table().into_iter();
+    routes.map(|(method, pattern)| Route { method: method.as_str().parse().unwrap(), pattern }).collect()
+}
