@@ -18,6 +18,7 @@ mod docker;
 mod docs;
 mod examples;
 mod fake;
+mod faults;
 mod harness;
 mod http_base;
 mod layers;

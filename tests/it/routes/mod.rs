@@ -2,9 +2,12 @@
 //! ([`needs`]), and a route that is not there fails the tests.
 
 mod fill;
+mod forged;
 mod needs;
 mod open;
 mod principals;
+mod redirects;
+mod streams;
 
 use reqwest::Method;
 use slipway::http::all_routes;
