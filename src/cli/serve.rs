@@ -50,6 +50,8 @@ fn start_log(config: &Config) {
 }
 
 async fn serve(config: Config) -> Result<()> {
+    // From here on a signal ends it in good order, also one that comes while it opens.
+    let stop = stop_signal();
     let instance = super::open::open(&config, Mode::Lead, Box::new(super::engines::factory)).await?;
     let local = instance.app.store.read(crate::store::user::any_local).await?;
     config.demand_login(local)?;
@@ -66,7 +68,7 @@ async fn serve(config: Config) -> Result<()> {
     announce(&config, &instance, address).await?;
     let grace = config.server.shutdown_grace;
     let draining = tokio::task::spawn_local(async move {
-        let heard = stop_signal().await;
+        let heard = stop.await;
         tracing::info!(signal = heard, "draining");
         state.shutdown.cancel();
         // Side by side: one grace period, whoever needs it. An update that a last request asks for waits in the store.
@@ -150,14 +152,17 @@ async fn announce(config: &Config, instance: &Instance, address: std::net::Socke
     Ok(())
 }
 
-async fn stop_signal() -> &'static str {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals can't be heard: stop this process by killing it");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
+/// Hears signals from the call on; ends with the first one's name.
+fn stop_signal() -> impl Future<Output = &'static str> {
+    let heard = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut term), Ok(mut int)) = heard else {
+            tracing::error!("signals can't be heard: stop this process by killing it");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        }
     }
 }

@@ -28,7 +28,6 @@ pub const OPEN: &[&str] = &[
     "/auth/",
     "/api/docs",
     "/api/v1/openapi.json",
-    "/favicon.ico",
 ];
 
 /// Whether `path`, below the base path, is open to all.

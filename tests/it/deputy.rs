@@ -203,8 +203,6 @@ async fn a_compose_file_reaches_nothing_that_another_workload_has() {
         ("services: {a: {image: a}}\nnetworks: {default: {external: true, name: slw-x}}", "external"),
         ("services: {a: {image: a, volumes: [\"v:/v\"]}}\nvolumes: {v: {external: true}}", "external"),
         ("services: {a: {image: a, volumes: [\"v:/v\"]}}\nvolumes: {v: {name: slw-x}}", "name"),
-        ("services: {a: {image: a, secrets: [s]}}\nsecrets: {s: {external: true, name: slw-x}}", "name"),
-        ("services: {a: {image: a, configs: [c]}}\nconfigs: {c: {external: true}}", "external"),
     ];
     for (compose, key) in cases {
         let bytes = archive(&[("compose.yaml", compose)]);

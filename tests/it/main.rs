@@ -9,6 +9,7 @@ mod api_log;
 mod api_manner;
 mod api_table;
 mod archive;
+mod big;
 mod browser;
 mod cli;
 mod compose;

@@ -142,6 +142,15 @@ fn states(summary: &Summary) -> Vec<State> {
     states
 }
 
+/// A deployment that the visitor may act on.
+async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
+    let held = deployment::get(&visit.app, &visit.caller, id_of(path)?).await?;
+    if held.may(DeploymentRight::Deploy) {
+        return Ok(held);
+    }
+    Err(Error::forbidden("you may look at this deployment, not change it", refusal(&held)))
+}
+
 /// Which right is missing for what is disabled, and who can give it.
 pub(super) fn refusal(deployment: &Deployment) -> String {
     let (project, infrastructure) = (&deployment.project, &deployment.infrastructure);

@@ -172,6 +172,7 @@ async fn ask(visit: Visit) -> Answer {
 }
 
 async fn create(visit: Visit, fields: Fields) -> Answer {
+    visit.caller.subject.demand_admin("making an infrastructure")?;
     let made = match parse(&fields) {
         Ok(new) => infrastructure::create(&visit.app, &visit.caller, new, None).await,
         Err(error) => Err(error),

@@ -6,10 +6,10 @@ use actix_web::web;
 use askama::Template;
 use serde::Deserialize;
 
-use super::{id_of, page_below, refusal, title};
+use super::{held, id_of, page_below, title};
 use crate::app::{deployment, infrastructure, update};
-use crate::domain::access::{Authorized, InfrastructureRight};
-use crate::domain::deployment::{Deployment, DeploymentRight};
+use crate::domain::access::InfrastructureRight;
+use crate::domain::deployment::Deployment;
 use crate::domain::diff::Change;
 use crate::domain::name::{DeploymentId, InfrastructureId};
 use crate::domain::page::PageRequest;
@@ -35,15 +35,6 @@ pub fn routes(routes: &mut Routes) {
     routes.post("/deployments/{id}/promote", promote);
     routes.get("/deployments/{id}/delete", ask_delete);
     routes.post("/deployments/{id}/delete", delete);
-}
-
-/// A deployment that the visitor may act on.
-async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
-    let held = deployment::get(&visit.app, &visit.caller, id_of(path)?).await?;
-    if held.may(DeploymentRight::Deploy) {
-        return Ok(held);
-    }
-    Err(Error::forbidden("you may look at this deployment, not change it", refusal(&held)))
 }
 
 #[derive(Template)]

@@ -11,7 +11,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use self::form::{Draft, SettingsForm};
-use super::{Frame, id_of, page, refusal};
+use super::{Frame, held, id_of, page, refusal};
 use crate::app::bundle;
 use crate::app::deployment::{self, Changes, Saving};
 use crate::domain::access::Authorized;
@@ -107,7 +107,7 @@ struct Review {
 
 /// What the form asks for: see what would change, go back to typing, save, or save and go on to the update.
 async fn send(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer {
-    let id = id_of(&path)?;
+    let id = held(&visit, &path).await?.id.clone();
     let is_json = fields.get("view") == "json";
     let draft = match fields.get("step") {
         "review" if is_json => Draft::from_json_form(&fields),
