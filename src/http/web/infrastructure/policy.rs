@@ -157,6 +157,7 @@ async fn show(visit: Visit, path: web::Path<String>) -> Answer {
 async fn save(visit: Visit, path: web::Path<String>, typed: Fields) -> Answer {
     let id = id_of(&path)?;
     let (found, _) = infrastructure::get(&visit.app, &visit.caller, id.clone()).await?;
+    found.demand(InfrastructureRight::Admin)?;
     let saved = match changes(&typed, &found) {
         Ok(changes) => infrastructure::save(&visit.app, &visit.caller, id.clone(), changes).await,
         Err(error) => Err(error),
