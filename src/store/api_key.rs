@@ -43,7 +43,7 @@ pub fn list(connection: &Connection, owner: Option<Uuid>) -> Result<Vec<ApiKey>>
         "SELECT * FROM api_key WHERE ?1 IS NULL OR owner = ?1 ORDER BY created_at DESC, id",
     )?;
     let rows = statement.query_map([owner.map(|id| id.to_string())], read)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row::readable("api_key", rows, u32::MAX)?)
 }
 
 /// Adds a key.

@@ -52,7 +52,7 @@ pub fn list(
 ) -> Result<Vec<Summary>> {
     let mut statement = connection.prepare_cached(
         "SELECT b.version, b.digest, b.size, b.uploader, b.created_at,
-                (SELECT json_group_array(key) FROM json_each(b.manifest, '$.workload.services')) AS services,
+                (SELECT json_group_array(key) FROM json_each(iif(json_valid(b.manifest), b.manifest, '{}'), '$.workload.services')) AS services,
                 (SELECT count(*) FROM deployment d WHERE d.project = b.project AND d.version = b.version) AS deployments
            FROM bundle b
           WHERE b.project = :project
@@ -61,7 +61,7 @@ pub fn list(
     )?;
     let parameters = named_params! {
         ":project": project.as_str(), ":at": after.map(|(at, _)| at), ":version": after.map(|(_, version)| version),
-        ":limit": limit,
+        ":limit": limit.saturating_add(row::SPARE),
     };
     let rows = statement.query_map(parameters, |row| {
         let size: i64 = row.get("size")?;
@@ -75,7 +75,7 @@ pub fn list(
             deployments: row.get("deployments")?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row::readable("bundle", rows, limit)?)
 }
 
 /// Adds a bundle.

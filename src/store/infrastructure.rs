@@ -74,7 +74,7 @@ pub fn list(
         };
         Ok((read(row)?, held.unwrap_or(InfrastructureRight::View)))
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row::readable("infrastructure", rows, u32::MAX)?)
 }
 
 /// The ids and stages of the infrastructures that `subject` may see, in the order of their stages.
@@ -94,7 +94,7 @@ pub fn places(connection: &Connection, subject: &Subject) -> Result<Vec<(Infrast
 pub fn all(connection: &Connection) -> Result<Vec<Infrastructure>> {
     let mut statement = connection.prepare_cached("SELECT * FROM infrastructure ORDER BY id")?;
     let rows = statement.query_map([], read)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row::readable("infrastructure", rows, u32::MAX)?)
 }
 
 /// The policies of all infrastructures: what upload checks against.

@@ -62,7 +62,7 @@ pub fn slots<T: DeserializeOwned>(connection: &Connection, deployment: &Deployme
         "SELECT state FROM observed.slot WHERE deployment = ?1 ORDER BY service, engine_id",
     )?;
     let rows = statement.query_map([deployment.as_str()], |row| row.json("state"))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(crate::store::row::readable("slot", rows, u32::MAX)?)
 }
 
 /// Every replica of an infrastructure with its engine's id. One that can't be read is left out: it is written anew.
@@ -147,7 +147,8 @@ fn read_engine(row: &Row<'_>) -> rusqlite::Result<EngineState> {
     Ok(EngineState {
         reachable: row.get("reachable")?,
         message: row.get("message")?,
-        report: row.json_opt("report")?,
+        // What can't be read is written anew with the next report.
+        report: row.json_opt("report").unwrap_or_default(),
         at: row.time("at")?,
     })
 }

@@ -68,13 +68,14 @@ pub fn list(
             AND (:admin OR EXISTS (SELECT 1 FROM project_grant g
                   WHERE g.project = p.key AND g.grp IN (SELECT value FROM json_each(:groups))))
             AND (:text IS NULL OR instr(lower(p.key), :text) OR instr(lower(p.description), :text))
-            AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(p.tags) t WHERE t.value = :tag))
+            AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(iif(json_valid(p.tags), p.tags, '[]')) t WHERE t.value = :tag))
           ORDER BY p.key LIMIT :limit",
     )?;
     let rows = statement.query_map(
         named_params! {
             ":after": after.unwrap_or(""), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups),
-            ":text": filter.text.as_ref().map(|text| text.to_lowercase()), ":tag": filter.tag, ":limit": limit,
+            ":text": filter.text.as_ref().map(|text| text.to_lowercase()), ":tag": filter.tag,
+            ":limit": limit.saturating_add(row::SPARE),
         },
         |row| {
             let held: Option<u8> = row.get("held")?;
@@ -82,7 +83,7 @@ pub fn list(
             Ok((read(row)?, held.unwrap_or(ProjectRight::View)))
         },
     )?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row::readable("project", rows, limit)?)
 }
 
 /// Adds a project.

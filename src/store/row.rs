@@ -119,6 +119,46 @@ impl<'a, 'statement> Cells<'a, 'statement> {
     }
 }
 
+/// How many rows more a list asks for than it gives, so that some that can't be read do not end it early.
+pub const SPARE: u32 = 64;
+
+/// The first `limit` rows that can be read. One that can't is told to the log and left out: it harms nothing but its own
+/// object.
+///
+/// # Errors
+/// Whatever else SQLite says.
+pub fn readable<T>(
+    what: &'static str,
+    rows: impl Iterator<Item = rusqlite::Result<T>>,
+    limit: u32,
+) -> rusqlite::Result<Vec<T>> {
+    let mut found = Vec::new();
+    for row in rows {
+        match row {
+            Ok(row) => found.push(row),
+            Err(error) if is_unreadable(&error) => {
+                tracing::error!(what, %error, "a row can't be read and is left out");
+            }
+            Err(error) => return Err(error),
+        }
+        if found.len() >= limit as usize {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an error speaks of what stands in a row, not of the database.
+fn is_unreadable(error: &SqlError) -> bool {
+    matches!(
+        error,
+        SqlError::FromSqlConversionFailure(..)
+            | SqlError::InvalidColumnType(..)
+            | SqlError::IntegralValueOutOfRange(..)
+            | SqlError::Utf8Error(..)
+    )
+}
+
 fn broken(column: &str, text: &str) -> SqlError {
     SqlError::FromSqlConversionFailure(0, Type::Text, format!("column {column} holds {text:?}").into())
 }

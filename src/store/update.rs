@@ -80,8 +80,9 @@ pub fn list(
         "SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map((deployment.as_str(), before.unwrap_or(u32::MAX), limit), read)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let asked = limit.saturating_add(row::SPARE);
+    let rows = statement.query_map((deployment.as_str(), before.unwrap_or(u32::MAX), asked), read)?;
+    Ok(row::readable("update", rows, limit)?)
 }
 
 /// The newest update that has ended.

@@ -52,8 +52,8 @@ pub fn set_password_hash(connection: &Connection, id: Uuid, hash: Option<&str>) 
 /// All users by name, for administrators.
 pub fn list(connection: &Connection, after: Option<&str>, limit: u32) -> Result<Vec<User>> {
     let mut statement = connection.prepare_cached("SELECT * FROM user WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-    let rows = statement.query_map((after.unwrap_or(""), limit), read)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let rows = statement.query_map((after.unwrap_or(""), limit.saturating_add(row::SPARE)), read)?;
+    Ok(row::readable("user", rows, limit)?)
 }
 
 /// Whether any local user has a password: then a setup link is no longer printed.
@@ -92,10 +92,10 @@ pub fn set_preferences(connection: &Connection, id: Uuid, preferences: &Preferen
 /// Every group that anything names: users, grants and keys.
 pub fn known_groups(connection: &Connection) -> Result<Vec<GroupName>> {
     let mut statement = connection.prepare_cached(
-        "SELECT value AS name FROM user, json_each(user.groups)
+        "SELECT value AS name FROM user, json_each(iif(json_valid(user.groups), user.groups, '[]'))
          UNION SELECT grp FROM project_grant UNION SELECT grp FROM infrastructure_grant
-         UNION SELECT value FROM api_key, json_each(api_key.groups) ORDER BY 1",
+         UNION SELECT value FROM api_key, json_each(iif(json_valid(api_key.groups), api_key.groups, '[]')) ORDER BY 1",
     )?;
     let rows = statement.query_map([], |row| row.parsed("name"))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row::readable("group", rows, u32::MAX)?)
 }

@@ -78,8 +78,15 @@ impl State {
 /// What [`read_state`] reads of `deployment_state s`, in its order; all are NULL before anything was observed.
 pub(in crate::store) const STATE: &str = "s.health, s.sync, s.ready, s.wanted, s.messages, s.changed_at";
 
-/// Reads the last columns of a row.
+/// Reads the last columns of a row. What can't be read counts as not observed yet: it is written anew.
 pub(in crate::store) fn read_state(cells: &mut Cells<'_, '_>) -> rusqlite::Result<State> {
+    Ok(observed(cells).unwrap_or_else(|error| {
+        tracing::error!(%error, "an observed state can't be read");
+        State::unknown()
+    }))
+}
+
+fn observed(cells: &mut Cells<'_, '_>) -> rusqlite::Result<State> {
     let Some(word) = cells.get::<Option<String>>()? else {
         return Ok(State::unknown());
     };
@@ -145,9 +152,10 @@ pub fn list(
     let sql = list_sql(filter, after.is_some());
     let mut statement = connection.prepare_cached(&sql)?;
     let groups = row::groups(&subject.groups);
+    let asked = limit.saturating_add(row::SPARE);
     let text = filter.text.as_ref().map(|text| text.to_lowercase());
     let mut parameters: Vec<(&str, &dyn rusqlite::ToSql)> =
-        vec![(":admin", &subject.is_admin), (":groups", &groups), (":limit", &limit)];
+        vec![(":admin", &subject.is_admin), (":groups", &groups), (":limit", &asked)];
     let (project, infrastructure) =
         (filter.project.as_ref().map(ProjectKey::as_str), filter.infrastructure.as_ref());
     let (infrastructure, stage) =
@@ -173,7 +181,7 @@ pub fn list(
         parameters.push((":id", &after.id));
     }
     let rows = statement.query_map(parameters.as_slice(), read_summary)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(row::readable("deployment", rows, limit)?)
 }
 
 /// The statement for a filter: only the clauses that it needs, so that the planner uses the index of the sort.

@@ -18,6 +18,9 @@ const fn poison(table: &'static str, column: &'static str, value: &'static str, 
     Poison { table, column, value, row }
 }
 
+const ONE_SLOT: &str = "deployment = 'bad' AND infrastructure || engine_id =
+    (SELECT min(infrastructure || engine_id) FROM observed.slot WHERE deployment = 'bad')";
+
 /// Rows of the deployment `bad`, of the project `poisoned`, and of the infrastructure `broken`.
 const POISONS: &[Poison] = &[
     poison("deployment", "settings", "{", "id = 'bad'"),
@@ -38,7 +41,7 @@ const POISONS: &[Poison] = &[
     poison("user", "groups", "{", "name = 'Eve'"),
     poison("user", "preferences", "[", "name = 'Eve'"),
     poison("api_key", "groups", "{", "name = 'key of poisoned'"),
-    poison("observed.slot", "state", "{", "deployment = 'bad'"),
+    poison("observed.slot", "state", "{", ONE_SLOT),
     poison("observed.deployment_state", "messages", "{", "deployment = 'bad'"),
     poison("observed.deployment_state", "health", "FINE", "deployment = 'bad'"),
     poison("observed.engine_state", "report", "{", "infrastructure = 'broken'"),
