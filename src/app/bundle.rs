@@ -121,6 +121,7 @@ fn publish(
 ) -> Result<Uploaded> {
     let (project, version) = (bundle.project.clone(), bundle.version.clone());
     if replayed(tx, caller, once)?.is_some() {
+        load::project(tx, &project, &caller.subject, ProjectRight::View)?;
         let bundle = found(tx, &project, &version)?;
         return Ok(Uploaded { bundle, project_created: false });
     }

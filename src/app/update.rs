@@ -31,8 +31,8 @@ pub async fn start(
     app.store
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
-            if let Some(number) = replayed(tx, &caller, once.as_ref())? {
-                return one(tx, &id, number.parse().unwrap_or_default());
+            if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
+                return Ok(first);
             }
             let plan = wanted_plan(tx, &held)?;
             let kind = if held.enabled { UpdateKind::Update } else { UpdateKind::Stop };
@@ -44,20 +44,43 @@ pub async fn start(
         .await
 }
 
+/// The update that the same request asked for when it came first.
+fn asked_before(
+    tx: &Tx<'_>,
+    caller: &Caller,
+    id: &DeploymentId,
+    once: Option<&Idempotency>,
+) -> Result<Option<Update>> {
+    let number = replayed(tx, caller, once)?;
+    number.map(|number| one(tx, id, number.parse().unwrap_or_default())).transpose()
+}
+
 /// Disables a deployment and queues the update that stops it: one action.
 ///
 /// # Errors
 /// Without `deploy` on both.
-pub async fn stop(app: &App, caller: &Caller, id: DeploymentId, reason: Option<String>) -> Result<Update> {
-    set_enabled(app, caller, id, false, reason).await
+pub async fn stop(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    reason: Option<String>,
+    once: Option<Idempotency>,
+) -> Result<Update> {
+    set_enabled(app, caller, id, false, reason, once).await
 }
 
 /// Enables a stopped deployment and queues the update that starts it: one action.
 ///
 /// # Errors
 /// Without `deploy` on both; `plan_refused`.
-pub async fn resume(app: &App, caller: &Caller, id: DeploymentId, reason: Option<String>) -> Result<Update> {
-    set_enabled(app, caller, id, true, reason).await
+pub async fn resume(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+    reason: Option<String>,
+    once: Option<Idempotency>,
+) -> Result<Update> {
+    set_enabled(app, caller, id, true, reason, once).await
 }
 
 async fn set_enabled(
@@ -66,11 +89,15 @@ async fn set_enabled(
     id: DeploymentId,
     enabled: bool,
     reason: Option<String>,
+    once: Option<Idempotency>,
 ) -> Result<Update> {
     let (app_, caller) = (app.clone(), caller.clone());
     app.store
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
+                return Ok(first);
+            }
             let changes = super::deployment::Changes {
                 enabled: Some(enabled),
                 reason: reason.clone(),
@@ -80,7 +107,10 @@ async fn set_enabled(
             let held = load::deployment(tx, &deployment.id, &caller.subject, DeploymentRight::Deploy)?;
             let plan = wanted_plan(tx, &held)?;
             let kind = if enabled { UpdateKind::Update } else { UpdateKind::Stop };
-            enqueue(&app_, tx, &caller, &held, &plan, Request { kind, reason, rolls_back_to: None })
+            let request = Request { kind, reason, rolls_back_to: None };
+            let update = enqueue(&app_, tx, &caller, &held, &plan, request)?;
+            remember(tx, &caller, once.as_ref(), &update.number.to_string(), app_.now())?;
+            Ok(update)
         })
         .await
 }
@@ -96,11 +126,15 @@ pub async fn roll_back(
     id: DeploymentId,
     to: u32,
     reason: Option<String>,
+    once: Option<Idempotency>,
 ) -> Result<Update> {
     let (app_, caller) = (app.clone(), caller.clone());
     app.store
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
+                return Ok(first);
+            }
             let (version, settings) = target_of(tx, &id, to)?;
             let changes = super::deployment::Changes {
                 version: Some(version),
@@ -113,7 +147,9 @@ pub async fn roll_back(
             let held = load::deployment(tx, &deployment.id, &caller.subject, DeploymentRight::Deploy)?;
             let plan = wanted_plan(tx, &held)?;
             let request = Request { kind: UpdateKind::RollBack, reason, rolls_back_to: Some(to) };
-            enqueue(&app_, tx, &caller, &held, &plan, request)
+            let update = enqueue(&app_, tx, &caller, &held, &plan, request)?;
+            remember(tx, &caller, once.as_ref(), &update.number.to_string(), app_.now())?;
+            Ok(update)
         })
         .await
 }

@@ -199,6 +199,34 @@ async fn a_repeated_request_makes_nothing_twice() {
     let first = post(updates, json!({})).await.expect(200).json();
     assert_eq!(post(updates, json!({})).await.expect(200).json()["number"], first["number"]);
     assert_eq!(team.deployer.get(updates).await.expect(200).json().as_array().unwrap().len(), 1);
+    team.ended(&format!("{updates}/1")).await;
+    let deployment = "/api/v1/deployments/iris-on-local";
+    let actions = [("rollback", json!({ "to": 1 })), ("stop", json!({})), ("resume", json!({}))];
+    for (count, (action, body)) in (2..).zip(actions) {
+        let path = format!("{deployment}/{action}");
+        let first = post(&path, body.clone()).await.expect(200).json();
+        assert_eq!(post(&path, body.clone()).await.expect(200).json()["number"], first["number"], "{action}");
+        team.ended(&format!("{updates}/{}", first["number"])).await;
+        // Also when what it asked for is done long since.
+        assert_eq!(post(&path, body).await.expect(200).json()["number"], first["number"], "{action}");
+        let all = team.deployer.get(updates).await.expect(200).json();
+        assert_eq!(all.as_array().unwrap().len(), count, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_shows_nothing_that_its_sender_lost() {
+    let team = Team::start().await;
+    team.it.grant_project("iris", "ml", slipway::domain::access::ProjectRight::Publish).await;
+    let post = async || {
+        let request = team.deployer.request(Method::POST, "/api/v1/bundles?version=3.0");
+        let request = request.header("idempotency-key", "k").header("content-type", "application/zip");
+        team.deployer.send(request.body(archive(&[("compose.yaml", COMPOSE)]))).await
+    };
+    post().await.expect(200);
+    post().await.expect(200);
+    team.admin.delete("/api/v1/projects/iris/grants/ml").await.expect(200);
+    post().await.expect(404);
 }
 
 #[tokio::test]

@@ -95,23 +95,25 @@ async fn start(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason
 
 /// Disable a deployment and ask for the update that stops it.
 #[utoipa::path(post, path = "/deployments/{id}/stop", tag = "deployments", operation_id = "stopDeployment",
-    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    params(("id" = String, Path, description = "The deployment's id or uuid"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
     request_body(content = Option<Reason>, example = json!({ "reason": "not needed over the holidays" })),
     responses((status = 200, body = Update)))]
 async fn stop(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason>) -> Reply<Json<Update>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let update = app::update::stop(&state.app, &who, id, body.value.reason).await?;
+    let update = app::update::stop(&state.app, &who, id, body.value.reason, body.once).await?;
     Ok(Json(update.into()))
 }
 
 /// Enable a stopped deployment and ask for the update that starts it.
 #[utoipa::path(post, path = "/deployments/{id}/resume", tag = "deployments", operation_id = "resumeDeployment",
-    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    params(("id" = String, Path, description = "The deployment's id or uuid"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
     request_body(content = Option<Reason>, example = json!({})),
     responses((status = 200, body = Update)))]
 async fn resume(state: Data<State>, who: Who, id: Path<String>, body: Body<Reason>) -> Reply<Json<Update>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let update = app::update::resume(&state.app, &who, id, body.value.reason).await?;
+    let update = app::update::resume(&state.app, &who, id, body.value.reason, body.once).await?;
     Ok(Json(update.into()))
 }
 
@@ -137,7 +139,8 @@ async fn promote(
 
 /// Ask for an update back to what an earlier one had: its bundle and settings; secrets stay as they are now.
 #[utoipa::path(post, path = "/deployments/{id}/rollback", tag = "deployments", operation_id = "rollBackDeployment",
-    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    params(("id" = String, Path, description = "The deployment's id or uuid"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
     request_body(content = RollBack, example = json!({ "to": 3, "reason": "1.1 answers slowly" })),
     responses((status = 200, body = Update)))]
 async fn roll_back(
@@ -148,6 +151,6 @@ async fn roll_back(
 ) -> Reply<Json<Update>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let RollBack { to, reason } = body.value;
-    let update = app::update::roll_back(&state.app, &who, id, to, reason).await?;
+    let update = app::update::roll_back(&state.app, &who, id, to, reason, body.once).await?;
     Ok(Json(update.into()))
 }

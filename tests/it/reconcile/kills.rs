@@ -81,7 +81,7 @@ async fn a_stop_goes_on_from_wherever_it_was_cut_off() {
         for moment in MOMENTS {
             let (world, running) = begun().await;
             world.probe.hold(call, moment);
-            let stop = app::update::stop(&world.app, &world.caller(), id("a"), None).await.unwrap();
+            let stop = app::update::stop(&world.app, &world.caller(), id("a"), None, None).await.unwrap();
             world.probe.reached().await;
             running.kill();
             let _running = world.start().await;

@@ -139,7 +139,7 @@ async fn stopping_removes_dependents_first_keeps_volumes_and_is_no_failure() {
     let api = depends("db", Condition::Started, service());
     world.bundle("1", [("api", api), ("db", service())]).await;
     world.deployed("a", "1").await;
-    let stopped = app::update::stop(&world.app, &world.caller(), id("a"), None).await.unwrap();
+    let stopped = app::update::stop(&world.app, &world.caller(), id("a"), None, None).await.unwrap();
     assert_eq!(world.ended("a", stopped.number).await, Outcome::Succeeded);
     assert_eq!(world.fake.slots(), []);
     assert!(world.fake.networks().is_empty());
@@ -148,7 +148,7 @@ async fn stopping_removes_dependents_first_keeps_volumes_and_is_no_failure() {
     assert!(at("retire a/api") < at("retire a/db"), "{calls:?}");
     assert_eq!(world.health("a", Health::Unknown).await, ["STOPPED"]);
     assert_eq!(world.row("a").await.running_update, None);
-    let resumed = app::update::resume(&world.app, &world.caller(), id("a"), None).await.unwrap();
+    let resumed = app::update::resume(&world.app, &world.caller(), id("a"), None, None).await.unwrap();
     assert_eq!(world.ended("a", resumed.number).await, Outcome::Succeeded);
     world.health("a", Health::Healthy).await;
 }
@@ -162,7 +162,7 @@ async fn rolling_back_takes_the_images_of_then() {
     world.deployed("a", "1").await;
     let before = world.fake.slots().remove(0);
     assert_eq!(world.update_to("a", "2").await, Outcome::Succeeded);
-    let back = app::update::roll_back(&world.app, &world.caller(), id("a"), 1, None).await.unwrap();
+    let back = app::update::roll_back(&world.app, &world.caller(), id("a"), 1, None, None).await.unwrap();
     assert_eq!(world.ended("a", back.number).await, Outcome::Succeeded);
     let after = world.fake.slots().remove(0);
     assert_eq!((after.image_id, after.slot), (before.image_id, before.slot));

@@ -14,7 +14,7 @@ async fn deleted(volumes: bool) -> (World, super::world::Running) {
     let running = world.start().await;
     world.bundle("1", [("api", service())]).await;
     world.deployed("a", "1").await;
-    let stop = app::update::stop(&world.app, &world.caller(), id("a"), None).await.unwrap();
+    let stop = app::update::stop(&world.app, &world.caller(), id("a"), None, None).await.unwrap();
     assert_eq!(world.ended("a", stop.number).await, Outcome::Succeeded);
     world.fake.down(true);
     world.health("a", Health::Unknown).await;

@@ -75,7 +75,7 @@ async fn stop(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer {
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let id = of.id.clone();
-    match update::stop(&visit.app, &visit.caller, id.clone(), None).await {
+    match update::stop(&visit.app, &visit.caller, id.clone(), None, None).await {
         Ok(update) => Ok(visit.leave(&format!("/deployments/{id}/updates/{}", update.number))),
         Err(error) => refused(&visit, page, error),
     }
@@ -93,7 +93,7 @@ pub(in crate::http::web) fn refused(visit: &Visit, mut page: ConfirmPage, error:
 
 async fn resume(visit: Visit, path: web::Path<String>) -> Answer {
     let id = id_of(&path)?;
-    match update::resume(&visit.app, &visit.caller, id.clone(), None).await {
+    match update::resume(&visit.app, &visit.caller, id.clone(), None, None).await {
         Ok(update) => Ok(visit.leave(&format!("/deployments/{id}/updates/{}", update.number))),
         Err(error) if matches!(error.kind, Kind::Conflict | Kind::Invalid) => {
             visit.go(&format!("/deployments/{id}/update"), Tone::Bad, &capital(&error.to_string()))
@@ -161,7 +161,7 @@ async fn roll_back(visit: Visit, path: web::Path<String>, fields: Fields) -> Ans
     let to: Option<u32> = fields.get("to").parse().ok();
     let reason = fields.optional("reason").map(ToOwned::to_owned);
     let outcome = match to {
-        Some(to) => update::roll_back(&visit.app, &visit.caller, id.clone(), to, reason.clone()).await,
+        Some(to) => update::roll_back(&visit.app, &visit.caller, id.clone(), to, reason.clone(), None).await,
         None => Err(Error::field("to", "choose the update to go back to")),
     };
     match outcome {
