@@ -83,10 +83,10 @@ async fn upload(house: &House, path: &Path, version: &str, as_form: bool) {
     let url = format!("http://{}/api/v1/bundles?project=big&version={version}", house.address);
     let request = reqwest::Client::new().post(url).bearer_auth(&house.key);
     let request = if as_form {
-        let before = "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"big.zip\"\r\n\
+        let before = "--slipway-3f9a1c07b2d84e65\r\nContent-Disposition: form-data; name=\"file\"; filename=\"big.zip\"\r\n\
                       Content-Type: application/zip\r\n\r\n";
-        let body = body(path, before, "\r\n--X--\r\n").await;
-        request.header("content-type", "multipart/form-data; boundary=X").body(body)
+        let body = body(path, before, "\r\n--slipway-3f9a1c07b2d84e65--\r\n").await;
+        request.header("content-type", "multipart/form-data; boundary=slipway-3f9a1c07b2d84e65").body(body)
     } else {
         request.header("content-type", "application/zip").body(body(path, "", "").await)
     };

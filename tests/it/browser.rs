@@ -1,6 +1,7 @@
 //! The console in a real browser: chromium through its driver.
 
 mod flow;
+mod hostile;
 mod look;
 
 use std::net::TcpListener;
@@ -52,7 +53,11 @@ impl Browser {
                 format!("--window-size={},900", window.width)],
             "prefs": { "profile.managed_default_content_settings.javascript": scripts },
         });
-        let capabilities = json!({ "goog:chromeOptions": options }).as_object().cloned().unwrap();
+        let capabilities =
+            json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } })
+                .as_object()
+                .cloned()
+                .unwrap();
         for _ in 0..100 {
             let mut builder = ClientBuilder::new(HttpConnector::new());
             builder.capabilities(capabilities.clone());
