@@ -149,9 +149,19 @@ fn hostile_files_end_in_a_refusal_soon() {
         ("- ".repeat(60_000), BTreeMap::new()),
         ("? ".repeat(60_000), BTreeMap::new()),
         (format!("services: {{a: {{image: {}}}}}", "${A:-".repeat(50_000)), BTreeMap::new()),
+        (format!("services: {{a: {{image: {}}}}}", "x".repeat(900_000)), BTreeMap::new()),
+        (format!("{}: 1", "k".repeat(900_000)), BTreeMap::new()),
+        (format!("services: {{a: {{image: a, command: \"{}\\\"}}}}", "\\n".repeat(400_000)), BTreeMap::new()),
+        (format!("services: {{a: {}}}", "&a ".repeat(100_000)), BTreeMap::new()),
+        (format!("x: &x {{<<: {}}}", "[*x, ".repeat(20_000)), BTreeMap::new()),
+        (format!("{}services: {{}}", "---\n".repeat(100_000)), BTreeMap::new()),
     ] {
+        let begun = std::time::Instant::now();
         let error = parse(&text, &files).unwrap_err();
         assert!(!error.problems.is_empty() && error.problems.len() <= 101);
+        // A debug build on a busy machine: a release takes a fiftieth of it.
+        let (took, head) = (begun.elapsed(), text.chars().take(40).collect::<String>());
+        assert!(took < std::time::Duration::from_secs(20), "{head:?} took {took:?}");
     }
     assert!(alone(&format!("services:\n{many_services}")).is_ok());
 }

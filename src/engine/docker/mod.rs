@@ -27,6 +27,7 @@ mod snapshot;
 mod spec;
 mod stats;
 mod subnet;
+mod unasked;
 mod verify;
 mod watch;
 

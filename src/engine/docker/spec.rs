@@ -336,3 +336,6 @@ fn health(check: &Healthcheck, knows_start_interval: bool) -> HealthConfig {
         start_interval: check.start_interval_ms.filter(|_| knows_start_interval).and_then(nanos),
     }
 }
+
+#[cfg(test)]
+mod tests;

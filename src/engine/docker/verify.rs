@@ -14,6 +14,9 @@ pub(super) fn differences(asked: &ContainerCreateBody, made: &ContainerInspectRe
     found.compare("image", asked.image.as_deref(), made.image.as_deref());
     identity(&mut found, asked, made);
     isolation(&mut found, want, have);
+    for what in super::unasked::found(have) {
+        found.refuse(format!("{what}: never asked for, and made"));
+    }
     limits(&mut found, want, have);
     found.compare("network mode", want.network_mode.as_deref(), have.network_mode.as_deref());
     found.compare("published ports", Some(ports(want)), Some(ports(have)));

@@ -129,6 +129,69 @@ async fn crooked_layouts_are_refused() {
     assert!(refusal(&fewer).await.contains("more than it counts"));
 }
 
+#[tokio::test]
+async fn wide_sizes_that_lie_are_caught() {
+    let honest = Raw { wide: Some((1, 1)), ..Raw::stored("a", b"x") };
+    let data = tempfile::tempdir().unwrap();
+    let good = with(honest.clone());
+    ingest(data.path(), &good, Limits::default()).await.expect("the lies are made of what is read");
+    let most = u64::MAX;
+    for wide in
+        [(most, 1), (1, most), (most, most), (2, 2), (0, 1), (1, 0), (1 << 40, 1 << 40), (most - 1, most - 2)]
+    {
+        assert!(!refusal(&with(Raw { wide: Some(wide), ..honest.clone() })).await.is_empty(), "{wide:?}");
+    }
+    let packed = Raw::deflated("zeros", &[0; 5_000]);
+    let length = packed.packed.len() as u64;
+    for size in [0, 4_999, 5_001, 1 << 33, most] {
+        let lie = Raw { wide: Some((size, length)), ..packed.clone() };
+        assert!(!refusal(&with(lie)).await.is_empty(), "{size}");
+    }
+}
+
+#[tokio::test]
+async fn wide_ends_that_lie_are_caught() {
+    let good = with(Raw::stored("a", b"x"));
+    let data = tempfile::tempdir().unwrap();
+    let wide = with_end64(&good, |_| {}, 0);
+    ingest(data.path(), &wide, Limits::default()).await.expect("the lies are made of what is read");
+    type Lie = fn(&mut End64);
+    let lies: [Lie; 10] = [
+        |says| says[0] = 1,
+        |says| says[1] = 1,
+        |says| (says[0], says[1]) = (1, 1),
+        |says| (says[0], says[1]) = (3, 3),
+        |says| (says[0], says[1]) = (u64::MAX, u64::MAX),
+        |says| says[2] += 1,
+        |says| says[2] = u64::MAX,
+        |says| says[3] += 1,
+        |says| says[3] = u64::MAX,
+        |says| (says[2], says[3]) = (u64::MAX, 1),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        assert!(!refusal(&with_end64(&good, lie, 0)).await.is_empty(), "{number}");
+    }
+    for at in [1, 10, 1 << 40, u64::MAX, u64::MAX - 60] {
+        assert!(refusal(&with_end64(&good, |_| {}, at)).await.contains("zip64"), "{at}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_soon() {
+    let zeros = Raw::deflated("zeros", &vec![0; 64 << 20]);
+    let names: Vec<Raw> =
+        (0..60_000).map(|at| Raw::stored(&format!("d{at}/{}", "x/".repeat(20)), b"")).collect();
+    let lying = Raw { size: 1, ..zeros.clone() };
+    for (what, archive) in
+        [("a bomb", with(zeros)), ("many names", raw_zip(&names)), ("a lying bomb", with(lying))]
+    {
+        let begun = std::time::Instant::now();
+        refusal(&archive).await;
+        // Debug builds on a busy machine; the point is that it does not grow with what is claimed.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{what} took {:?}", begun.elapsed());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

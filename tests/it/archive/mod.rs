@@ -8,7 +8,7 @@ mod store;
 use std::io::Write as _;
 use std::path::Path;
 
-use raw::{Raw, raw_zip};
+use raw::{End64, Raw, raw_zip, with_end64};
 use slipway::blob::{Contents, Limits, Store};
 use slipway::domain::{Kind, Result};
 use zip::write::SimpleFileOptions;

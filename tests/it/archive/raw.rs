@@ -18,6 +18,8 @@ pub struct Raw {
     pub mode: u32,
     /// Where the directory says it stands, when that is a lie.
     pub offset: Option<u32>,
+    /// Size and packed size as a zip64 field says them, in place of the header's own.
+    pub wide: Option<(u64, u64)>,
 }
 
 impl Raw {
@@ -32,6 +34,7 @@ impl Raw {
             flags: 1 << 11,
             mode: 0o100_644,
             offset: None,
+            wide: None,
         }
     }
 
@@ -52,6 +55,9 @@ pub fn raw_zip(entries: &[Raw]) -> Vec<u8> {
     for raw in entries {
         let offset = raw.offset.unwrap_or(out.len() as u32);
         let name = raw.local_name.as_ref().unwrap_or(&raw.name);
+        let extra: Vec<u8> = raw.wide.map_or_else(Vec::new, |(size, packed)| {
+            [&[1, 0, 16, 0][..], &size.to_le_bytes(), &packed.to_le_bytes()].concat()
+        });
         let common = |name: &[u8]| {
             let mut bytes = Vec::new();
             bytes.extend([20, 0]);
@@ -59,15 +65,20 @@ pub fn raw_zip(entries: &[Raw]) -> Vec<u8> {
             bytes.extend(raw.method.to_le_bytes());
             bytes.extend([0; 4]);
             bytes.extend(raw.crc32.to_le_bytes());
-            bytes.extend((raw.packed.len() as u32).to_le_bytes());
-            bytes.extend(raw.size.to_le_bytes());
+            let (packed, size) = match raw.wide {
+                Some(_) => (u32::MAX, u32::MAX),
+                None => (raw.packed.len() as u32, raw.size),
+            };
+            bytes.extend(packed.to_le_bytes());
+            bytes.extend(size.to_le_bytes());
             bytes.extend((name.len() as u16).to_le_bytes());
-            bytes.extend([0; 2]);
+            bytes.extend((extra.len() as u16).to_le_bytes());
             bytes
         };
         out.extend(b"PK\x03\x04");
         out.extend(common(name));
         out.extend(name);
+        out.extend(&extra);
         out.extend(&raw.packed);
         directory.extend(b"PK\x01\x02\x14\x03");
         directory.extend(common(&raw.name));
@@ -75,6 +86,7 @@ pub fn raw_zip(entries: &[Raw]) -> Vec<u8> {
         directory.extend((raw.mode << 16).to_le_bytes());
         directory.extend(offset.to_le_bytes());
         directory.extend(&raw.name);
+        directory.extend(&extra);
     }
     let start = out.len() as u32;
     out.extend(&directory);
@@ -83,6 +95,32 @@ pub fn raw_zip(entries: &[Raw]) -> Vec<u8> {
     out.extend((entries.len() as u16).to_le_bytes());
     out.extend((directory.len() as u32).to_le_bytes());
     out.extend(start.to_le_bytes());
+    out.extend([0; 2]);
+    out
+}
+
+/// What a zip64 end record says: entries on this disk and in all, the directory's size and offset.
+pub type End64 = [u64; 4];
+
+/// The archive with a zip64 end record before its own, spoilt by `lie`; `at` is added to where the locator points.
+pub fn with_end64(zip: &[u8], lie: impl FnOnce(&mut End64), at: u64) -> Vec<u8> {
+    let (body, end) = zip.split_at(zip.len() - 22);
+    let field = |range: std::ops::Range<usize>| -> u64 {
+        end[range].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    };
+    let mut says: End64 = [field(8..10), field(10..12), field(12..16), field(16..20)];
+    lie(&mut says);
+    let mut out = body.to_vec();
+    out.extend(b"PK\x06\x06");
+    out.extend(44_u64.to_le_bytes());
+    out.extend([45, 3, 45, 0]);
+    out.extend([0; 8]);
+    out.extend(says.iter().flat_map(|value| value.to_le_bytes()));
+    out.extend(b"PK\x06\x07\0\0\0\0");
+    out.extend((body.len() as u64).wrapping_add(at).to_le_bytes());
+    out.extend(1_u32.to_le_bytes());
+    out.extend(&end[..8]);
+    out.extend([0xff; 12]);
     out.extend([0; 2]);
     out
 }
