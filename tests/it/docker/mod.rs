@@ -20,6 +20,7 @@ mod revoke;
 mod rotation;
 mod scene;
 mod second;
+mod tampered;
 mod traffic;
 
 use harness::Docker;
