@@ -5,6 +5,7 @@ use bollard::query_parameters::TagImageOptions;
 
 use crate::domain::name::DeploymentId;
 use crate::engine::docker::client::{ASK, CHANGE};
+use crate::engine::docker::names::Names;
 use crate::engine::docker::{Core, error};
 use crate::engine::{EngineError, EngineResult, ResolvedImage};
 
@@ -93,6 +94,20 @@ pub(super) fn resolved(reference: &str, image: &ImageInspect) -> ResolvedImage {
     }
 }
 
+/// Refuses what was made for some deployment: an image is found by the name that its registry has for it, never by an id
+/// or by a tag of ours, which would hand one group's files to another.
+pub(super) fn refuse_anothers(names: &Names, reference: &str, image: &ImageInspect) -> EngineResult<()> {
+    let parsed = Reference::parse(reference);
+    let bears = |tag: &String| Reference::parse(tag).listed() == parsed.listed();
+    let by_name = image.repo_tags.iter().flatten().chain(image.repo_digests.iter().flatten()).any(bears);
+    if by_name && !names.is_repository(parsed.listed()) {
+        return Ok(());
+    }
+    Err(EngineError::Refused(format!(
+        "{reference} names no image of a registry, but one on the engine by its id or by a tag of Slipway's own; name the image as its registry does"
+    )))
+}
+
 /// `name@sha256:…` under which the registry of the reference knows the image; none when it never came from there.
 pub(super) fn pull_digests<'a>(
     reference: &'a str,
@@ -127,6 +142,31 @@ mod tests {
             let parsed = Reference::parse(text);
             assert_eq!((parsed.name, parsed.version, parsed.host()), (name, version, host), "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_is_used_by_its_own_name_alone() {
+        let names = Names::new("12345678-9abc");
+        let image = ImageInspect {
+            id: Some("sha256:cafe0123".into()),
+            repo_tags: Some(vec![
+                "redis:7".into(),
+                "slipway/12345678/iris:cafe0123".into(),
+                "h:5/a:1".into(),
+            ]),
+            repo_digests: Some(vec!["redis@sha256:bb".into()]),
+            ..Default::default()
+        };
+        for good in ["redis:7", "docker.io/library/redis:7", "redis@sha256:bb", "h:5/a:1"] {
+            assert_eq!(refuse_anothers(&names, good, &image), Ok(()), "{good}");
+        }
+        for bad in
+            ["cafe", "cafe0123", "slipway/12345678/iris:cafe0123", "docker.io/slipway/12345678/iris:cafe0123"]
+        {
+            assert!(refuse_anothers(&names, bad, &image).is_err(), "{bad}");
+        }
+        let other = Names::new("another");
+        assert_eq!(refuse_anothers(&other, "slipway/12345678/iris:cafe0123", &image), Ok(()));
     }
 
     #[test]

@@ -85,6 +85,13 @@ impl Names {
         format!("slipway/{}/{component}", self.short)
     }
 
+    /// Whether a repository is one that this instance keeps images of its workloads in.
+    pub(super) fn is_repository(&self, name: &str) -> bool {
+        name.strip_prefix("slipway/")
+            .and_then(|rest| rest.split_once('/'))
+            .is_some_and(|(instance, _)| instance == self.short)
+    }
+
     /// The labels of everything that belongs to a workload.
     pub(super) fn labels(&self, workload: &DeploymentId) -> HashMap<String, String> {
         HashMap::from([

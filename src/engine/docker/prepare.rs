@@ -100,6 +100,7 @@ impl Core {
                     }
                 };
                 let found = there.ok_or_else(|| vanished(reference))?;
+                images::refuse_anothers(&self.names, reference, &found)?;
                 self.keep(workload, &found).await?;
                 Ok(images::resolved(reference, &found))
             }

@@ -1,13 +1,17 @@
 //! A container that is not what was asked for is never started, whoever made it so: something in front of the engine,
 //! or a hand that knew its name and every label.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig};
 use bollard::query_parameters::CreateContainerOptions;
 
+use slipway::domain::workload::Image;
+use slipway::engine::{EngineError, PrepareRequest};
+
 use super::Docker;
-use crate::conformance::{Bed, sh};
+use crate::conformance::{Bed, Lines, sh};
 
 async fn inspect(id: &str) -> Option<ContainerInspectResponse> {
     Docker::by_hand().inspect_container(id, None).await.ok()
@@ -63,5 +67,27 @@ async fn a_container_that_has_more_than_was_asked_for_is_never_started() {
         let (made, before) = (running.host_config.unwrap(), honest.host_config.clone().unwrap());
         assert_eq!((made.privileged, &made.binds), (before.privileged, &before.binds), "{what}");
         assert_eq!((made.memory, &made.security_opt), (before.memory, &before.security_opt), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_made_for_a_deployment_is_no_other_ones_to_name() {
+    let bed = Bed::new(Docker::new());
+    let up = bed.up(sh("sleep 600"), 1).await;
+    let image = inspect(&bed.running(&up.ensured.slots[0]).await.engine_id).await.unwrap().image.unwrap();
+    let tags = Docker::by_hand().inspect_image(&image).await.unwrap().repo_tags.unwrap();
+    let ours =
+        tags.iter().find(|tag| tag.starts_with("slipway/") && tag.contains(&bed.harness.instance[..8]));
+    let ours = ours.unwrap_or_else(|| panic!("it keeps no tag of ours: {tags:?}"));
+    let id = image.trim_start_matches("sha256:").to_owned();
+    for reference in [ours.clone(), format!("docker.io/{ours}"), id[..12].to_owned(), id] {
+        let mut service = sh("sleep 600");
+        service.image = Image::Reference(reference.clone());
+        let plan = Arc::new(bed.plan(service));
+        let request =
+            PrepareRequest { plan, files: None, registries: BTreeMap::new(), pinned: BTreeMap::new() };
+        let refused = bed.engine.prepare(&request, &Lines::default()).await.unwrap_err();
+        let by_us = matches!(&refused, EngineError::Refused(said) if said.contains("as its registry does"));
+        assert!(by_us, "{reference}: {refused}");
     }
 }
