@@ -29,6 +29,7 @@ mod plan;
 mod probes;
 mod reconcile;
 mod routes;
+mod session;
 mod sign_in;
 mod store;
 mod web;

@@ -28,6 +28,28 @@ struct Got {
     lines: usize,
     /// Numbers before and after a jump, and whether that was marked.
     jumps: Vec<(usize, usize, bool)>,
+    /// Bytes of memory that the server used while nothing was read.
+    held: u64,
+}
+
+/// Bytes of memory that the server uses now.
+fn memory(scene: &Scene) -> u64 {
+    let id = scene.house.child.as_ref().unwrap().id();
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// Waits for `pause` without reading; meanwhile others are served.
+async fn stall(scene: &Scene, pause: Duration) -> u64 {
+    let began = Instant::now();
+    while began.elapsed() < pause {
+        let asked = Instant::now();
+        scene.house.call(reqwest::Method::GET, "/me", None).await;
+        assert!(asked.elapsed() < Duration::from_secs(2), "others wait {:?} for it", asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    memory(scene)
 }
 
 async fn read_slowly(scene: &Scene, id: &str, pause: Duration) -> Got {
@@ -35,7 +57,7 @@ async fn read_slowly(scene: &Scene, id: &str, pause: Duration) -> Got {
     let request =
         reqwest::Client::new().get(url).bearer_auth(&scene.house.key).header("accept", "text/plain");
     let mut pieces = request.send().await.unwrap().bytes_stream();
-    let (mut rest, mut got) = (Vec::new(), Got { lines: 0, jumps: Vec::new() });
+    let (mut rest, mut got) = (Vec::new(), Got { lines: 0, jumps: Vec::new(), held: 0 });
     let (mut last, mut marked, mut slept) = (0, false, false);
     let began = Instant::now();
     loop {
@@ -58,7 +80,7 @@ async fn read_slowly(scene: &Scene, id: &str, pause: Duration) -> Got {
             }
         }
         if got.lines > 0 && !std::mem::replace(&mut slept, true) {
-            tokio::time::sleep(pause).await;
+            got.held = stall(scene, pause).await;
         }
         assert!(began.elapsed() < Duration::from_secs(150), "{} lines so far", got.lines);
     }
@@ -74,8 +96,11 @@ async fn a_slow_reader_gets_every_line_that_the_engine_has_and_is_told_where_one
     for (version, lines, pause) in [("kept", kept, 12), ("thrown", thrown, 25)] {
         let id = scene.deploy(version, version, json!({})).await;
         scene.house.update(&id).await;
+        let before = memory(&scene);
         let got = read_slowly(&scene, &id, Duration::from_secs(pause)).await;
         println!("{version}: {} of {lines} lines, jumps {:?}", got.lines, got.jumps);
+        println!("{} MiB before, {} MiB while nobody read", before >> 20, got.held >> 20);
+        assert!(got.held < before + (16 << 20), "what waits to be read is bounded");
         assert!(
             got.jumps.iter().all(|(before, after, _)| before < after),
             "none comes twice: {:?}",
