@@ -35,7 +35,8 @@ async fn a_second_one_changes_nothing_while_the_first_writes() {
     assert!(seen.unanswered.is_empty() && seen.refused.is_empty(), "{seen:?}");
     let mut present = projects(&house).await;
     let mut acknowledged = seen.acknowledged;
-    (present.sort(), acknowledged.sort());
+    present.sort();
+    acknowledged.sort();
     assert_eq!(present, acknowledged);
     sound(&house).await;
 }

@@ -171,8 +171,8 @@ async fn pages_of_a_list_go_on_past_what_cannot_be_read() {
         let next = next.split(['<', '>']).nth(1).unwrap();
         path = next.strip_prefix(&team.it.base).unwrap_or(next).to_owned();
     }
-    let good = |name: &&str| seen.iter().any(|found| found == name);
-    assert!(["d2", "d4", "d5"].iter().all(|name| good(&name)), "{seen:?}");
+    let good = |name: &str| seen.iter().any(|found| found == name);
+    assert!(["d2", "d4", "d5"].into_iter().all(good), "{seen:?}");
     let bad: Value = team.deployer.get("/api/v1/deployments/d1").await.expect(500).json();
     assert!(!bad.to_string().contains("EOF") && !bad.to_string().contains("column"), "{bad}");
 }
