@@ -1,9 +1,11 @@
 //! A row that cannot be read, as a broken disk, a hand in the database or a newer Slipway would leave one: it harms
 //! nobody but its own object. Lists leave it out, pages of others are served, others' updates run, the server starts.
 
+use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::harness::process::House;
 use crate::harness::{COMPOSE, Client, Team, archive, publish};
 
 /// A table, a column, what makes one row of it unreadable, and which row.
@@ -175,4 +177,45 @@ async fn pages_of_a_list_go_on_past_what_cannot_be_read() {
     assert!(["d2", "d4", "d5"].into_iter().all(good), "{seen:?}");
     let bad: Value = team.deployer.get("/api/v1/deployments/d1").await.expect(500).json();
     assert!(!bad.to_string().contains("EOF") && !bad.to_string().contains("column"), "{bad}");
+}
+
+/// A deployment of a project's bundle on an infrastructure of its own, up.
+async fn up(house: &House, id: &str, project: &str, infrastructure: &str) {
+    let spec = json!({ "stage": "dev", "engine": { "kind": "fake" } });
+    let body = json!({ "name": infrastructure, "spec": spec });
+    house.call(Method::POST, "/infrastructures", Some(body)).await;
+    house.publish(project, "1.0", "services: {api: {image: busybox}}").await;
+    let spec = json!({ "project": project, "bundle": "1.0", "infrastructure": infrastructure });
+    house.call(Method::POST, "/deployments", Some(json!({ "name": id, "spec": spec }))).await;
+    house.update(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_starts_beside_what_it_cannot_read() {
+    let mut house = House::fresh().await;
+    up(&house, "good", "iris", "fine").await;
+    up(&house, "bad", "poisoned", "broken").await;
+    for cleanly in [true, false] {
+        house.stop(cleanly);
+        let db = Connection::open(house.dir.join("slipway.db")).unwrap();
+        db.pragma_update(None, "foreign_keys", false).unwrap();
+        let observed = house.dir.join("observed.db");
+        db.execute("ATTACH DATABASE ?1 AS observed", [observed.to_string_lossy()]).unwrap();
+        for Poison { table, column, value, row } in POISONS {
+            let set = format!("UPDATE {table} SET {column} = ?1 WHERE {row}");
+            db.execute(&set, [Some(*value)]).unwrap();
+        }
+        drop(db);
+        house.start();
+        for (path, shown) in [("/deployments", "good"), ("/projects", "iris"), ("/infrastructures", "fine")] {
+            let list = house.call(Method::GET, path, None).await;
+            let names = list.as_array().unwrap().iter().map(|each| each["name"].as_str().unwrap());
+            assert!(names.clone().any(|name| name == shown), "{path}: {list}");
+            assert!(
+                !names.clone().any(|name| ["bad", "poisoned", "broken"].contains(&name)),
+                "{path}: {list}"
+            );
+        }
+        house.update("good").await;
+    }
 }
