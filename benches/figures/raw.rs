@@ -1,5 +1,6 @@
 //! The smallest HTTP/1.1 client there is, over any stream: the references must not pay for anybody's comfort.
 
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
@@ -14,6 +15,25 @@ pub struct Connection<S> {
 /// One connection to the Docker engine's socket.
 pub async fn docker() -> Connection<UnixStream> {
     Connection::new(UnixStream::connect(SOCKET).await.expect("a Docker engine answers on its socket"))
+}
+
+/// What the engine is asked for one container on that network, bounded and confined as Slipway's own are.
+pub fn container(network: &str) -> String {
+    json!({ "Image": "busybox:lab", "Cmd": ["sleep", "600"], "Env": ["N=1"],
+        "HostConfig": { "NetworkMode": network, "Init": true, "Memory": 2_147_483_648_u64, "PidsLimit": 1024,
+            "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"] } })
+    .to_string()
+}
+
+/// Creates and starts a container of that name.
+pub async fn create_and_start<S>(engine: &mut Connection<S>, name: &str, body: &str)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (status, answer) = engine.call("POST", &format!("/containers/create?name={name}"), body).await;
+    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
+    let (status, _) = engine.call("POST", &format!("/containers/{name}/start"), "").await;
+    assert_eq!(status, 204);
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::Figure;
 use crate::engine::{now_nanos, times};
 use crate::house::House;
-use crate::raw::{Connection, docker};
+use crate::raw::{Connection, container, create_and_start, docker};
 use crate::stats::{median, show_ms};
 
 const ROUNDS: usize = 15;
@@ -52,15 +52,9 @@ where
     let name = format!("slwbench-start-{round}");
     let network = "slwbench-net";
     engine.call("POST", "/networks/create", &json!({ "Name": network }).to_string()).await;
-    let body = json!({ "Image": "busybox:lab", "Cmd": ["sleep", "600"], "Env": ["N=1"],
-        "HostConfig": { "NetworkMode": network, "Init": true, "Memory": 2_147_483_648_u64, "PidsLimit": 1024,
-            "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"] } });
+    let body = container(network);
     let asked = now_nanos();
-    let (status, answer) =
-        engine.call("POST", &format!("/containers/create?name={name}"), &body.to_string()).await;
-    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&answer));
-    let (status, _) = engine.call("POST", &format!("/containers/{name}/start"), "").await;
-    assert_eq!(status, 204);
+    create_and_start(engine, &name, &body).await;
     let started = times("start", json!({ "container": [name] }), asked).await;
     engine.call("DELETE", &format!("/containers/{name}?force=true"), "").await;
     engine.call("DELETE", &format!("/networks/{network}"), "").await;

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::Figure;
 use crate::engine::{now_nanos, times};
 use crate::house::House;
+use crate::raw::{container, create_and_start, docker};
 use crate::stats::{median, ms, ratio, show_ms};
 
 const ROUNDS: usize = 5;
@@ -39,6 +40,7 @@ pub async fn figures() -> Vec<Figure> {
     let house = House::fresh().await;
     house.publish("bench-ten", "1", &compose()).await;
     let (mut ours, mut theirs) = (Times::default(), Times::default());
+    let mut raw = Vec::new();
     for _ in 0..ROUNDS {
         house.deploy("bench-ten", "bench-ten", "1").await;
         let (begun, asked) = (Instant::now(), now_nanos());
@@ -49,7 +51,9 @@ pub async fn figures() -> Vec<Figure> {
         assert!(docker_compose(dir.path(), &["up", "-d"]), "docker-compose up failed");
         theirs.note("com.docker.compose.project=slwbench", begun, asked).await;
         assert!(docker_compose(dir.path(), &["down", "-t", "0"]), "docker-compose down failed");
+        raw.push(on_the_socket().await);
     }
+    let ours_beside_raw = ours.up.clone();
     let row = |name: &str, ours: Vec<f64>, theirs: Vec<f64>, aim| {
         let (ours, theirs) = (median(ours), median(theirs));
         let (value, reference) = (show_ms(ours), show_ms(theirs));
@@ -63,7 +67,34 @@ pub async fn figures() -> Vec<Figure> {
             "<= 0.75 x docker-compose up",
         ),
         row("the same, until the command or the update ended", ours.ended, theirs.ended, ""),
+        row("the same, the tenth started, against the socket itself", ours_beside_raw, raw, ""),
     ]
+}
+
+/// The least that the engine itself takes: a network, then create and start of all ten at once on its socket.
+async fn on_the_socket() -> f64 {
+    let (mut engine, network) = (docker().await, "slwbench-ten");
+    let asked = now_nanos();
+    engine.call("POST", "/networks/create", &json!({ "Name": network }).to_string()).await;
+    let starting: Vec<_> = (0..10)
+        .map(|number| {
+            tokio::spawn(async move {
+                let name = format!("slwbench-ten-{number}");
+                create_and_start(&mut docker().await, &name, &container(network)).await;
+                name
+            })
+        })
+        .collect();
+    let mut names = Vec::new();
+    for one in starting {
+        names.push(one.await.unwrap());
+    }
+    let started = times("start", json!({ "container": names }), asked).await;
+    for name in names {
+        engine.call("DELETE", &format!("/containers/{name}?force=true"), "").await;
+    }
+    engine.call("DELETE", &format!("/networks/{network}"), "").await;
+    (started[9] - asked) as f64 / 1e6
 }
 
 /// Milliseconds from the request or the command on, by the engine's own events and by the clock.

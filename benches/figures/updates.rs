@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::Figure;
 use crate::house::House;
-use crate::raw::docker;
+use crate::raw::{container, create_and_start, docker};
 use crate::stats::{median, ratio};
 
 const AT_ONCE: usize = 8;
@@ -76,15 +76,10 @@ async fn reference(round: usize) -> f64 {
     let lanes = (0..AT_ONCE).map(|lane| {
         tokio::spawn(async move {
             let mut engine = docker().await;
-            let body = json!({ "Image": "busybox:lab", "Cmd": ["sleep", "600"],
-                "HostConfig": { "NetworkMode": "slwbench-net", "Init": true } })
-            .to_string();
+            let body = container("slwbench-net");
             for step in 0..EACH {
                 let name = format!("slwbench-{round}-{lane}-{step}");
-                let (status, _) =
-                    engine.call("POST", &format!("/containers/create?name={name}"), &body).await;
-                assert_eq!(status, 201);
-                engine.call("POST", &format!("/containers/{name}/start"), "").await;
+                create_and_start(&mut engine, &name, &body).await;
                 engine.call("DELETE", &format!("/containers/{name}?force=true"), "").await;
             }
         })

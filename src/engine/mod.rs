@@ -280,7 +280,7 @@ pub trait Engine: Send + Sync + 'static {
     /// What a slot uses now.
     ///
     /// # Errors
-    /// `NoSuchSlot`, `Unreachable`.
+    /// `NoSuchSlot`, `Unsupported` where the engine measures nothing, `Unreachable`.
     async fn stats(&self, slot: &SlotRef) -> EngineResult<Stats>;
 
     /// An address on which a slot's container answers `port`, for probes made by Slipway itself. The address is one
