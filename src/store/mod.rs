@@ -27,7 +27,7 @@ pub mod user;
 pub mod writer;
 
 use std::fs::{self, File, Permissions, TryLockError};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -210,8 +210,7 @@ fn migrate(connection: &Connection, migrations: &[&str], backup_of: Option<&Path
         return Ok(());
     }
     if let Some(path) = backup_of.filter(|_| applied > 0) {
-        let copy = path.with_extension(format!("before-{}.db", migrations.len()));
-        connection.backup("main", &copy, None::<fn(rusqlite::backup::Progress)>)?;
+        back_up(connection, &path.with_extension(format!("schema-{applied}.db")))?;
     }
     for (at, migration) in migrations.iter().enumerate().skip(applied) {
         connection.execute_batch(&format!(
@@ -220,6 +219,16 @@ fn migrate(connection: &Connection, migrations: &[&str], backup_of: Option<&Path
         ))?;
     }
     Ok(())
+}
+
+/// Copies the database to `path`, whole or not at all. The schema that it has is in its name, so that an upgrade that was
+/// cut off half-way leaves the copy of before alone.
+fn back_up(connection: &Connection, path: &Path) -> Result<()> {
+    let unfinished = path.with_extension("part");
+    let made = File::options().create(true).truncate(true).write(true).mode(0o600).open(&unfinished);
+    made.map_err(Error::internal)?;
+    connection.backup("main", &unfinished, None::<fn(rusqlite::backup::Progress)>)?;
+    fs::rename(&unfinished, path).map_err(Error::internal)
 }
 
 impl From<rusqlite::Error> for Error {

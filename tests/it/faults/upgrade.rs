@@ -83,8 +83,14 @@ async fn an_upgrade_that_is_killed_anywhere_loses_nothing() {
         }
         upgraded(dir.path());
         assert_eq!(look(&dir.path().join("slipway.db")), (newest, ROWS, "ok".to_owned()), "round {round}");
-        let backup = look(&dir.path().join(format!("slipway.before-{newest}.db")));
-        assert!(backup.0 < newest, "the backup is of before the upgrade");
+        let path = dir.path().join("slipway.schema-1.db");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        let backup = look(&path);
+        assert_eq!(
+            (backup.0, mode & 0o777),
+            (1, 0o600),
+            "the backup is of before the upgrade, and nobody else's"
+        );
         assert_eq!((backup.1, backup.2.as_str()), (ROWS, "ok"), "the backup, killed after {killed:?} ms");
     }
     println!("{cut_off} of {} starts were cut off before the upgrade was done", ROUNDS * 3);
