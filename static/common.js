@@ -40,6 +40,14 @@ export function size(bytes) {
 /** The value of `<meta name=…>`. */
 export const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
 
+/** Whether this session still opens anything. Asking does not keep it alive. */
+export async function stillIn() {
+  const headers = { "HX-Request": "true" };
+  const answer = await fetch(`${document.body.dataset.base}/api/v1/me`, { headers }).catch(() => null);
+  if (answer?.status === 401) document.dispatchEvent(new Event("signed-out"));
+  return answer?.status !== 401;
+}
+
 const SHAPES = { ok: "state-ok", warn: "state-warn", bad: "state-error", sync: "state-sync", info: "state-info" };
 const MOST_FLASHES = 3;
 

@@ -1,10 +1,10 @@
 // The log viewer: `<section data-logs data-src=…>` around a form (`.bar`) and the lines (`[data-lines]`).
 //
-// The stream is EventSource: `message` carries one line or an array of lines `{t, r, l, m}` (RFC 3339 time, replica or step,
-// level, text); `gap` carries `{lost}`, lines that the server let go because this reader was too slow; `end` carries the
-// reason in words. Every event has an id; after a break the stream is asked again with `after=ID`.
+// The stream is EventSource: `message` carries an array of lines `{t, r, l, m}` (RFC 3339 time, replica or step, level,
+// text; with `g` it stands for lines that are missing); `end` and `wait` carry in words why nothing comes any more, or not
+// now. Messages have an id, the reader's position; after a break the stream is asked again with `after=ID`.
 // The page holds at most 5,000 lines, shown or waiting. What falls out is counted, never silently gone.
-import { element, icon, number } from "./common.js";
+import { element, icon, number, stillIn } from "./common.js";
 
 const MOST = 5000;
 const RETRY = 3000;
@@ -14,7 +14,8 @@ const RANK = { debug: 0, info: 1, warn: 2, error: 3 };
 class Viewer {
   constructor(root) {
     this.root = root;
-    this.lines = root.querySelector("[data-lines]");
+    this.box = root.querySelector("[data-lines]");
+    this.lines = root.querySelector("[data-rows]");
     this.found = root.querySelector("[data-found]");
     this.state = root.querySelector("[data-state]");
     this.search = root.querySelector("[data-search]");
@@ -23,6 +24,7 @@ class Viewer {
     this.earlier = 0; // lines that fell out at the top
     this.paused = false;
     this.lastId = "";
+    this.box.classList.add("driven");
     this.bind();
     this.settings();
     this.refine();
@@ -34,13 +36,15 @@ class Viewer {
     const url = new URL(this.root.dataset.src, location.href);
     if (this.lastId) url.searchParams.set("after", this.lastId);
     const source = (this.source = new EventSource(url));
-    source.onopen = () => this.tell("", this.paused ? "paused" : "following");
+    source.onopen = () => {
+      this.why = "";
+      this.tell(this.paused ? "off" : "", this.paused ? "paused" : "following");
+    };
     source.onmessage = (event) => {
       this.lastId = event.lastEventId;
-      const data = JSON.parse(event.data);
-      this.take(Array.isArray(data) ? data : [data]);
+      this.take(JSON.parse(event.data));
     };
-    source.addEventListener("gap", (event) => this.take([{ gap: JSON.parse(event.data).lost }]));
+    source.addEventListener("wait", (event) => (this.why = event.data));
     source.addEventListener("end", (event) => {
       source.close();
       this.ended = true;
@@ -50,10 +54,10 @@ class Viewer {
     });
     source.onerror = () => {
       if (this.ended) return;
-      this.tell("slow", "reconnecting");
+      this.tell("slow", this.why ? `waiting: ${this.why}` : "reconnecting");
       if (source.readyState !== EventSource.CLOSED) return;
       clearTimeout(this.retry);
-      this.retry = setTimeout(() => this.connect(), RETRY);
+      this.retry = setTimeout(async () => ((await stillIn()) ? this.connect() : this.tell("off", "signed out")), RETRY);
     };
   }
 
@@ -68,7 +72,7 @@ class Viewer {
   take(lines) {
     this.waiting.push(...lines);
     const over = this.waiting.length - MOST;
-    if (over > 0) this.forget(this.waiting.splice(0, over).reduce((sum, line) => sum + (line.gap ?? (line.end ? 0 : 1)), 0));
+    if (over > 0) this.forget(this.waiting.splice(0, over).filter((line) => !line.end && !line.g).length);
     if (this.paused) this.count();
     else this.drawing ??= setTimeout(() => this.draw(), 100);
   }
@@ -94,7 +98,6 @@ class Viewer {
 
   drop(row) {
     if (row.matches(".line")) this.forget(1);
-    else if (row.dataset.lost) this.forget(Number(row.dataset.lost));
     row.remove();
   }
 
@@ -110,11 +113,7 @@ class Viewer {
   }
 
   row(line) {
-    if (line.gap !== undefined) {
-      const mark = element("div", "gap", `${number(line.gap)} lines left out here: they came faster than this page could take them.`);
-      mark.dataset.lost = line.gap;
-      return mark;
-    }
+    if (line.g) return element("div", "gap", `${line.r}: ${line.m.replace(/^\[|\]$/g, "")}`);
     if (line.end !== undefined) return element("div", "gap", line.end);
     const time = element("time", "t", (line.t ?? "").slice(11, 23));
     if (line.t) time.dateTime = time.title = line.t;
@@ -182,7 +181,7 @@ class Viewer {
   }
 
   toEnd() {
-    const end = () => (this.lines.scrollTop = this.lines.scrollHeight);
+    const end = () => (this.box.scrollTop = this.box.scrollHeight);
     this.moving = true;
     end();
     requestAnimationFrame(() => {
@@ -198,7 +197,7 @@ class Viewer {
       if (!button) continue;
       const set = (shown) => {
         button.setAttribute("aria-pressed", String(shown));
-        this.lines.classList.toggle(className, !shown);
+        this.box.classList.toggle(className, !shown);
       };
       set(recall(name) !== "off");
       button.addEventListener("click", () => {
@@ -228,9 +227,9 @@ class Viewer {
       this.step(event.shiftKey);
     });
     // Scrolling up is reading: it pauses. Coming back to the end follows again.
-    this.lines.addEventListener("scroll", () => {
+    this.box.addEventListener("scroll", () => {
       if (this.moving) return;
-      const atEnd = this.lines.scrollHeight - this.lines.scrollTop - this.lines.clientHeight < 24;
+      const atEnd = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 24;
       if (!atEnd && !this.paused) this.pause(true, true);
       else if (atEnd && this.paused && this.byScrolling) this.pause(false);
     }, { passive: true });

@@ -6,6 +6,7 @@
 mod follow;
 mod followed;
 mod merge;
+mod position;
 
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ use crate::domain::{Error, Kind, Problem, Result};
 use crate::engine::{ContainerLine, Engine, EngineError, LogOptions, SlotState};
 use crate::store;
 pub use follow::follow;
+pub use followed::is_gap;
+pub use position::{Mark, Position};
 
 /// Which lines of which replicas.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +35,8 @@ pub struct Wanted {
     pub tail: Option<u32>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Where a reader was that goes on following. Of a replica that it does not name everything since `since` is wanted.
+    pub after: Position,
 }
 
 impl Wanted {
@@ -59,11 +64,33 @@ impl Place {
     }
 }
 
+/// One replica's place, and its id on the engine.
+#[derive(Debug, Clone)]
+struct Whose {
+    place: Arc<Place>,
+    source: Arc<str>,
+}
+
+impl Whose {
+    fn of(slot: &SlotState) -> Self {
+        Self { place: Place::of(slot), source: slot.engine_id.as_str().into() }
+    }
+
+    fn batch(&self, lines: Vec<ContainerLine>) -> Batch {
+        Batch { place: Arc::clone(&self.place), source: Arc::clone(&self.source), lines, over: false }
+    }
+}
+
 /// Consecutive lines of one replica.
 #[derive(Debug, Clone)]
 pub struct Batch {
     pub place: Arc<Place>,
+    /// The replica's id on the engine.
+    pub source: Arc<str>,
+    /// May be empty where it is over.
     pub lines: Vec<ContainerLine>,
+    /// Whether the replica has gone away: nothing more comes of it.
+    pub over: bool,
 }
 
 /// Lines to come, and whether they are of more than one replica.
@@ -82,14 +109,14 @@ pub async fn history(app: &App, caller: &Caller, id: DeploymentId, wanted: Wante
     let mut sources = Vec::with_capacity(slots.len());
     for slot in &slots {
         if let Some(lines) = lines_of(engine.as_ref(), slot, &options).await? {
-            sources.push((Place::of(slot), lines));
+            sources.push((Whose::of(slot), lines));
         }
     }
     let several = several(&slots);
     let batches = match sources.len() {
         1 => {
-            let (place, lines) = sources.swap_remove(0);
-            batches_of(place, lines)
+            let (whose, lines) = sources.swap_remove(0);
+            batches_of(whose, lines)
         }
         _ => merge::by_time(sources),
     };
@@ -161,11 +188,11 @@ pub(super) fn engine_failed(error: &EngineError) -> Error {
 }
 
 /// One replica's lines as batches. A replica that goes away while it is read has ended.
-fn batches_of(place: Arc<Place>, lines: RawLines) -> BoxStream<'static, Result<Batch>> {
+fn batches_of(whose: Whose, lines: RawLines) -> BoxStream<'static, Result<Batch>> {
     lines
         .filter_map(move |lines| {
             let batch = match lines {
-                Ok(lines) => Some(Ok(Batch { place: Arc::clone(&place), lines })),
+                Ok(lines) => Some(Ok(whose.batch(lines))),
                 Err(EngineError::NoSuchSlot) => None,
                 Err(error) => Some(Err(engine_failed(&error))),
             };

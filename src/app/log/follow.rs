@@ -1,6 +1,6 @@
 //! Following: what comes from every replica, those included that an update or a restart brings later.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use futures_util::stream::{self, BoxStream, SelectAll, StreamExt as _};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::followed::Followed;
-use super::{Batch, Lines, Place, Wanted, batches_of, lines_of, open, several};
+use super::followed::{Followed, removed};
+use super::{Batch, Lines, Mark, Wanted, Whose, batches_of, lines_of, open, several};
 use crate::app::App;
 use crate::bus::Topic;
 use crate::domain::access::Caller;
@@ -37,7 +37,9 @@ struct Following {
     wanted: Wanted,
     topics: broadcast::Receiver<Topic>,
     streams: SelectAll<BoxStream<'static, (Source, Said)>>,
-    known: HashMap<Arc<str>, Followed>,
+    known: HashMap<Arc<str>, (Whose, Followed)>,
+    /// What is to be said of replicas that went away.
+    parting: VecDeque<Batch>,
     look_again: Option<tokio::time::Instant>,
 }
 
@@ -50,6 +52,7 @@ pub async fn follow(app: &App, caller: &Caller, id: DeploymentId, wanted: Wanted
     let topics = app.store.bus().subscribe();
     let (_, slots) = open(app, caller, &id, &wanted).await?;
     let several = several(&slots) || (wanted.service.is_none() && slots.is_empty());
+    let parting = gone_meanwhile(app, &wanted, &slots);
     let mut following = Following {
         app: app.clone(),
         caller: caller.clone(),
@@ -58,6 +61,7 @@ pub async fn follow(app: &App, caller: &Caller, id: DeploymentId, wanted: Wanted
         topics,
         streams: SelectAll::new(),
         known: HashMap::new(),
+        parting,
         look_again: None,
     };
     following.look(true).await?;
@@ -75,6 +79,9 @@ pub async fn follow(app: &App, caller: &Caller, id: DeploymentId, wanted: Wanted
 impl Following {
     async fn next(&mut self) -> Result<Option<Batch>> {
         loop {
+            if let Some(batch) = self.parting.pop_front() {
+                return Ok(Some(batch));
+            }
             let again = self.look_again;
             let timer = async move {
                 match again {
@@ -111,24 +118,25 @@ impl Following {
 
     /// Takes what a replica said; lines that were handed on before its restart are left out.
     fn heard(&mut self, (key, generation): &Source, said: Said) -> Result<Option<Batch>> {
-        let Some(known) = self.known.get_mut(key).filter(|known| known.generation == *generation) else {
+        let now = nanos(&self.app);
+        let Some((whose, known)) =
+            self.known.get_mut(key).filter(|(_, known)| known.generation == *generation)
+        else {
             return Ok(None);
         };
         match said {
             Said::Ended => {
-                known.open = false;
+                known.ended(now);
                 self.look_again = Some(tokio::time::Instant::now() + AGAIN);
                 Ok(None)
             }
             Said::Lines(batch) => {
-                let Batch { place, lines } = batch?;
-                let taken = known.take(lines, nanos(&self.app));
+                let taken = known.take(batch?.lines, now);
                 if taken.broken {
-                    known.open = false;
-                    known.stop.cancel();
+                    known.give_up();
                     self.look_again = Some(tokio::time::Instant::now());
                 }
-                Ok((!taken.lines.is_empty()).then_some(Batch { place, lines: taken.lines }))
+                Ok((!taken.lines.is_empty()).then(|| whose.batch(taken.lines)))
             }
         }
     }
@@ -146,9 +154,9 @@ impl Following {
 
     async fn look(&mut self, first: bool) -> Result<()> {
         let (engine, slots) = open(&self.app, &self.caller, &self.id, &self.wanted).await?;
-        self.known.retain(|key, _| slots.iter().any(|slot| *slot.engine_id == **key));
+        self.forget_all_but(&slots);
         for slot in &slots {
-            let known = self.known.get(slot.engine_id.as_str());
+            let known = self.known.get(slot.engine_id.as_str()).map(|(_, known)| known);
             let begins = match known {
                 Some(known) => !known.open && (is_alive(slot) || !known.drained),
                 None => first || is_alive(slot) || slot.ended_at.is_some(),
@@ -156,32 +164,58 @@ impl Following {
             if !begins {
                 continue;
             }
-            let options = self.options(first, known.and_then(Followed::last));
-            let followed = Followed::opened(known, !is_alive(slot), nanos(&self.app));
+            let last = match known {
+                Some(known) => known.last(),
+                None => self.wanted.after.of(&slot.engine_id),
+            };
+            let generation = known.map_or(0, |known| known.generation + 1);
+            let followed = Followed::opened(generation, last, !is_alive(slot), nanos(&self.app));
+            let options = self.options(first, last);
             let Some(lines) = lines_of(engine.as_ref(), slot, &options).await? else {
                 continue;
             };
-            let key: Arc<str> = slot.engine_id.as_str().into();
-            let batches = batches_of(Place::of(slot), lines);
+            let whose = Whose::of(slot);
+            let batches = batches_of(whose.clone(), lines);
             let batches = batches.take_until(followed.stop.clone().cancelled_owned()).boxed();
-            self.streams.push(tagged((Arc::clone(&key), followed.generation), batches));
-            self.known.insert(key, followed);
+            self.streams.push(tagged((Arc::clone(&whose.source), generation), batches));
+            self.known.insert(Arc::clone(&whose.source), (whose, followed));
         }
         Ok(())
     }
 
+    /// Takes leave of the replicas that are not there any more. Streams that are still open are read to their end first.
+    fn forget_all_but(&mut self, slots: &[SlotState]) {
+        let now = nanos(&self.app);
+        self.known.retain(|key, (whose, known)| {
+            let there = known.open || slots.iter().any(|slot| *slot.engine_id == **key);
+            if !there {
+                let lines = known.lost(now).into_iter().collect();
+                self.parting.push_back(Batch { over: true, ..whose.batch(lines) });
+            }
+            there
+        });
+    }
+
     /// A replica that comes later is read from its beginning, one that goes on from where it stopped.
-    fn options(&self, first: bool, last: Option<i64>) -> LogOptions {
+    fn options(&self, first: bool, last: Option<Mark>) -> LogOptions {
         match last {
             Some(last) => LogOptions {
-                since: Some(chrono::DateTime::from_timestamp_nanos(last)),
+                since: Some(chrono::DateTime::from_timestamp_nanos(last.at_nanos)),
                 follow: true,
                 ..LogOptions::default()
             },
-            None if first => self.wanted.options(true),
+            None if first && self.wanted.after.is_empty() => self.wanted.options(true),
+            None if first => LogOptions { tail: None, ..self.wanted.options(true) },
             None => LogOptions { follow: true, ..LogOptions::default() },
         }
     }
+}
+
+/// What is to be said of the replicas that a reader was at and that went away before it came back.
+fn gone_meanwhile(app: &App, wanted: &Wanted, slots: &[SlotState]) -> VecDeque<Batch> {
+    let gone = wanted.after.gone(slots.iter().map(|slot| slot.engine_id.as_str()));
+    let lines = || vec![removed(nanos(app))];
+    gone.into_iter().map(|(source, place)| Batch { place, source, lines: lines(), over: true }).collect()
 }
 
 fn is_alive(slot: &SlotState) -> bool {

@@ -1,17 +1,15 @@
 //! Several replicas' histories as one, by the engine's own time. Only a batch of each is held.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use std::collections::VecDeque;
 
-use super::{Batch, Place, RawLines, engine_failed, nothing};
+use super::{Batch, RawLines, Whose, engine_failed, nothing};
 use crate::domain::Result;
 use crate::engine::{ContainerLine, EngineError};
 
 /// One replica's history, and its lines that were read and not handed on.
 struct Source {
-    place: Arc<Place>,
+    whose: Whose,
     lines: RawLines,
     read: VecDeque<ContainerLine>,
 }
@@ -43,12 +41,12 @@ impl Source {
 }
 
 /// Merges histories, each of which is in order.
-pub fn by_time(sources: Vec<(Arc<Place>, RawLines)>) -> BoxStream<'static, Result<Batch>> {
+pub fn by_time(sources: Vec<(Whose, RawLines)>) -> BoxStream<'static, Result<Batch>> {
     if sources.is_empty() {
         return nothing();
     }
     let sources: Vec<Source> =
-        sources.into_iter().map(|(place, lines)| Source { place, lines, read: VecDeque::new() }).collect();
+        sources.into_iter().map(|(whose, lines)| Source { whose, lines, read: VecDeque::new() }).collect();
     stream::try_unfold(sources, |mut sources| async move {
         let batch = next(&mut sources).await?;
         Ok(batch.map(|batch| (batch, sources)))
@@ -77,7 +75,8 @@ async fn next(sources: &mut Vec<Source>) -> Result<Option<Batch>> {
     let others = times.iter().enumerate().filter(|(at, _)| *at != first);
     let until = others.map(|(_, time)| *time).min().unwrap_or(i64::MAX);
     let source = &mut sources[first];
-    Ok(Some(Batch { place: Arc::clone(&source.place), lines: source.take_until(until) }))
+    let lines = source.take_until(until);
+    Ok(Some(source.whose.batch(lines)))
 }
 
 #[cfg(test)]
@@ -85,11 +84,14 @@ mod tests {
     use bytes::Bytes;
     use futures_util::TryStreamExt as _;
 
+    use std::sync::Arc;
+
+    use super::super::Place;
     use super::*;
     use crate::domain::name::ServiceName;
     use crate::engine::LogStream;
 
-    fn source(service: &str, batches: &[&[i64]]) -> (Arc<Place>, RawLines) {
+    fn source(service: &str, batches: &[&[i64]]) -> (Whose, RawLines) {
         let place = Place { service: ServiceName::parse(service).unwrap(), replica: 1 };
         let line = |at: &i64| ContainerLine {
             at_nanos: *at,
@@ -97,10 +99,10 @@ mod tests {
             text: Bytes::from(at.to_string()),
         };
         let batches: Vec<_> = batches.iter().map(|batch| Ok(batch.iter().map(line).collect())).collect();
-        (Arc::new(place), stream::iter(batches).boxed())
+        (Whose { place: Arc::new(place), source: service.into() }, stream::iter(batches).boxed())
     }
 
-    async fn merged(sources: Vec<(Arc<Place>, RawLines)>) -> Vec<(String, i64)> {
+    async fn merged(sources: Vec<(Whose, RawLines)>) -> Vec<(String, i64)> {
         let batches: Vec<Batch> = by_time(sources).try_collect().await.unwrap();
         let lines = batches.iter().flat_map(|batch| {
             batch.lines.iter().map(|line| (batch.place.service.to_string(), line.at_nanos))

@@ -67,6 +67,7 @@ impl LogQuery {
             tail,
             since: self.since,
             until: self.until,
+            ..Wanted::default()
         })
     }
 }
@@ -111,7 +112,9 @@ fn gathered(
     lines: Lines,
     mut write: impl FnMut(&mut Vec<u8>, &Batch) + 'static,
 ) -> impl Stream<Item = Result<Bytes>> + 'static {
-    stream::unfold(Some(lines.batches), next_batches).map(move |found| {
+    let said = |batch: &Result<Batch>| !matches!(batch, Ok(batch) if batch.lines.is_empty());
+    let batches = lines.batches.filter(move |batch| std::future::ready(said(batch))).boxed();
+    stream::unfold(Some(batches), next_batches).map(move |found| {
         let mut out = Vec::with_capacity(CHUNK + CHUNK / 4);
         for batch in &found? {
             write(&mut out, batch);

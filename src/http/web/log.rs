@@ -18,7 +18,7 @@ use super::deployment::{Frame, id_of, page};
 use super::page::{Choice, Field, LogEntry, LogView, Note, Page, Query};
 use super::visit::{Answer, Visit};
 use crate::app::deployment;
-use crate::app::log::{self, Batch, Wanted};
+use crate::app::log::{self, Batch, Position, Wanted};
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, ServiceName};
 use crate::domain::{Error, Kind, Result};
@@ -49,7 +49,7 @@ struct Asked {
     replica: String,
     /// `15m`, `1h`, `6h`, `24h`; the last lines where none is said.
     since: String,
-    /// Nanoseconds: only what was written later.
+    /// A position: only what was written later.
     after: String,
 }
 
@@ -115,16 +115,16 @@ async fn show(visit: Visit, path: web::Path<String>, asked: web::Query<Asked>) -
     let detail = deployment::detail(&visit.app, &visit.caller, id.clone()).await?;
     let frame = Frame::new(&visit, &detail.deployment, Some(&detail.summary), "Logs");
     let wanted = asked.wanted(visit.now)?;
-    let (lines, note) = match tokio::time::timeout(PATIENCE, last_lines(&visit, id.clone(), wanted)).await {
-        Ok(Ok(lines)) => (lines, None),
+    let (read, note) = match tokio::time::timeout(PATIENCE, last_lines(&visit, id.clone(), wanted)).await {
+        Ok(Ok(read)) => (read, None),
         Ok(Err(error)) if matches!(error.kind, Kind::Unavailable | Kind::Invalid) => {
-            (Vec::new(), Some(Note::from(&error)))
+            (Read::default(), Some(Note::from(&error)))
         }
         Ok(Err(error)) => return Err(error.into()),
         Err(_) => {
             let slow = Error::new(Kind::Unavailable, "engine_slow", "the engine takes long to read the log")
                 .hint("Lines appear below as they come; choose a shorter time for fewer of them.");
-            (Vec::new(), Some(Note::from(&slow)))
+            (Read::default(), Some(Note::from(&slow)))
         }
     };
     let mut services: Vec<String> = detail.slots.iter().map(|slot| slot.slot.service.to_string()).collect();
@@ -133,7 +133,7 @@ async fn show(visit: Visit, path: web::Path<String>, asked: web::Query<Asked>) -
         detail.slots.iter().map(|slot| format!("{}-{}", slot.slot.service, slot.slot.index)).collect();
     replicas.sort();
     replicas.dedup();
-    let log = view(&visit, &id, &asked, lines, services, replicas);
+    let log = view(&visit, &id, &asked, read, services, replicas);
     visit.show(&Logs { page: page(&visit, &detail.deployment), frame, log, note })
 }
 
@@ -141,16 +141,16 @@ fn view(
     visit: &Visit,
     id: &DeploymentId,
     asked: &Asked,
-    lines: Vec<(i64, LogEntry)>,
+    read: Read,
     services: Vec<String>,
     replicas: Vec<String>,
 ) -> LogView {
     let base = visit.url(&format!("/deployments/{id}/logs"));
     let here = visit.here();
     let source = asked.carry(Query::parse(&format!("{base}/stream"), ""));
-    let source = match lines.last() {
-        Some((at, _)) => source.with("after", &at.to_string()),
-        None => source,
+    let source = match read.position.to_string() {
+        nowhere if nowhere.is_empty() => source,
+        position => source.with("after", &position),
     };
     let all = |word: &str, names: Vec<String>| -> Vec<Choice> {
         let named = names.into_iter().map(|name| Choice::new(name.clone(), name));
@@ -176,25 +176,34 @@ fn view(
         action: base,
         query: here.get("q").to_owned(),
         level: here.get("level").to_owned(),
-        entries: lines.into_iter().map(|(_, line)| line).collect(),
+        entries: read.lines.into(),
         tall: true,
     }
+    .filtered()
 }
 
-/// The last lines that there are, oldest first, each with its time in nanoseconds.
-async fn last_lines(visit: &Visit, id: DeploymentId, wanted: Wanted) -> Result<Vec<(i64, LogEntry)>> {
+/// What a page begins with, and where it goes on from there.
+#[derive(Default)]
+struct Read {
+    lines: VecDeque<LogEntry>,
+    position: Position,
+}
+
+/// The last lines that there are, oldest first.
+async fn last_lines(visit: &Visit, id: DeploymentId, wanted: Wanted) -> Result<Read> {
     let mut lines = log::history(&visit.app, &visit.caller, id, wanted).await?;
-    let mut last = VecDeque::with_capacity(MOST);
+    let mut read = Read::default();
     while let Some(batch) = lines.batches.next().await {
         let batch = batch?;
+        read.position.pass(&batch, &batch.lines);
         for line in &batch.lines {
-            if last.len() == MOST {
-                last.pop_front();
+            if read.lines.len() == MOST {
+                read.lines.pop_front();
             }
-            last.push_back((line.at_nanos, entry(&batch, line)));
+            read.lines.push_back(entry(&batch, line));
         }
     }
-    Ok(last.into())
+    Ok(read)
 }
 
 fn entry(batch: &Batch, line: &ContainerLine) -> LogEntry {
@@ -204,6 +213,7 @@ fn entry(batch: &Batch, line: &ContainerLine) -> LogEntry {
         who: who(batch),
         level: level::of(&text),
         text,
+        hidden: false,
     }
 }
 

@@ -95,6 +95,57 @@ async fn a_stream_ends_with_its_session() {
     after.get("/deployments").await.expect(401);
 }
 
+/// The lines of events, each as service and text, and the last id.
+fn read(text: &str) -> (Vec<(String, String)>, String) {
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let lines = data.filter_map(|data| serde_json::from_str::<Vec<serde_json::Value>>(data).ok()).flatten();
+    let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let lines = lines.map(|line| (word(&line["r"]), word(&line["m"]))).collect();
+    let id = text.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap_or_default();
+    (lines, id.to_owned())
+}
+
+#[tokio::test]
+async fn a_log_goes_on_where_its_reader_was_in_each_replica() {
+    let it = Visitors::deployed().await;
+    let controls = it.team.it.fake.controls();
+    let of = |service: &str| {
+        let slots = controls.slots();
+        slots.into_iter().find(|state| state.slot.service.as_str() == service).unwrap().slot
+    };
+    let (api, cache) = (of("api"), of("cache"));
+    let path = "/deployments/iris-on-local/logs/stream";
+    let first = open(&it.viewer, path).await;
+    for number in 1..=3 {
+        controls.print(&api, &format!("one {number}"));
+    }
+    controls.print(&cache, "first");
+    let (lines, id) = read(&until(first, "\"m\":", 4, Duration::from_secs(5)).await);
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    // All of this within the millisecond that the fake engine's clock shows, likely as not.
+    controls.print(&cache, "second");
+    controls.print(&api, "one 4");
+    let again = open(&it.viewer.clone().header("last-event-id", &id), path).await;
+    let (mut lines, id) = read(&until(again, "\"m\":", 2, Duration::from_secs(5)).await);
+    lines.sort();
+    let line = |who: &str, text: &str| (who.to_owned(), text.to_owned());
+    assert_eq!(lines, [line("api-0", "one 4"), line("cache-0", "second")]);
+
+    controls.remove(&cache);
+    it.team.healthy("OUT_OF_SYNC").await;
+    controls.print(&api, "one 5");
+    let third = open(&it.viewer.clone().header("last-event-id", &id), path).await;
+    let text = until(third, "\"m\":", 2, Duration::from_secs(5)).await;
+    let (lines, id) = read(&text);
+    assert!(text.contains("\"g\":true"), "{text}");
+    assert!(lines.iter().any(|(who, said)| who == "cache-0" && said.contains("may be missing")), "{lines:?}");
+    assert!(lines.contains(&line("api-0", "one 5")), "{lines:?}");
+    controls.print(&api, "one 6");
+    let fourth = open(&it.viewer.clone().header("last-event-id", &id), path).await;
+    let (lines, _) = read(&until(fourth, "\"m\":", 1, Duration::from_secs(5)).await);
+    assert_eq!(lines, [line("api-0", "one 6")], "a gap is said once");
+}
+
 #[tokio::test]
 async fn the_log_of_an_update_is_followed_to_its_end() {
     let it = Visitors::deployed().await;

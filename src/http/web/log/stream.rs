@@ -9,7 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Asked, clean, level, who};
-use crate::app::log::{self, Batch, Lines};
+use crate::app::log::{self, Batch, Lines, Position};
 use crate::app::{App, deployment, update};
 use crate::bus::Topic;
 use crate::domain::access::Caller;
@@ -20,6 +20,7 @@ use crate::http::State;
 use crate::http::api::live::{self, Form, Sink};
 use crate::http::routes::Routes;
 use crate::http::web::deployment::id_of;
+use crate::http::web::page::sentence;
 use crate::http::web::visit::{Answer, Visit};
 
 /// Lines of one event at most.
@@ -39,22 +40,30 @@ struct Line {
     #[serde(skip_serializing_if = "str::is_empty")]
     l: &'static str,
     m: String,
+    /// Whether it stands for lines that are missing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    g: bool,
 }
 
 /// Where the reader was: in the header after a break, else in the URL.
-fn seen(request: &HttpRequest, asked: &str) -> Option<i64> {
-    let header = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    header.or_else(|| asked.parse().ok())
+fn seen<'a>(request: &'a HttpRequest, asked: &'a str) -> &'a str {
+    let header = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
+    header.filter(|id| !id.is_empty()).unwrap_or(asked)
 }
 
 /// `message` events have no name.
-fn message(id: i64, lines: &[Line]) -> String {
+fn message(id: &str, lines: &[Line]) -> String {
     let data = serde_json::to_string(lines).unwrap_or_default();
     format!("id: {id}\ndata: {data}\n\n")
 }
 
 fn end(words: &str) -> String {
     format!("event: end\ndata: {words}\n\n")
+}
+
+/// Why nothing comes now: the reader asks again after a while, as it does when a stream breaks.
+fn wait(words: &str) -> String {
+    format!("event: wait\ndata: {words}\n\n")
 }
 
 async fn of_replicas(
@@ -66,17 +75,14 @@ async fn of_replicas(
 ) -> Answer {
     let id = id_of(&path)?;
     let mut wanted = asked.wanted(visit.now)?;
-    let after = seen(&request, &asked.after);
-    if let Some(after) = after {
-        wanted.since = Some(chrono::DateTime::from_timestamp_nanos(after));
-        wanted.tail = None;
-    }
+    let position = Position::parse(seen(&request, &asked.after));
+    wanted.after = position.clone();
     let lines = match log::follow(&visit.app, &visit.caller, id.clone(), wanted).await {
         Ok(lines) => Ok(lines),
         Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Invalid) => Err(error),
         Err(error) => return Err(error.into()),
     };
-    let produce = move |sink: Sink| follow(lines, after.unwrap_or(i64::MIN), sink);
+    let produce = move |sink: Sink| follow(lines, position, sink);
     Ok(live::respond(&request, state.clone(), Form::Events, produce, may_see(state, id)))
 }
 
@@ -91,19 +97,19 @@ fn may_see(
     }
 }
 
-async fn follow(lines: Result<Lines>, after: i64, sink: Sink) {
+async fn follow(lines: Result<Lines>, mut position: Position, sink: Sink) {
     let mut batches = match lines {
         Ok(lines) => lines.batches,
         Err(error) => {
-            sink.send(end(&error.to_string())).await;
+            sink.send(parting(&error)).await;
             return;
         }
     };
     while let Some(batch) = batches.next().await {
         let text = match batch {
-            Ok(batch) => events(&batch, after),
+            Ok(batch) => events(&batch, &mut position),
             Err(error) => {
-                sink.send(end(&error.to_string())).await;
+                sink.send(parting(&error)).await;
                 return;
             }
         };
@@ -114,12 +120,20 @@ async fn follow(lines: Result<Lines>, after: i64, sink: Sink) {
     sink.send(end("The deployment is gone, or you may no longer see it.")).await;
 }
 
-/// A batch as events; what the page has already is left out.
-fn events(batch: &Batch, after: i64) -> String {
+/// An engine that is away comes back; anything else is the end.
+fn parting(error: &Error) -> String {
+    let words = sentence(error).replace(['\r', '\n'], " ");
+    if error.kind == Kind::Unavailable { wait(&words) } else { end(&words) }
+}
+
+/// A batch as events, each with the position after it.
+fn events(batch: &Batch, position: &mut Position) -> String {
     let who = who(batch);
     let mut text = String::new();
-    let fresh: Vec<_> = batch.lines.iter().filter(|line| line.at_nanos > after).collect();
-    for chunk in fresh.chunks(LINES) {
+    if batch.lines.is_empty() {
+        position.pass(batch, &[]);
+    }
+    for chunk in batch.lines.chunks(LINES) {
         let lines: Vec<Line> = chunk
             .iter()
             .map(|line| {
@@ -130,11 +144,12 @@ fn events(batch: &Batch, after: i64) -> String {
                     r: who.clone(),
                     l: level::of(&m),
                     m,
+                    g: log::is_gap(line),
                 }
             })
             .collect();
-        let last = chunk.last().map_or(after, |line| line.at_nanos);
-        text.push_str(&message(last, &lines));
+        position.pass(batch, chunk);
+        text.push_str(&message(&position.to_string(), &lines));
     }
     text
 }
@@ -162,7 +177,7 @@ async fn of_update(
         caller: visit.caller.clone(),
         id: id.clone(),
         number,
-        after: seen(&request, &asked.after).unwrap_or(0),
+        after: seen(&request, &asked.after).parse().unwrap_or(0),
     };
     let produce = move |sink: Sink| reader.run(topics, sink);
     Ok(live::respond(&request, state.clone(), Form::Events, produce, may_see(state, id)))
@@ -216,7 +231,7 @@ impl Reader {
             let Some(last) = lines.last() else { break };
             self.after = last.sequence;
             let shown: Vec<Line> = lines.iter().map(line).collect();
-            text.push_str(&message(self.after, &shown));
+            text.push_str(&message(&self.after.to_string(), &shown));
         }
         Ok((text, ended))
     }
@@ -228,5 +243,6 @@ fn line(line: &LogLine) -> Line {
         r: line.step.word().to_owned(),
         l: if line.error { "error" } else { "" },
         m: line.text.clone(),
+        g: false,
     }
 }

@@ -34,9 +34,22 @@ pub struct LogEntry {
     /// `debug`, `info`, `warn`, `error`, or empty where it is not known.
     pub level: &'static str,
     pub text: String,
+    /// Whether the filter leaves it out. It is there all the same: scripts filter again without asking.
+    pub hidden: bool,
 }
 
 impl LogView {
+    /// The same with the lines hidden that its search and its level leave out.
+    #[must_use]
+    pub fn filtered(mut self) -> Self {
+        let (query, floor) = (self.query.to_lowercase(), rank(&self.level).unwrap_or(0));
+        for entry in &mut self.entries {
+            let grave = rank(entry.level).unwrap_or(1) >= floor;
+            entry.hidden = !grave || !entry.text.to_lowercase().contains(&query);
+        }
+        self
+    }
+
     /// The levels to pick from, with the one that is picked.
     pub fn levels(&self) -> [(&'static str, &'static str, bool); 4] {
         let picked = self.level.as_str();
@@ -47,6 +60,11 @@ impl LogView {
             ("error", "errors only", picked == "error"),
         ]
     }
+}
+
+/// How grave a level is; `None` where it is not known.
+fn rank(level: &str) -> Option<usize> {
+    ["debug", "info", "warn", "error"].iter().position(|known| *known == level)
 }
 
 impl LogEntry {

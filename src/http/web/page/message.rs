@@ -83,6 +83,15 @@ impl From<&Error> for Note {
     }
 }
 
+/// An error in one line: what happened, and what to do.
+pub fn sentence(error: &Error) -> String {
+    let said = capital(&error.message);
+    match &error.hint {
+        Some(hint) => format!("{said}. {hint}"),
+        None => format!("{said}."),
+    }
+}
+
 /// The text with its first letter in upper case: errors are written in lower case, titles are not.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
