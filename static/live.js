@@ -2,7 +2,7 @@
 // `hx-trigger="sse:TOPIC, refresh"`. The event stream (`sse-connect` on <main>) only names what changed; the part is
 // then fetched like any other page, with the reader's own rights. When the stream drops, a banner says so and every
 // part is polled; a tab that nobody looks at holds no connection.
-import { element, flash, meta } from "./common.js";
+import { element, flash, meta, stillIn } from "./common.js";
 
 // What is being typed into a field of a live part stays.
 Idiomorph.defaults.ignoreActiveValue = true;
@@ -10,6 +10,7 @@ Idiomorph.defaults.ignoreActiveValue = true;
 const GRACE = 2500; // a stream that comes back sooner was not worth a word
 const POLL = 5000;
 const UNSEEN = 30000;
+const USED = 300000; // how often it is told that somebody uses the page
 
 let source = null;
 let grace = 0;
@@ -43,6 +44,7 @@ function lost() {
   mark("slow", "every 5 s");
   poll = setInterval(refresh, POLL);
   refresh();
+  stillIn();
 }
 
 function found() {
@@ -57,6 +59,7 @@ function found() {
 }
 
 function leaveSignedOut() {
+  if (signedOut) return;
   signedOut = true;
   clearTimeout(grace);
   clearInterval(poll);
@@ -67,6 +70,17 @@ function leaveSignedOut() {
   say("You are signed out. What you see is no longer kept up to date.", link);
   mark("off", "not live");
 }
+
+document.addEventListener("signed-out", leaveSignedOut);
+
+/* A page that keeps itself fresh does not keep its session alive; whoever uses the page does, also without loading another. */
+let told = Date.now();
+function alive() {
+  if (signedOut || !meta("csrf") || Date.now() - told < USED) return;
+  told = Date.now();
+  fetch(`${document.body.dataset.base}/api/v1/me`).catch(() => {});
+}
+for (const type of ["pointerdown", "keydown", "wheel"]) document.addEventListener(type, alive, { capture: true, passive: true });
 
 /* The extension listens anew each time it processes a part, and a morphed part is processed after every swap. So the stream
    listens once a topic, and tells each part that names it; a burst is told once. */

@@ -143,6 +143,7 @@ impl Auth {
                 store::session::take_token(tx, &hash, SETUP, now)?.ok_or_else(dead_link)?;
                 let mut caller = Caller::system();
                 caller.origin = Origin::Console;
+                caller.subject.name = "the setup link".to_owned();
                 insert(tx, &journal_key, &caller, &user, &password)
             })
             .await

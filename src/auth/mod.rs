@@ -6,6 +6,7 @@ mod copies;
 pub mod local;
 pub mod login;
 pub mod oidc;
+mod seen;
 pub mod session;
 
 use std::sync::{Arc, OnceLock};
@@ -48,7 +49,7 @@ pub struct Identity {
 /// How long sessions live.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
-    /// Without a request.
+    /// Without anything that somebody did; pages that keep themselves live don't count.
     pub idle: TimeDelta,
     /// Whatever happens.
     pub absolute: TimeDelta,
@@ -72,6 +73,7 @@ pub struct Auth {
     /// Set once the address is known that the provider sends browsers back to.
     provider: OnceLock<oidc::Provider>,
     copies: copies::Copies,
+    seen: seen::Seen,
 }
 
 impl Auth {
@@ -95,6 +97,7 @@ impl Auth {
             attempts: local::Attempts::new(),
             provider: OnceLock::new(),
             copies,
+            seen: seen::Seen::default(),
         })
     }
 
@@ -132,10 +135,6 @@ impl Auth {
         let Some(subject) = Subject::of_user(&user, &self.admin_groups).filter(|_| !over) else {
             return Ok(None);
         };
-        if session.last_seen_at + TOUCH_EVERY <= now {
-            let id = id.clone();
-            self.store.write(move |tx| store::session::touch(tx, &id, now)).await?;
-        }
         Ok(Some(Identity { subject, credential: Credential::Session(id), preferences: user.preferences }))
     }
 

@@ -48,6 +48,12 @@ pub async fn layer<B: MessageBody + 'static>(
     };
     let refusal = match identify(&request, &state).await {
         Ok(Some(identity)) => {
+            if is_use(&request) {
+                // Reading goes on where nothing can be written.
+                if let Err(error) = state.auth.note_use(&identity).await {
+                    tracing::warn!(%error, "a session's use was not written down");
+                }
+            }
             let caller = caller(&request, &state, &identity);
             request.extensions_mut().insert(identity);
             request.extensions_mut().insert(caller);
@@ -89,6 +95,13 @@ async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Iden
         Some(cookie) => state.auth.by_session(cookie.value()).await,
         None => Ok(None),
     }
+}
+
+/// Whether somebody did something. What a page asks for by itself, its streams and its live parts, is none.
+fn is_use(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    let streams = headers.get_all(header::ACCEPT).any(|accept| accept == "text/event-stream");
+    !(request.method().is_safe() && (streams || headers.contains_key("hx-request")))
 }
 
 fn bearer(value: &header::HeaderValue) -> Option<&str> {

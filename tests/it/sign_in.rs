@@ -44,6 +44,34 @@ async fn a_session_ends_when_it_is_not_used() {
 }
 
 #[tokio::test]
+async fn a_page_that_keeps_itself_live_does_not_keep_its_session() {
+    let (it, clock) = timed().await;
+    let open = it.session("bob", &["ml"]).await;
+    let used = it.session("eve", &["ml"]).await;
+    let stream = async |client: &Client| {
+        let request = client.request(reqwest::Method::GET, "/events?topics=deployments");
+        request.header("accept", "text/event-stream").send().await.unwrap()
+    };
+    let part = open.clone().header("hx-request", "true").header("hx-target", "live").header("accept", "*/*");
+    let mut streams = vec![stream(&open).await, stream(&used).await];
+    for _ in 0..3 {
+        clock.advance(TimeDelta::hours(3));
+        part.get("/deployments").await;
+        streams.push(stream(&open).await);
+        assert!(is_in(&used).await, "who does something stays, whatever else the page asks for");
+    }
+    let over = part.get("/deployments").await;
+    assert_eq!(over.status, 401, "nine hours without anything that somebody did");
+    assert!(!is_in(&open).await);
+    let (ended, lives) = (streams.remove(0), streams.remove(0));
+    let rest = |response: reqwest::Response| {
+        tokio::time::timeout(std::time::Duration::from_secs(3), response.bytes())
+    };
+    assert!(rest(ended).await.is_ok(), "its stream ended with it");
+    assert!(rest(lives).await.is_err(), "the other goes on");
+}
+
+#[tokio::test]
 async fn a_session_ends_after_a_week_however_much_it_is_used() {
     let (it, clock) = timed().await;
     let bob = it.session("bob", &["ml"]).await;
@@ -254,6 +282,9 @@ async fn the_setup_link_makes_one_administrator_once() {
     assert_eq!((me["name"].as_str(), me["isAdmin"].as_bool()), (Some("Root"), Some(true)));
     assert!(set_up(&it, &token, PASSWORD).await.status >= 400);
     assert!(it.instance.auth.setup_token().await.unwrap().is_none(), "no other is made any more");
+    let journal = it.admin().await.get("/api/v1/journal").await.expect(200).json();
+    let made = journal.as_array().unwrap().iter().find(|entry| entry["action"] == "user.created").unwrap();
+    assert_eq!(made["actor"], "the setup link");
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ impl Login {
             page: outside(request, "Sign in"),
             trouble: None,
             sso: sso(state, to),
-            username: Field::text("username", "User name").required().autocomplete("username"),
+            username: Field::text("username", "User name").required().autocomplete("username").focus(),
             password: Field::input("password", "password", "Password")
                 .required()
                 .autocomplete("current-password"),
@@ -105,7 +105,9 @@ async fn sign_in(request: HttpRequest, state: web::Data<State>, fields: Fields) 
         Err(error) => {
             let mut page = Login::new(&request, &state, &to);
             page.trouble = Some(blame(&mut [], &error));
-            page.username = page.username.value(username);
+            // The name stays; the password is what is typed anew.
+            page.username = Field { focus: false, ..page.username.value(username) };
+            page.password = page.password.focus();
             Ok(html(status(error.kind), &page)?)
         }
     }
@@ -141,7 +143,8 @@ impl Setup {
                 .value(username)
                 .required()
                 .mono()
-                .autocomplete("username"),
+                .autocomplete("username")
+                .focus(),
             name: Field::text("name", "Your name")
                 .hint("As others see it.")
                 .value(fields.get("name"))
