@@ -20,6 +20,10 @@ use crate::store::project;
 
 /// How many deployments the strip of those in need names.
 const MOST_NEEDY: u32 = 6;
+/// How many deployments of a project on one infrastructure are looked at.
+pub const MOST_PLACES: u32 = 5;
+/// How far deployments are counted.
+pub const MOST_COUNTED: u32 = 1_000;
 
 /// Everything on the home page, from one moment.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ pub struct Overview {
     pub places: Vec<Place>,
     /// The worst first.
     pub attention: Vec<Summary>,
+    /// Both counts end one beyond [`MOST_COUNTED`].
     pub attention_count: u64,
     pub deployment_count: u64,
 }
@@ -48,12 +53,13 @@ pub async fn get(app: &App, caller: &Caller, text: Option<String>, page: PageReq
             found.truncate(page.limit as usize);
             let projects: Vec<ProjectKey> = found.into_iter().map(|(project, _)| project.key).collect();
             let needy = Filter { attention: true, sort: Sort::Health, ..Filter::default() };
-            let (deployment_count, attention_count) = store::overview::counts(db, &subject)?;
+            let (deployment_count, attention_count) =
+                store::overview::counts(db, &subject, MOST_COUNTED + 1)?;
             Ok(Overview {
                 stages: store::stage::list(db)?,
                 infrastructures: store::infrastructure::places(db, &subject)?,
                 next: projects.last().filter(|_| more).map(ToString::to_string),
-                places: store::overview::places(db, &subject, &projects)?,
+                places: store::overview::places(db, &subject, &projects, MOST_PLACES)?,
                 attention: store::deployment::list::list(db, &subject, &needy, None, MOST_NEEDY)?,
                 attention_count,
                 deployment_count,
@@ -114,6 +120,7 @@ pub struct ProjectRow {
     pub right: ProjectRight,
     /// The newest bundle: version, uploader, time.
     pub last: Option<store::overview::LastBundle>,
+    /// The first ones on each infrastructure.
     pub places: Vec<Spot>,
 }
 
@@ -131,7 +138,7 @@ pub async fn projects(
             let more = found.len() > page.limit as usize;
             found.truncate(page.limit as usize);
             let keys: Vec<ProjectKey> = found.iter().map(|(project, _)| project.key.clone()).collect();
-            let mut places = store::overview::places(db, &subject, &keys)?;
+            let mut places = store::overview::places(db, &subject, &keys, MOST_PLACES)?;
             let mut last = store::overview::last_bundles(db, &keys)?;
             let next = keys.last().filter(|_| more).map(ToString::to_string);
             let items = found.into_iter().map(|(project, right)| {
@@ -148,15 +155,10 @@ pub async fn projects(
         .await
 }
 
-/// The deployments that want a bundle, of those that the caller may see.
-pub async fn places_of(
-    app: &App,
-    caller: &Caller,
-    project: ProjectKey,
-    version: Version,
-) -> Result<Vec<Summary>> {
+/// The deployments of a project, of those that the caller may see; the first 500.
+pub async fn places_of(app: &App, caller: &Caller, project: ProjectKey) -> Result<Vec<Summary>> {
     let subject = caller.subject.clone();
-    app.store.read(move |db| store::deployment::list::places(db, &project, Some(&version), &subject)).await
+    app.store.read(move |db| store::deployment::list::places(db, &project, &subject)).await
 }
 
 /// Objects that something was heard of, before it is known whether the listener may see them.

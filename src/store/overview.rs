@@ -9,7 +9,7 @@ use crate::domain::access::Subject;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, Version};
 use crate::domain::update::Step;
-use crate::store::deployment::list::{STATE, State, VISIBLE, read_state};
+use crate::store::deployment::list::{STATE, State, TROUBLED, VISIBLE, read_state};
 use crate::store::row::{self, Cells, Columns as _};
 
 /// One deployment's place in the matrix.
@@ -31,23 +31,31 @@ pub struct Place {
     pub open: Option<(u32, Option<Step>)>,
 }
 
-/// The places of some projects that `subject` may see, by project, stage and id.
-pub fn places(connection: &Connection, subject: &Subject, projects: &[ProjectKey]) -> Result<Vec<Place>> {
+/// The places of some projects that `subject` may see, by project and id: of each project the first `most` on each
+/// infrastructure.
+pub fn places(
+    connection: &Connection,
+    subject: &Subject,
+    projects: &[ProjectKey],
+    most: u32,
+) -> Result<Vec<Place>> {
     let sql = format!(
         "SELECT d.id, d.project, i.stage, d.infrastructure, coalesce(r.version, d.version), d.enabled, d.last_update,
                 d.running_update, d.updated_at, o.number, o.step, {STATE}
-           FROM deployment d
-           JOIN infrastructure i ON i.id = d.infrastructure
+           FROM json_each(:projects) p CROSS JOIN infrastructure i
+           CROSS JOIN deployment d ON d.id IN (SELECT id FROM deployment
+                 WHERE project = p.value AND infrastructure = i.id ORDER BY id LIMIT :most)
            LEFT JOIN observed.deployment_state s ON s.deployment = d.id
            LEFT JOIN deployment_update r ON r.deployment = d.id AND r.number = d.running_update
            LEFT JOIN (SELECT deployment, min(number) AS number, step FROM deployment_update
                        WHERE state <> 'ended' GROUP BY deployment) o ON o.deployment = d.id
-          WHERE d.project IN (SELECT value FROM json_each(:projects)) AND {VISIBLE}
+          WHERE {VISIBLE}
           ORDER BY d.project, d.id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let parameters = named_params! {
         ":projects": row::json(&projects), ":admin": subject.is_admin, ":groups": row::groups(&subject.groups),
+        ":most": most,
     };
     let rows = statement.query_map(parameters, |row| {
         let cells = &mut Cells::new(row);
@@ -68,21 +76,30 @@ pub fn places(connection: &Connection, subject: &Subject, projects: &[ProjectKey
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The deployments that [`VISIBLE`] lets groups see, found from their grants.
+const GRANTED: &str =
+    "(SELECT DISTINCT project FROM project_grant WHERE grp IN (SELECT value FROM json_each(:groups))) p
+    CROSS JOIN (SELECT DISTINCT infrastructure FROM infrastructure_grant
+                 WHERE grp IN (SELECT value FROM json_each(:groups))) i
+    CROSS JOIN deployment d ON d.project = p.project AND d.infrastructure = i.infrastructure";
+
 fn read_open(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Option<(u32, Option<Step>)>> {
     let (number, step) = (cells.get::<Option<u32>>()?, cells.get::<Option<String>>()?);
     Ok(number.map(|number| (number, step.as_deref().and_then(Step::parse))))
 }
 
-/// How many deployments `subject` may see, and how many of them need attention.
-pub fn counts(connection: &Connection, subject: &Subject) -> Result<(u64, u64)> {
+/// How many deployments `subject` may see, and how many of them need attention, both counted up to `most`.
+pub fn counts(connection: &Connection, subject: &Subject, most: u32) -> Result<(u64, u64)> {
+    let seen = if subject.is_admin { "deployment" } else { GRANTED };
     let sql = format!(
-        "SELECT count(*), count(s.deployment)
-           FROM deployment d LEFT JOIN observed.deployment_state s
-             ON s.deployment = d.id AND s.health IN ('ERROR', 'OUT_OF_SYNC', 'UNHEALTHY', 'WARNING')
-          WHERE {VISIBLE}"
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM {seen} LIMIT :most)),
+                (SELECT count(*) FROM (SELECT 1 FROM observed.deployment_state s CROSS JOIN deployment d ON d.id = s.deployment
+                  WHERE {TROUBLED} AND {VISIBLE} LIMIT :most))"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let parameters = named_params! { ":admin": subject.is_admin, ":groups": row::groups(&subject.groups) };
+    let parameters = named_params! {
+        ":admin": subject.is_admin, ":groups": row::groups(&subject.groups), ":most": most,
+    };
     let (all, troubled): (i64, i64) =
         statement.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok((all.unsigned_abs(), troubled.unsigned_abs()))

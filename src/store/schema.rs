@@ -153,6 +153,9 @@ CREATE TABLE release (
     volumes INTEGER NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (workload, infrastructure)
 ) STRICT, WITHOUT ROWID;
 ",
+    r"
+CREATE INDEX deployment_place ON deployment (project, infrastructure, id);
+",
 ];
 
 /// Migrations of `observed.db`: not acknowledged facts, rebuilt from the engines when lost.

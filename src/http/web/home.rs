@@ -3,9 +3,9 @@
 use askama::Template;
 use serde::Deserialize;
 
-use super::page::{Note, Page, Query, Section, State, plural};
+use super::page::{Note, Page, Query, Section, State};
 use super::visit::{Answer, Visit};
-use crate::app::overview::{self, Overview, Place};
+use crate::app::overview::{self, MOST_COUNTED, Overview, Place};
 use crate::domain::clock::Timestamp;
 use crate::domain::health::{Health, Severity};
 use crate::domain::name::StageId;
@@ -17,6 +17,8 @@ use actix_web::web;
 
 /// How many projects one page of the matrix holds.
 const ROWS: u32 = 50;
+/// How many deployments one cell of the matrix shows.
+const CELLS: usize = 4;
 
 /// The routes of this file.
 pub fn routes(routes: &mut Routes) {
@@ -40,7 +42,8 @@ struct Home {
     rows: Vec<Row>,
     attention: Vec<Needy>,
     counted: String,
-    deployments: u64,
+    /// How many deployments there are in all; empty: none.
+    everything: String,
     next: Option<String>,
     filtered: bool,
 }
@@ -59,7 +62,14 @@ struct Column {
 /// A project with one entry a stage.
 struct Row {
     project: String,
-    cells: Vec<Vec<Cell>>,
+    stages: Vec<Square>,
+}
+
+/// A project in a stage.
+struct Square {
+    cells: Vec<Cell>,
+    /// Where the others are, when there are more than it shows.
+    more: Option<String>,
 }
 
 /// One deployment in the matrix.
@@ -70,8 +80,9 @@ struct Cell {
     /// Beside the state while an update runs: `step 4 of 7`.
     step: String,
     at: Timestamp,
-    /// Which infrastructure, where the stage has several deployments of the project.
-    infrastructure: String,
+    /// What tells it from the others, where the stage has several deployments of the project: its infrastructure, or its
+    /// id where they share one.
+    apart: String,
 }
 
 /// One line of the strip.
@@ -102,11 +113,13 @@ impl Home {
         let ids: Vec<&StageId> = overview.stages.iter().map(|stage| &stage.id).collect();
         let rows = overview.projects.iter().map(|project| {
             let own: Vec<&Place> = overview.places.iter().filter(|place| place.project == *project).collect();
-            Row { project: project.to_string(), cells: ids.iter().map(|stage| cells(&own, stage)).collect() }
+            let squares = ids.iter().map(|stage| square(visit, &own, stage));
+            Row { project: project.to_string(), stages: squares.collect() }
         });
+        let everything = up_to(overview.deployment_count);
         let counted = match overview.attention_count {
             0 => String::new(),
-            count => format!("{count} of {}", plural(overview.deployment_count, "deployment")),
+            count => format!("{} of {everything} deployments", up_to(count)),
         };
         Self {
             page: visit.page("Home", Section::Home).live("/events?topics=deployments,updates,projects"),
@@ -116,7 +129,7 @@ impl Home {
             rows: rows.collect(),
             attention: overview.attention.iter().map(|summary| needy(visit, summary)).collect(),
             counted,
-            deployments: overview.deployment_count,
+            everything,
             next: overview.next.as_deref().map(|cursor| here.with("after", cursor).href()),
             here,
         }
@@ -142,13 +155,33 @@ fn columns(overview: &Overview) -> Vec<Column> {
     stages.map(|stage| Column { title: stage.description.clone(), places: names(&stage.id) }).collect()
 }
 
-fn cells(own: &[&Place], stage: &StageId) -> Vec<Cell> {
-    let here: Vec<&&Place> = own.iter().filter(|place| place.stage == *stage).collect();
-    let several = here.len() > 1;
-    here.into_iter().map(|place| cell(place, several)).collect()
+/// A count that goes no further than [`MOST_COUNTED`].
+fn up_to(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        many if many > u64::from(MOST_COUNTED) => "1,000+".to_owned(),
+        some => some.to_string(),
+    }
 }
 
-fn cell(place: &Place, several: bool) -> Cell {
+fn square(visit: &Visit, own: &[&Place], stage: &StageId) -> Square {
+    let here: Vec<&&Place> = own.iter().filter(|place| place.stage == *stage).collect();
+    let apart = |place: &Place| {
+        let neighbours = here.iter().filter(|other| other.infrastructure == place.infrastructure).count();
+        match (here.len(), neighbours) {
+            (1, _) => String::new(),
+            (_, 1) => place.infrastructure.to_string(),
+            _ => place.id.to_string(),
+        }
+    };
+    let more = here.get(CELLS).map(|place| {
+        let all = Query::parse(&visit.url("/deployments"), "");
+        all.with("project", place.project.as_str()).with("stage", stage.as_str()).href()
+    });
+    Square { cells: here.iter().take(CELLS).map(|place| cell(place, apart(place))).collect(), more }
+}
+
+fn cell(place: &Place, apart: String) -> Cell {
     let (state, step) = match place.open {
         Some((_, Some(step))) => (State::run("Updating"), position(step)),
         Some((_, None)) => (State::wait("Queued"), String::new()),
@@ -160,7 +193,7 @@ fn cell(place: &Place, several: bool) -> Cell {
         state,
         step,
         at: place.state.changed_at.unwrap_or(place.updated_at),
-        infrastructure: if several { place.infrastructure.to_string() } else { String::new() },
+        apart,
     }
 }
 

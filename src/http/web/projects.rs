@@ -69,10 +69,10 @@ async fn list(visit: Visit, asked: web::Query<Asked>) -> Answer {
 }
 
 impl List {
-    /// The first places of a project, and how many more there are.
-    fn places<'a>(&self, row: &'a ProjectRow) -> (&'a [overview::Spot], usize) {
+    /// The first places of a project, and whether there are more.
+    fn places<'a>(&self, row: &'a ProjectRow) -> (&'a [overview::Spot], bool) {
         let shown = &row.places[..row.places.len().min(PLACES)];
-        (shown, row.places.len() - shown.len())
+        (shown, row.places.len() > shown.len())
     }
 }
 

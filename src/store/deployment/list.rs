@@ -7,7 +7,7 @@ use crate::domain::access::Subject;
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::Deployment;
 use crate::domain::health::{Health, Message, Sync};
-use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, Version};
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId};
 use crate::domain::{Result, health};
 use crate::store::row::{self, Cells, millis};
 
@@ -105,6 +105,9 @@ fn read_summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     Ok(Summary { deployment: read(cells)?, stage: cells.parsed()?, state: read_state(cells)? })
 }
 
+/// What needs attention: ranks before those of [`health_rank`] for `UNKNOWN` and `HEALTHY`, which lie behind in its index.
+pub(in crate::store) const TROUBLED: &str = "s.rank < 4";
+
 pub(in crate::store) const VISIBLE: &str =
     "(:admin OR (EXISTS (SELECT 1 FROM project_grant g WHERE g.project = d.project
         AND g.grp IN (SELECT value FROM json_each(:groups)))
@@ -198,7 +201,7 @@ fn list_sql(filter: &Filter, paged: bool) -> String {
     also(filter.infrastructure.is_some(), "d.infrastructure = :infrastructure");
     also(filter.stage.is_some(), "i.stage = :stage");
     also(filter.health.is_some(), "coalesce(s.health, 'UNKNOWN') = :health");
-    also(filter.attention, "s.health IN ('ERROR', 'OUT_OF_SYNC', 'UNHEALTHY', 'WARNING')");
+    also(filter.attention, TROUBLED);
     also(filter.text.is_some(), "instr(lower(d.id), :text)");
     if paged && filter.sort == Sort::Id {
         also(true, &format!("d.id {beyond} :id AND :value IS NOT NULL"));
@@ -264,17 +267,8 @@ pub fn summary(connection: &Connection, id: &DeploymentId) -> Result<Option<Summ
     Ok(found.optional()?)
 }
 
-/// How many deployments want a bundle's version on each stage: where it runs.
-pub fn places(
-    connection: &Connection,
-    project: &ProjectKey,
-    version: Option<&Version>,
-    subject: &Subject,
-) -> Result<Vec<Summary>> {
+/// The deployments of a project that `subject` may see; the first 500.
+pub fn places(connection: &Connection, project: &ProjectKey, subject: &Subject) -> Result<Vec<Summary>> {
     let filter = Filter { project: Some(project.clone()), ..Filter::default() };
-    let all = list(connection, subject, &filter, None, 500)?;
-    Ok(all
-        .into_iter()
-        .filter(|summary| version.is_none_or(|version| summary.deployment.version == *version))
-        .collect())
+    list(connection, subject, &filter, None, 500)
 }
