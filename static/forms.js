@@ -16,7 +16,7 @@ function judgeConfirm(form) {
 /* Whatever a fresh page or fragment needs. */
 function settle(root) {
   for (const form of root.querySelectorAll("form[data-confirm]")) judgeConfirm(form);
-  root.querySelector("[data-focus]")?.focus();
+  if (!root.querySelector("[autofocus]")) root.querySelector("[data-focus]")?.focus();
 }
 settle(document);
 document.addEventListener("htmx:afterSettle", (event) => settle(event.detail.elt.parentElement ?? document));

@@ -75,6 +75,11 @@ pub(super) fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewProject) 
     Ok(())
 }
 
+/// Why the caller makes no projects; `None`: it may.
+pub fn making_refused(app: &App, caller: &Caller) -> Option<Error> {
+    maker_group(app, &caller.subject, None).err()
+}
+
 /// The group that a project of this maker belongs to.
 pub(super) fn maker_group(
     app: &App,
@@ -98,7 +103,7 @@ pub(super) fn maker_group(
     let own = subject.groups.iter().find(|group| !app.rules.admin_groups.contains(*group));
     match own {
         None if !subject.is_admin => Err(Error::forbidden(
-            "a project belongs to a group, and you are in none",
+            "a project belongs to a group, and you are in no group",
             "Ask your identity provider's administrator for a group, then sign in again.",
         )),
         own => Ok(own.cloned()),

@@ -11,7 +11,6 @@ use super::fields::Fields;
 use super::home::Shown;
 use super::page::{Confirm, DiffLine, Page, State, Tone};
 use super::project::{key_of, page_below};
-use super::update::diff_lines;
 use super::visit::{Answer, Visit};
 use crate::app::deployment::Summary;
 use crate::app::{bundle, overview, project};
@@ -26,6 +25,8 @@ use crate::http::routes::Routes;
 
 /// How many other bundles it can be compared with.
 const OTHERS: u32 = 100;
+/// How many deployments that want another version are named.
+const ELSEWHERE: usize = 20;
 /// How many files the page lists.
 const FILES: usize = 500;
 
@@ -56,6 +57,8 @@ struct Show {
     compose: String,
     others: Vec<String>,
     places: Vec<(Summary, State)>,
+    /// Deployments of the project that want another version.
+    elsewhere: Vec<(Summary, State)>,
     may_deploy: bool,
     may_delete: bool,
     refusal: String,
@@ -78,7 +81,9 @@ async fn show(visit: Visit, path: web::Path<(String, String)>) -> Answer {
     let held = project::get(app, caller, key.clone()).await?;
     let bundle = bundle::get(app, caller, key.clone(), version.clone()).await?;
     let others = bundle::list(app, caller, key.clone(), PageRequest::first(OTHERS)).await?.items;
-    let places = overview::places_of(app, caller, key.clone(), version.clone()).await?;
+    let places = overview::places_of(app, caller, key.clone()).await?;
+    let (places, elsewhere): (Vec<_>, Vec<_>) =
+        places.into_iter().map(place).partition(|(of, _)| of.deployment.version == version);
     let compose = bundle::compose(app, caller, key.clone(), version.clone()).await?;
     let page = Show {
         page: page_below(&visit, &key, version.to_string()),
@@ -95,17 +100,12 @@ async fn show(visit: Visit, path: web::Path<(String, String)>) -> Answer {
             .filter(|other| *other != version)
             .map(String::from)
             .collect(),
-        places: places
-            .into_iter()
-            .map(|summary| {
-                let state = Shown::of(&summary).state();
-                (summary, state)
-            })
-            .collect(),
+        places,
+        elsewhere: elsewhere.into_iter().take(ELSEWHERE).collect(),
         may_deploy: held.may(ProjectRight::Deploy),
         may_delete: held.may(ProjectRight::Admin),
         refusal: format!(
-            "This takes more on project {key} than your groups have ({}). Somebody with admin on it can give it.",
+            "This takes the right deploy on project {key}; your groups have {}. Somebody with admin on it can give it.",
             held.held()
         ),
         key: key.to_string(),
@@ -113,6 +113,11 @@ async fn show(visit: Visit, path: web::Path<(String, String)>) -> Answer {
         bundle,
     };
     visit.show(&page)
+}
+
+fn place(summary: Summary) -> (Summary, State) {
+    let state = Shown::of(&summary).state();
+    (summary, state)
 }
 
 impl Show {
@@ -180,7 +185,7 @@ async fn diff(visit: Visit, path: web::Path<(String, String)>, asked: web::Query
     let page = Diff {
         page: page_below(&visit, &key, format!("{from} → {to}")),
         key: key.to_string(),
-        compose: diff_lines(&found.compose),
+        compose: DiffLine::unified(&found.compose),
         definition: found.definition,
         files: found.files,
         from,

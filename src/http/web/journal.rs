@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::domain::access::Origin;
 use crate::domain::audit::AuditEvent;
 use crate::domain::clock::Timestamp;
 
@@ -10,7 +11,8 @@ pub struct Entry {
     pub sequence: i64,
     pub at: Timestamp,
     pub actor: String,
-    pub origin: &'static str,
+    /// ` from the console`; empty where Slipway itself acted.
+    pub origin: String,
     /// `saved the deployment`
     pub what: String,
     pub noun: String,
@@ -33,7 +35,7 @@ impl Entry {
             sequence: event.sequence,
             at: event.at,
             actor: event.actor.clone(),
-            origin: event.origin.word(),
+            origin: from(event.origin),
             what: words(&event.action),
             noun: event.noun.clone(),
             object: event.object.clone(),
@@ -46,9 +48,17 @@ impl Entry {
     }
 }
 
+/// ` from the console`; nothing where Slipway itself acted.
+pub fn from(origin: Origin) -> String {
+    match origin {
+        Origin::System => String::new(),
+        origin => format!(" from the {}", origin.word()),
+    }
+}
+
 /// `deployment.saved` as `Deployment saved`.
 fn words(action: &str) -> String {
-    let text = action.replace(['.', '_'], " ");
+    let text = action.replace("api_key", "API key").replace(['.', '_'], " ");
     super::update::capital(&text)
 }
 

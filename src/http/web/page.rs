@@ -20,7 +20,7 @@ pub use confirm::{Also, Confirm};
 pub use form::{Choice, Control, Field, Trouble, TroubleItem, blame};
 pub use list::{Column, Pager, Tab};
 pub use logs::{LogEntry, LogView};
-pub use message::{Note, Tone};
+pub use message::{Note, Tone, sentence};
 pub use query::Query;
 pub use state::State;
 pub use steps::{DiffLine, StepView, progress};
@@ -48,6 +48,8 @@ pub struct Page {
     pub user: Option<UserView>,
     /// What the last request has to say, once.
     pub flash: Option<Flash>,
+    /// Why this user makes no projects, or empty.
+    pub no_projects: String,
     pub theme: Theme,
     /// Whether single-key shortcuts are on.
     pub keys_on: bool,
@@ -173,6 +175,7 @@ impl Page {
             csrf: String::new(),
             user: None,
             flash: None,
+            no_projects: String::new(),
             theme: Theme::System,
             keys_on: true,
             crumbs: Vec::new(),
@@ -196,6 +199,17 @@ impl Page {
     pub fn live(mut self, path: &str) -> Self {
         self.live = Some(self.url(path));
         self
+    }
+
+    /// Why this user can begin nothing, or empty: every right belongs to a group.
+    pub fn no_rights(&self) -> &'static str {
+        match &self.user {
+            Some(user) if user.groups.is_empty() && !user.is_admin => {
+                "This takes a right that a group of yours holds, and you are in no group. Ask your identity provider's \
+                 administrator for one, then sign in again."
+            }
+            _ => "",
+        }
     }
 
     /// `path` (with its leading slash) under the prefix.

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::deployment::{Frame, id_of, page, page_below, refusal};
 use super::fields::Fields;
 use super::page::{
-    DiffLine, LogEntry, LogView, Note, Page, Pager, Query, State, StepView, Tone, Trouble, blame, plural,
-    progress, took,
+    LogEntry, LogView, Note, Page, Pager, Query, State, StepView, Tone, Trouble, blame, plural, progress,
+    took,
 };
 use super::visit::{Answer, Visit};
 use crate::app::update::{self, Detail, rollable};
@@ -259,7 +259,7 @@ async fn run(visit: Visit, path: web::Path<(String, u32)>) -> Answer {
 impl Run {
     fn new(visit: &Visit, detail: Detail, lines: Vec<LogLine>) -> Self {
         let Detail { deployment, update, steps, changes } = detail;
-        let (done, total) = progress(&steps);
+        let (done, total) = progress(&steps, &update.state);
         let (failure, failed_service, cancelled, tone) = outcome(&update);
         let ended = update.is_ended();
         let mut page = page_below(visit, &deployment, format!("Update {}", update.number));
@@ -276,7 +276,7 @@ impl Run {
             id: update.deployment.to_string(),
             number: update.number,
             state: State::from(&update.state),
-            by: format!("by {} from the {}", update.requester.name, update.origin.word()),
+            by: format!("by {}{}", update.requester.name, super::journal::from(update.origin)),
             at: update.created_at,
             took: duration(&update, visit.now),
             what: what(&update),
@@ -316,8 +316,9 @@ fn log_view(visit: &Visit, update: &Update, lines: &[LogLine]) -> LogView {
         who: line.step.word().to_owned(),
         level: if line.error { "error" } else { "" },
         text: line.text.clone(),
+        hidden: false,
     };
-    LogView {
+    let view = LogView {
         title: "Log of the update".to_owned(),
         source: (!update.is_ended()).then(|| format!("{base}/log?after={after}")),
         download: Some(format!("{base}/log.txt")),
@@ -327,7 +328,8 @@ fn log_view(visit: &Visit, update: &Update, lines: &[LogLine]) -> LogView {
         level: here.get("level").to_owned(),
         entries: lines.iter().map(entry).collect(),
         tall: false,
-    }
+    };
+    view.filtered()
 }
 
 type Outcomes = (Option<Note>, Option<String>, Option<String>, &'static str);
@@ -391,22 +393,4 @@ async fn download(visit: Visit, path: web::Path<(String, u32)>) -> Answer {
         .content_type("text/plain; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, name))
         .body(text))
-}
-
-/// A unified diff as lines to draw.
-pub(super) fn diff_lines(unified: &str) -> Vec<DiffLine> {
-    unified
-        .lines()
-        .filter(|line| !line.starts_with("---") && !line.starts_with("+++"))
-        .map(|line| {
-            let kind = match line.chars().next() {
-                Some('+') => "add",
-                Some('-') => "del",
-                Some('@') => "skip",
-                _ => "same",
-            };
-            let text = if kind == "skip" { line } else { line.get(1..).unwrap_or_default() };
-            DiffLine { kind, text: text.to_owned() }
-        })
-        .collect()
 }

@@ -15,8 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::failure::PageError;
-use super::page::{Flash, Page, Query, Section, Tone, UserView};
-use crate::app::App;
+use super::page::{Flash, Page, Query, Section, Tone, UserView, sentence};
+use crate::app::{App, project};
 use crate::auth::{Credential, Identity};
 use crate::domain::access::Caller;
 use crate::domain::clock::Timestamp;
@@ -97,6 +97,8 @@ impl Visit {
             groups: subject.groups.iter().map(ToString::to_string).collect(),
             is_admin: subject.is_admin,
         });
+        page.no_projects =
+            project::making_refused(&self.app, &self.caller).as_ref().map(sentence).unwrap_or_default();
         page.flash.clone_from(&self.flash);
         page.theme = self.preferences.theme;
         page.keys_on = self.preferences.keys;

@@ -17,7 +17,7 @@ use crate::app::deployment::{self, Changes, Saving};
 use crate::domain::access::Authorized;
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::diff::Change;
-use crate::domain::name::DeploymentId;
+use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::PageRequest;
 use crate::domain::plan::Downtime;
 use crate::domain::secret::SecretInfo;
@@ -38,10 +38,12 @@ pub fn routes(routes: &mut Routes) {
     secrets::routes(routes);
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Asked {
-    #[serde(default)]
     view: String,
+    /// Which bundle is chosen to begin with, where it is not the one that is saved.
+    version: String,
 }
 
 #[derive(Template)]
@@ -60,7 +62,10 @@ struct Settings {
 async fn show(visit: Visit, path: web::Path<String>, asked: web::Query<Asked>) -> Answer {
     let id = id_of(&path)?;
     let (deployment, frame) = Frame::load(&visit, id, "Settings").await?;
-    let draft = Draft::of(&deployment);
+    let mut draft = Draft::of(&deployment);
+    if !asked.version.is_empty() {
+        draft.version = Version::parse(asked.version.as_str())?;
+    }
     let page = draw(&visit, &deployment, frame, draft, asked.view == "json").await?;
     visit.show(&page)
 }

@@ -21,6 +21,8 @@ pub struct Field {
     pub autocomplete: &'static str,
     /// Shown, but not to be changed.
     pub read_only: bool,
+    /// Whether one types into it at once when the page opens.
+    pub focus: bool,
 }
 
 /// What kind of control it is.
@@ -76,6 +78,7 @@ impl Field {
             mono: false,
             autocomplete: "off",
             read_only: false,
+            focus: false,
         }
     }
 
@@ -134,6 +137,12 @@ impl Field {
     #[must_use]
     pub fn required(self) -> Self {
         Self { required: true, ..self }
+    }
+
+    /// Has the focus when the page opens.
+    #[must_use]
+    pub fn focus(self) -> Self {
+        Self { focus: true, ..self }
     }
 
     /// In the fixed-width face.

@@ -5,7 +5,7 @@ use similar::{ChangeTag, TextDiff};
 use super::State;
 use super::words::took;
 use crate::domain::clock::Timestamp;
-use crate::domain::update::{Step, StepRecord, StepState, UpdateState};
+use crate::domain::update::{Outcome, Step, StepRecord, StepState, UpdateState};
 
 /// One step of an update, done or still to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +21,13 @@ pub struct StepView {
 }
 
 impl StepView {
-    /// Every step of a run: those on record as they went, then those to come. A run that has ended has none to come
-    /// but keeps them in the list as not reached.
+    /// Every step of a run: those on record as they went, then those to come. A run that failed or was cancelled keeps
+    /// the latter in the list as not reached; one that succeeded needed no more.
     pub fn all(records: &[StepRecord], run: &UpdateState, now: Timestamp) -> Vec<Self> {
         let ahead = if matches!(run, UpdateState::Ended { .. }) { "Not reached" } else { "Waiting" };
+        let over = has_succeeded(run);
         let known = |step: &Step| records.iter().any(|record| record.step == *step);
-        let to_come = Step::ALL.into_iter().filter(|step| !known(step)).map(|step| Self {
+        let to_come = Step::ALL.into_iter().filter(|step| !over && !known(step)).map(|step| Self {
             state: State::wait(ahead),
             title: step.title(),
             took: String::new(),
@@ -48,10 +49,14 @@ impl StepView {
 }
 
 /// How many steps are done, of how many: what the progress bar shows.
-pub fn progress(records: &[StepRecord]) -> (usize, usize) {
+pub fn progress(records: &[StepRecord], run: &UpdateState) -> (usize, usize) {
     let done =
         records.iter().filter(|record| record.state == StepState::Done && record.step != Step::Undo).count();
-    (done, Step::ALL.len())
+    (done, if has_succeeded(run) { done } else { Step::ALL.len() })
+}
+
+fn has_succeeded(run: &UpdateState) -> bool {
+    matches!(run, UpdateState::Ended { outcome: Outcome::Succeeded, .. })
 }
 
 /// One line of a text diff.
@@ -89,6 +94,22 @@ impl DiffLine {
             lines.push(Self::skipped(left));
         }
         lines
+    }
+
+    /// The lines of a unified diff.
+    pub fn unified(diff: &str) -> Vec<Self> {
+        let lines = diff.lines().filter(|line| !line.starts_with("---") && !line.starts_with("+++"));
+        let drawn = lines.map(|line| {
+            let kind = match line.chars().next() {
+                Some('+') => "add",
+                Some('-') => "del",
+                Some('@') => "skip",
+                _ => "same",
+            };
+            let text = if kind == "skip" { line } else { line.get(1..).unwrap_or_default() };
+            Self { kind, text: text.to_owned() }
+        });
+        drawn.collect()
     }
 
     fn skipped(count: usize) -> Self {
