@@ -1,122 +1,98 @@
-//! The console in a real browser: chromium through its driver.
+//! The console in a real browser: Chromium through its driver.
 
+mod access;
 mod flow;
 mod hostile;
+mod iris;
+mod logs;
 mod look;
+mod manners;
+mod people;
+mod window;
+mod wire;
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
+use fantoccini::{Client, Locator};
 use secrecy::SecretString;
-use serde_json::{Value, json};
 use slipway::auth::local::NewLocal;
 use slipway::domain::access::Caller;
 
 use crate::harness::{TestApp, groups};
+pub use window::{Browser, Window};
 
-/// A browser of its own, ended with the test.
-pub struct Browser {
-    pub client: Client,
-    driver: Child,
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
-}
-
-/// How a browser is opened.
-#[derive(Clone, Copy)]
-pub struct Window {
-    pub width: u32,
-    pub scripts: bool,
-}
+const PASSWORD: &str = "correct horse battery";
+const WIDE: Window = Window { width: 1280, scripts: true };
 
 impl Browser {
-    /// A window of this width.
-    pub async fn open(window: Window) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed");
-        let scripts = if window.scripts { 1 } else { 2 };
-        let options = json!({
-            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                format!("--window-size={},900", window.width)],
-            "prefs": { "profile.managed_default_content_settings.javascript": scripts },
-        });
-        let capabilities =
-            json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } })
-                .as_object()
-                .cloned()
-                .unwrap();
-        for _ in 0..100 {
-            let mut builder = ClientBuilder::new(HttpConnector::new());
-            builder.capabilities(capabilities.clone());
-            if let Ok(client) = builder.connect(&format!("http://127.0.0.1:{port}")).await {
-                return Self { client, driver };
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let _ = driver.kill();
-        let _ = driver.wait();
-        panic!("chromium did not come");
-    }
-
-    /// Goes somewhere.
-    pub async fn go(&self, url: &str) {
-        self.client.goto(url).await.unwrap();
-    }
-
-    /// Types into a field.
-    pub async fn fill(&self, css: &str, text: &str) {
-        self.client.find(Locator::Css(css)).await.unwrap().send_keys(text).await.unwrap();
-    }
-
-    /// Presses what matches.
-    pub async fn press(&self, css: &str) {
-        self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
-    }
-
-    /// The text of what matches, once it holds `needle`.
-    pub async fn see(&self, css: &str, needle: &str) -> String {
-        let mut seen = String::new();
-        for _ in 0..150 {
-            if let Ok(found) = self.client.find(Locator::Css(css)).await {
-                seen = found.text().await.unwrap_or_default();
-                if seen.contains(needle) {
-                    return seen;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("{css} does not say {needle:?} but {seen:?}");
-    }
-
-    /// What a script answers.
-    pub async fn ask(&self, script: &str) -> Value {
-        self.client.execute(script, Vec::new()).await.unwrap()
-    }
-
     /// Signs in as the local administrator.
     pub async fn sign_in(&self, it: &TestApp) {
-        self.go(&format!("{}/login", it.base)).await;
+        self.sign_in_at(&it.base).await;
+    }
+
+    /// The same at an address.
+    pub async fn sign_in_at(&self, base: &str) {
+        self.go(&format!("{base}/login")).await;
         self.fill("#f-username", "alice").await;
         self.fill("#f-password", PASSWORD).await;
         self.press("form .button").await;
         self.see("h1", "Home").await;
     }
-}
 
-const PASSWORD: &str = "correct horse battery";
+    /// Presses the link or button that reads so.
+    pub async fn press_words(&self, words: &str) {
+        let path = format!(
+            "//*[self::a or self::button or self::summary][normalize-space()={words:?} and not(@aria-disabled='true')]"
+        );
+        for found in self.client.find_all(Locator::XPath(&path)).await.unwrap() {
+            if found.is_displayed().await.unwrap_or(false) {
+                found.click().await.unwrap();
+                return;
+            }
+        }
+        let shown = self.texts("a.button, button").await;
+        panic!("nothing to press reads {words:?}; there are {shown:?}");
+    }
+
+    /// The texts of everything that matches.
+    pub async fn texts(&self, css: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for found in self.client.find_all(Locator::Css(css)).await.unwrap() {
+            texts.push(found.text().await.unwrap_or_default());
+        }
+        texts
+    }
+
+    /// Chooses an option of a select by its text.
+    pub async fn choose(&self, css: &str, label: &str) {
+        let select = self.client.find(Locator::Css(css)).await.unwrap_or_else(|_| panic!("no {css}"));
+        select.select_by_label(label).await.unwrap();
+    }
+
+    /// Types keys at the page itself.
+    pub async fn keys(&self, keys: &str) {
+        let active: Client = self.client.clone();
+        active.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// Loads the page again until what matches holds `needle`: how one follows without scripts.
+    pub async fn see_on_reload(&self, css: &str, needle: &str, patience: Duration) -> String {
+        let begun = std::time::Instant::now();
+        loop {
+            let found = self.client.find(Locator::Css(css)).await;
+            let seen = match found {
+                Ok(found) => found.text().await.unwrap_or_default(),
+                Err(_) => String::new(),
+            };
+            if seen.contains(needle) {
+                return seen;
+            }
+            assert!(begun.elapsed() < patience, "{css} does not come to say {needle:?} but {seen:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.client.refresh().await.unwrap();
+        }
+    }
+}
 
 /// Makes the local administrator whom [`Browser::sign_in`] signs in.
 pub async fn administrator(it: &TestApp) {

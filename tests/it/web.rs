@@ -3,6 +3,7 @@
 mod flows;
 mod live;
 mod pages;
+pub mod table;
 
 use scraper::{ElementRef, Html, Selector};
 

@@ -1,6 +1,9 @@
-//! From the login to the log, with scripts and without.
+//! From the login to the log, with scripts and without; and nothing that is left behind.
 
-use super::{Browser, Window, administrator};
+use std::time::Duration;
+
+use super::window::processes_of;
+use super::{Browser, WIDE, Window, administrator};
 use crate::harness::{Team, archive};
 
 const COMPOSE: &str = "name: churn\nx-slipway:\n  version: \"2.0\"\nservices:\n  api:\n    image: redis:7\n";
@@ -16,19 +19,19 @@ async fn from_login_to_log(scripts: bool) {
     browser.sign_in(&team.it).await;
     browser.go(&format!("{base}/upload")).await;
     browser.fill("#f-file", &zip.to_string_lossy()).await;
-    browser.press("#upload .buttons .button.primary").await;
+    browser.press_words("Publish").await;
     browser.see("h1", "2.0").await;
-    browser.press(".head .button.primary").await;
+    browser.press_words("Deploy to…").await;
     browser.see("h1", "New deployment").await;
-    browser.press("form.form .button.primary").await;
+    browser.press_words("Make it and see the plan").await;
     browser.see("h1", "Update").await;
-    browser.press("form.form .button.primary").await;
+    browser.press_words("Update now").await;
     browser.see("h1", "Update 1").await;
-    if !scripts {
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        browser.client.refresh().await.unwrap();
+    if scripts {
+        browser.see("#pills", "Succeeded").await;
+    } else {
+        browser.see_on_reload("#pills", "Succeeded", Duration::from_secs(20)).await;
     }
-    browser.see("#pills", "Succeeded").await;
     browser.go(&format!("{base}/deployments/churn-on-local/logs")).await;
     browser.see("h1", "churn on local").await;
     if scripts {
@@ -51,10 +54,25 @@ async fn an_open_page_follows_what_others_do() {
     let team = Team::start().await;
     administrator(&team.it).await;
     team.deployment(serde_json::json!({})).await;
-    let browser = Browser::open(Window { width: 1280, scripts: true }).await;
+    let browser = Browser::open(WIDE).await;
     browser.sign_in(&team.it).await;
     browser.see(".matrix", "Never deployed").await;
     browser.see("[data-live-mark]", "live").await;
     team.update().await;
     browser.see(".matrix", "Healthy").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_leaves_nothing_behind_when_its_test_fails() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let failing = tokio::spawn(async move {
+        let browser = Browser::open(WIDE).await;
+        tell.send(browser.folder().to_owned()).unwrap();
+        browser.go("data:text/html,hello").await;
+        panic!("on purpose");
+    });
+    assert!(failing.await.unwrap_err().is_panic());
+    let folder = told.recv().unwrap();
+    assert!(processes_of(&folder).is_empty(), "driver and Chromium are gone");
+    assert!(!folder.exists(), "and so is the profile");
 }

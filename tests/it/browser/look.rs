@@ -1,6 +1,6 @@
 //! Pages fit narrow windows, follow the theme, and run nothing that somebody typed.
 
-use super::{Browser, Window, administrator};
+use super::{Browser, WIDE, Window, administrator};
 use crate::harness::Team;
 
 const PAGES: &[&str] = &[
@@ -31,7 +31,7 @@ async fn pages_fit_a_phone_and_run_nothing_that_was_typed() {
     admin.form("/projects/iris/settings", &fields).await.expect(303);
     admin.form("/projects/iris/permissions", &[("group", PAYLOAD), ("right", "view")]).await.expect(303);
     admin.form("/deployments/iris-on-local/update", &[("reason", PAYLOAD)]).await.expect(303);
-    let browser = Browser::open(Window { width: 500, scripts: true }).await;
+    let browser = Browser::open(Window { width: 320, scripts: true }).await;
     browser.sign_in(&team.it).await;
     for path in
         PAGES.iter().copied().chain(["/projects/iris/permissions", "/deployments/iris-on-local/updates/2"])
@@ -48,13 +48,13 @@ async fn pages_fit_a_phone_and_run_nothing_that_was_typed() {
 async fn the_theme_changes_at_once_and_is_kept() {
     let team = Team::start().await;
     administrator(&team.it).await;
-    let browser = Browser::open(Window { width: 1280, scripts: true }).await;
+    let browser = Browser::open(WIDE).await;
     browser.sign_in(&team.it).await;
     let ground = "return getComputedStyle(document.documentElement).backgroundColor";
     let light = browser.ask(ground).await;
     browser.press(".me > summary").await;
     browser.press(".theme button[value=dark]").await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    browser.wait("return document.documentElement.dataset.theme === 'dark'").await;
     let dark = browser.ask(ground).await;
     assert_ne!(light, dark);
     browser.client.refresh().await.unwrap();

@@ -17,7 +17,7 @@ use slipway::engine::{Engine, SlotState, label};
 use crate::conformance::{Harness, Tamper};
 
 /// One instance on the lab's engine.
-pub(super) struct Docker {
+pub struct Docker {
     pub instance: String,
     engine: Arc<DockerEngine>,
 }

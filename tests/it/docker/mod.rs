@@ -9,7 +9,7 @@ mod disk;
 mod drain;
 mod drift;
 mod failing;
-mod harness;
+pub mod harness;
 mod iris;
 mod isolation;
 mod kill;

@@ -4,7 +4,7 @@
 mod bearer;
 mod browser;
 mod faults;
-mod provider;
+pub mod provider;
 mod sign_in;
 mod sign_out;
 
@@ -58,7 +58,7 @@ impl Setup {
     }
 }
 
-fn settings(issuer: &str, base: &str) -> Settings {
+pub fn settings(issuer: &str, base: &str) -> Settings {
     Settings {
         issuer: issuer.to_owned(),
         client_id: "slipway-it".to_owned(),

@@ -158,7 +158,7 @@ async fn the_home_page_has_a_cell_for_each_place_and_names_who_needs_somebody() 
     let home = page(&it.viewer, "/").await;
     assert_eq!(home.texts(".matrix thead th"), ["Project", "Dev · local", "Test", "Prod"]);
     let cell = home.text(".matrix a.cell");
-    assert!(cell.starts_with("1.0Healthy"), "{cell}");
+    assert!(cell.starts_with("iris-on-local: 1.0Healthy"), "{cell}");
     assert!(home.all(".attention").is_empty(), "nothing needs anybody");
     let change = serde_json::json!({ "spec": { "bundle": "1.1" } });
     it.team.deployer.patch("/api/v1/deployments/iris-on-local", &change).await.expect(200);
@@ -171,6 +171,29 @@ async fn the_home_page_has_a_cell_for_each_place_and_names_who_needs_somebody() 
     );
     assert_eq!(home.text(".matrix a.cell b"), "1.0", "the version that runs, not the one that is wanted");
     assert!(page(&it.stranger, "/").await.all(".matrix, .attention").is_empty());
+}
+
+#[tokio::test]
+async fn the_home_page_stays_short_however_many_deployments_there_are() {
+    let it = Visitors::start().await;
+    for number in 1..=7 {
+        let spec = serde_json::json!({ "project": "iris", "bundle": "1.0", "infrastructure": "local" });
+        let body = serde_json::json!({ "name": format!("iris-{number}"), "spec": spec });
+        it.team.deployer.post("/api/v1/deployments", &body).await.expect(200);
+    }
+    for client in [&it.admin, &it.viewer] {
+        let home = page(client, "/").await;
+        assert_eq!(home.all(".matrix a.cell:not(.more)").len(), 4);
+        let more = home.attribute(".matrix a.more", "href").unwrap();
+        assert_eq!(more, "/deployments?project=iris&stage=dev");
+        assert_eq!(page(client, &more).await.all("tbody tr").len(), 7);
+        assert_eq!(home.text(".bar .hint"), "All 7 in Deployments");
+    }
+    assert_eq!(page(&it.stranger, "/").await.text(".bar .hint"), "");
+    assert_eq!(
+        page(&it.viewer, "/projects").await.attribute(".spots a:last-child", "href").unwrap(),
+        "/deployments?project=iris"
+    );
 }
 
 #[tokio::test]

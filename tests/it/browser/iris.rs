@@ -1,0 +1,190 @@
+//! The README's walk through the console with the iris example, on a real Docker engine: the binary, its setup link,
+//! and the buttons by the words that the README uses.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{Browser, PASSWORD, WIDE, Window};
+use crate::docker::harness::{Docker, aside, remove_all};
+use slipway::engine::label;
+
+/// Building the image on a busy machine takes a while.
+const UPDATE: Duration = Duration::from_secs(120);
+
+/// A Slipway as somebody starts it for the first time, and what it made on the engine, gone with the test.
+struct FirstRun {
+    server: Child,
+    base: String,
+    setup_link: String,
+    folder: tempfile::TempDir,
+    deployment: String,
+}
+
+impl FirstRun {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Command::new(env!("CARGO_BIN_EXE_slipway"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder.path().join("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let (mut base, mut setup_link) = (String::new(), String::new());
+        for line in lines {
+            if let Some(address) = line.strip_prefix("Slipway serves ") {
+                address.trim_end_matches('/').clone_into(&mut base);
+            }
+            if let Some((_, link)) = line.split_once("set up          ") {
+                link.clone_into(&mut setup_link);
+            }
+            if line.contains("works once") {
+                break;
+            }
+        }
+        assert!(base.starts_with("http://") && setup_link.starts_with(&base), "{base} {setup_link}");
+        let deployment = format!("slwtest-browser-{}", std::process::id());
+        Self { server, base, setup_link, folder, deployment }
+    }
+
+    /// `examples/pack`, as the README has it.
+    fn pack(&self, arguments: &[&str]) -> PathBuf {
+        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pack");
+        let packed =
+            Command::new(pack).arg("--out").arg(self.folder.path()).args(arguments).output().unwrap();
+        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+        PathBuf::from(String::from_utf8(packed.stdout).unwrap().trim())
+    }
+}
+
+impl Drop for FirstRun {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.server);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.server.wait();
+        let id = self.deployment.clone();
+        aside(async move {
+            let docker = Docker::by_hand();
+            remove_all(&docker, (label::WORKLOAD, &id), &format!("slipway/*/{id}")).await;
+        });
+    }
+}
+
+async fn become_administrator(browser: &Browser, run: &FirstRun) {
+    browser.go(&run.setup_link).await;
+    browser.client.find(fantoccini::Locator::Css("#f-username")).await.unwrap().clear().await.unwrap();
+    browser.fill("#f-username", "alice").await;
+    browser.fill("#f-password", PASSWORD).await;
+    browser.fill("#f-again", PASSWORD).await;
+    browser.press_words("Make it and sign in").await;
+    browser.see("h1", "Home").await;
+}
+
+async fn upload(browser: &Browser, zip: &Path, version: &str) {
+    browser.press_words("Projects").await;
+    browser.press_words("Upload a bundle").await;
+    browser.fill("#f-file", &zip.to_string_lossy()).await;
+    browser.press_words("Publish").await;
+    browser.see("h1", version).await;
+}
+
+async fn deploy(browser: &Browser, run: &FirstRun) {
+    browser.press_words("Deploy to…").await;
+    browser.see("h1", "New deployment").await;
+    browser.choose("#f-infrastructure", "local · dev").await;
+    browser.fill("#f-id", &run.deployment).await;
+    browser.press_words("Make it and see the plan").await;
+    browser.see("main", "What will run").await;
+    browser.press_words("Update now").await;
+}
+
+/// Waits on the update's page for its good end: without scripts by loading it again.
+async fn watch(browser: &Browser, scripts: bool, number: u32) {
+    let stops = number == 4;
+    browser.see("h1", &format!("Update {number}")).await;
+    if scripts {
+        browser.see_within("#pills", "Succeeded", UPDATE).await;
+        browser.see(".steps-of", if stops { "4 of 4" } else { "7 of 7" }).await;
+    } else {
+        browser.see_on_reload("#pills", "Succeeded", UPDATE).await;
+    }
+}
+
+/// Opens the deployment's page; answers where its API is.
+async fn healthy(browser: &Browser, run: &FirstRun, version: &str) -> String {
+    browser.go(&format!("{}/deployments/{}", run.base, run.deployment)).await;
+    browser.see_on_reload("#pills", "Healthy", Duration::from_secs(60)).await;
+    browser.see("#pills", "4 of 4 ready").await;
+    browser.see(".facts", version).await;
+    let replicas = browser.texts("tr.sub td.name").await;
+    for name in ["api-0", "redis-0", "retrain-0", "train-0"] {
+        assert!(replicas.iter().any(|each| each == name), "{name} is none of {replicas:?}");
+    }
+    let link = browser.client.find(fantoccini::Locator::Css("td[data-label='Reached at'] a")).await.unwrap();
+    link.attr("href").await.unwrap().unwrap()
+}
+
+async fn predicts(at: &str) {
+    let url = format!("{}/predict", at.trim_end_matches('/'));
+    let body = serde_json::json!({ "sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
+    let answer = reqwest::Client::new().post(&url).json(&body).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("setosa"), "{url}: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_is_followed_from_the_setup_link_to_the_way_back() {
+    slipway::tls::install();
+    let run = FirstRun::start();
+    let (first, next) = (run.pack(&["iris"]), run.pack(&["--version", "1.1.0", "iris"]));
+    let browser = Browser::open(WIDE).await;
+    become_administrator(&browser, &run).await;
+    upload(&browser, &first, "1.0.0").await;
+    deploy(&browser, &run).await;
+    watch(&browser, true, 1).await;
+    let at = healthy(&browser, &run, "1.0.0").await;
+    browser.press_words("Logs").await;
+    browser.see("[data-state]", "following").await;
+    predicts(&at).await;
+    browser.see("[data-rows]", "POST /predict").await;
+
+    upload(&browser, &next, "1.1.0").await;
+    browser.press_words("Update to 1.1.0…").await;
+    browser.press_words("Review the changes…").await;
+    browser.press_words("Save and go on to the update…").await;
+    browser.see("main", "What changes").await;
+    browser.press_words("Update now").await;
+    watch(&browser, true, 2).await;
+    predicts(&healthy(&browser, &run, "1.1.0").await).await;
+
+    browser.press_words("Roll back…").await;
+    browser.see("main", "Go back to").await;
+    browser.press_words("Roll back to 1").await;
+    watch(&browser, true, 3).await;
+    predicts(&healthy(&browser, &run, "1.0.0").await).await;
+
+    browser.press_words("Stop…").await;
+    browser.fill("#f-confirm", &run.deployment).await;
+    browser.press_words("Stop deployment").await;
+    watch(&browser, true, 4).await;
+    browser.go(&format!("{}/admin/journal", run.base)).await;
+    browser.see(".journal", "User created by the setup link from the console").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_is_followed_without_scripts() {
+    slipway::tls::install();
+    let run = FirstRun::start();
+    let zip = run.pack(&["iris"]);
+    let browser = Browser::open(Window { width: 1280, scripts: false }).await;
+    become_administrator(&browser, &run).await;
+    upload(&browser, &zip, "1.0.0").await;
+    deploy(&browser, &run).await;
+    watch(&browser, false, 1).await;
+    predicts(&healthy(&browser, &run, "1.0.0").await).await;
+    browser.press_words("Logs").await;
+    browser.see_on_reload("[data-rows]", "POST /predict", Duration::from_secs(20)).await;
+}
