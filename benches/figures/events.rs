@@ -13,18 +13,21 @@ use crate::stats::{median, show_ms};
 const ROUNDS: usize = 15;
 const COMPOSE: &str = "services:\n  app:\n    image: busybox:lab\n    command: sleep 600\n    init: true\n    restart: \"no\"\n    stop_grace_period: 0s\n";
 
-async fn engine(method: &str, path: &str) -> Value {
+/// Asks the engine itself.
+pub async fn engine(method: &str, path: &str) -> Value {
     let (_, body) = docker().await.call(method, path, "").await;
     let text = String::from_utf8_lossy(&body);
     let (from, to) = (text.find(['[', '{']).unwrap_or(0), text.rfind([']', '}']).map_or(0, |at| at + 1));
     serde_json::from_str(text.get(from..to).unwrap_or_default()).unwrap_or(Value::Null)
 }
 
-async fn container() -> String {
-    let filters = json!({ "label": ["io.slipway.workload=bench-events"] }).to_string();
+/// The containers of a deployment.
+pub async fn containers(deployment: &str) -> Vec<String> {
+    let filters = json!({ "label": [format!("io.slipway.workload={deployment}")] }).to_string();
     let filters: String = url::form_urlencoded::byte_serialize(filters.as_bytes()).collect();
     let listed = engine("GET", &format!("/containers/json?all=1&filters={filters}")).await;
-    listed[0]["Id"].as_str().expect("the container is there").to_owned()
+    let listed = listed.as_array().expect("the engine lists them");
+    listed.iter().filter_map(|one| one["Id"].as_str().map(ToOwned::to_owned)).collect()
 }
 
 async fn when_health(house: &House, wanted: &str) -> i128 {
@@ -45,7 +48,7 @@ pub async fn figures() -> Vec<Figure> {
     house.deploy("bench-events", "bench-events", "1").await;
     house.update("bench-events").await;
     when_health(&house, "HEALTHY").await;
-    let container = container().await;
+    let container = containers("bench-events").await.remove(0);
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
         let begun = now_nanos();

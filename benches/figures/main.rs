@@ -20,6 +20,7 @@ mod list;
 mod load;
 mod logs;
 mod memory;
+mod open_page;
 mod page;
 mod probe;
 mod raw;
@@ -27,6 +28,9 @@ mod start;
 mod stats;
 mod ten;
 mod updates;
+#[path = "../../tests/it/browser/window.rs"]
+#[expect(dead_code, reason = "the tests ask more of a window")]
+mod window;
 
 use std::time::Duration;
 
@@ -64,6 +68,7 @@ fn main() {
             "list" => list::figures(),
             "logs" => logs::figures(),
             "events" => events::figures(),
+            "open-page" => open_page::figures(),
             "memory" => memory::figures(),
         }
     });
