@@ -1,4 +1,4 @@
-//! List, page and get at 100,000 deployments against the same at 100: same principal, same sort.
+//! List, page, get and home page at 100,000 deployments against the same at 100: same principal, same sort.
 
 use crate::Figure;
 use crate::fill::fill;
@@ -47,6 +47,7 @@ pub async fn figures() -> Vec<Figure> {
             "/api/v1/deployments?limit=50&sort=updated".to_owned(),
         ),
         ("get", "/api/v1/deployments/many-000050".to_owned(), "/api/v1/deployments/many-050000".to_owned()),
+        ("the console's home page", "/".to_owned(), "/".to_owned()),
     ];
     for (name, small, large) in cases {
         let (reference, value) = both(&few, &small, &many, &large).await;

@@ -188,3 +188,25 @@ async fn the_readme_is_followed_without_scripts() {
     browser.press_words("Logs").await;
     browser.see_on_reload("[data-rows]", "POST /predict", Duration::from_secs(20)).await;
 }
+
+#[test]
+fn the_readme_names_the_buttons_that_are_pressed_here() {
+    let readme: Vec<&str> = include_str!("../../../README.md").split_whitespace().collect();
+    let readme = readme.join(" ");
+    for words in [
+        "Projects",
+        "Upload a bundle",
+        "Publish",
+        "Deploy to…",
+        "Make it and see the plan",
+        "Update now",
+        "Logs",
+        "Update to 1.1.0…",
+        "Review the changes…",
+        "Save and go on to the update…",
+        "Roll back…",
+        "Roll back to 1",
+    ] {
+        assert!(readme.contains(&format!("*{words}*")), "the README does not say {words}");
+    }
+}

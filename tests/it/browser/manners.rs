@@ -88,6 +88,22 @@ async fn who_is_signed_out_elsewhere_is_told_on_an_open_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_uses_a_page_says_so_without_loading_another() {
+    let (team, browser) = deployed().await;
+    browser.go(&format!("{}/deployments/iris-on-local/logs", team.it.base)).await;
+    browser.see("[data-state]", "following").await;
+    let watch = "window.asked = [];
+        const real = fetch;
+        window.fetch = (...all) => { asked.push(all[0]); return real(...all); };";
+    browser.ask(watch).await;
+    browser.keys("x").await;
+    assert_eq!(browser.ask("return asked.length").await, 0, "a page that was just loaded has said enough");
+    browser.ask("const now = Date.now(); Date.now = () => now + 6 * 60000;").await;
+    browser.keys("x").await;
+    browser.wait("return asked.includes('/api/v1/me')").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_back_waits_for_the_name() {
     let (team, browser) = deployed().await;
     browser.go(&format!("{}/deployments/iris-on-local/stop", team.it.base)).await;

@@ -126,7 +126,8 @@ impl Browser {
                 format!("--user-data-dir={}", profile.display()), "--window-size=1280,900"],
             "prefs": { "profile.managed_default_content_settings.javascript": scripts },
         });
-        let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
+        let capabilities =
+            json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
         let capabilities = capabilities.as_object().cloned().unwrap();
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
