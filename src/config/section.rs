@@ -136,7 +136,7 @@ sections! {
 
     /// How long a sign-in lasts.
     Session {
-        /// A session ends when it was not used for this long.
+        /// A session ends when nobody used it for this long. A page that keeps itself live is no use.
         idle: Duration = Duration::from_secs(8 * 3600);
         /// A session ends after this time, used or not.
         absolute: Duration = Duration::from_secs(7 * 86_400);
