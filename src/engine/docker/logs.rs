@@ -1,10 +1,12 @@
-//! A container's output. Whatever the engine has ready is handed on as one batch, so that a fast log costs little a
-//! line and a slow one waits for nothing.
+//! A container's output. What the engine gives within a moment is handed on as one batch, so that a fast log costs little
+//! a line and a slow one waits for next to nothing.
+
+use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptions;
 use chrono::{DateTime, Utc};
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, Fuse, StreamExt};
 
 use crate::engine::docker::Core;
 use crate::engine::docker::lines::Joiner;
@@ -12,6 +14,11 @@ use crate::engine::{ContainerLine, EngineError, EngineResult, LogOptions, LogStr
 
 /// The most frames of one batch.
 const BATCH: usize = 2_048;
+/// How long a batch waits for more. The engine sends each line by itself: handed on one by one they would cost each
+/// reader behind this a wake-up a line.
+const LINGER: Duration = Duration::from_millis(2);
+
+type Frames = Fuse<BoxStream<'static, Result<LogOutput, bollard::errors::Error>>>;
 
 impl Core {
     pub(super) async fn slot_logs(
@@ -21,10 +28,10 @@ impl Core {
     ) -> EngineResult<BoxStream<'static, EngineResult<Vec<ContainerLine>>>> {
         let id = self.found(slot).await?.state.engine_id;
         let docker = self.client.docker().await?;
-        let frames = docker.logs(&id, Some(query(options))).ready_chunks(BATCH);
+        let frames = docker.logs(&id, Some(query(options))).boxed().fuse();
         let window = Window::new(options);
         let core = std::sync::Arc::clone(self);
-        let state = Reading::Frames(frames.boxed(), Joiner::default());
+        let state = Reading::Frames(frames, Joiner::default());
         let batches = stream::unfold(state, move |state| {
             let core = std::sync::Arc::clone(&core);
             async move {
@@ -33,7 +40,7 @@ impl Core {
                     Reading::Failed(error) => return Some((Err(error), Reading::Over)),
                     Reading::Over => return None,
                 };
-                let Some(chunk) = frames.next().await else {
+                let Some(chunk) = next_frames(&mut frames).await else {
                     return Some((Ok(joiner.finish()), Reading::Over));
                 };
                 let mut lines = Vec::with_capacity(chunk.len());
@@ -54,9 +61,26 @@ impl Core {
 
 /// Where the reading of an output stands.
 enum Reading {
-    Frames(BoxStream<'static, Vec<Result<LogOutput, bollard::errors::Error>>>, Joiner),
+    Frames(Frames, Joiner),
     Failed(EngineError),
     Over,
+}
+
+/// The next frame and those that follow within [`LINGER`]; `None` at the end.
+async fn next_frames(frames: &mut Frames) -> Option<Vec<Result<LogOutput, bollard::errors::Error>>> {
+    let mut chunk = vec![frames.next().await?];
+    let mut over = std::pin::pin!(tokio::time::sleep(LINGER));
+    while chunk.len() < BATCH {
+        tokio::select! {
+            biased;
+            frame = frames.next() => match frame {
+                Some(frame) => chunk.push(frame),
+                None => break,
+            },
+            () = &mut over => break,
+        }
+    }
+    Some(chunk)
 }
 
 fn line(joiner: &mut Joiner, frame: LogOutput) -> Option<ContainerLine> {
