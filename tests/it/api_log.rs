@@ -16,14 +16,6 @@ fn slot(team: &Team, service: &str) -> SlotRef {
     slots.into_iter().find(|state| state.slot.service.as_str() == service).unwrap().slot
 }
 
-async fn running() -> Team {
-    let team = Team::start().await;
-    team.deployment(json!({})).await;
-    team.update().await;
-    team.healthy("HEALTHY").await;
-    team
-}
-
 /// What a stream has sent so far, growing while it is read.
 struct Stream(futures_util::stream::BoxStream<'static, Vec<u8>>, String);
 
@@ -58,7 +50,7 @@ impl Stream {
 
 #[tokio::test]
 async fn history_is_an_array_of_lines_or_text() {
-    let team = running().await;
+    let team = Team::running().await;
     let (controls, api, cache) = (team.it.fake.controls(), slot(&team, "api"), slot(&team, "cache"));
     for at in 0..3 {
         controls.print(&api, &format!("request {at}\r\x1b[31m!"));
@@ -86,7 +78,7 @@ async fn history_is_an_array_of_lines_or_text() {
 
 #[tokio::test]
 async fn following_goes_on_over_an_update() {
-    let team = running().await;
+    let team = Team::running().await;
     let controls = team.it.fake.controls();
     let path = format!("{PATH}/watch-logs?service=api");
     let mut text = Stream::open(&team.viewer, &path, "text/plain").await;
@@ -104,7 +96,7 @@ async fn following_goes_on_over_an_update() {
 
 #[tokio::test]
 async fn a_stream_ends_when_the_right_or_the_session_does() {
-    let team = running().await;
+    let team = Team::running().await;
     let path = format!("{PATH}/watch-logs");
     let by_key = Stream::open(&team.viewer, &path, "text/event-stream").await;
     let session = team.it.session("carol", &["readers"]).await;
@@ -124,7 +116,7 @@ async fn a_stream_ends_when_the_right_or_the_session_does() {
 
 #[tokio::test]
 async fn a_stream_ends_when_the_server_stops() {
-    let team = running().await;
+    let team = Team::running().await;
     let stream = Stream::open(&team.viewer, &format!("{PATH}/watch-logs"), "text/event-stream").await;
     team.it.state.shutdown.cancel();
     assert!(stream.ends().await);
@@ -132,7 +124,7 @@ async fn a_stream_ends_when_the_server_stops() {
 
 #[tokio::test]
 async fn an_update_is_followed_to_its_end() {
-    let team = running().await;
+    let team = Team::running().await;
     team.it.fake.controls().slow(Duration::from_millis(30));
     team.deployer.patch(PATH, &json!({ "spec": { "bundle": "1.1" } })).await.expect(200);
     let number =
@@ -148,7 +140,7 @@ async fn an_update_is_followed_to_its_end() {
 
 #[tokio::test]
 async fn figures_are_asked_of_the_engine_and_its_silence_is_said() {
-    let team = running().await;
+    let team = Team::running().await;
     let stats = team.viewer.get(&format!("{PATH}/stats")).await.expect(200).json();
     assert_eq!(stats.as_array().unwrap().len(), 2);
     assert!(stats[0]["stats"]["memoryBytes"].is_u64(), "{stats}");
@@ -161,7 +153,7 @@ async fn figures_are_asked_of_the_engine_and_its_silence_is_said() {
 
 #[tokio::test]
 async fn a_deployment_is_followed_as_it_changes() {
-    let team = running().await;
+    let team = Team::running().await;
     let mut stream = Stream::open(&team.viewer, &format!("{PATH}/watch"), "text/event-stream").await;
     stream.until("\"health\":\"HEALTHY\"").await;
     team.it.fake.controls().end(&slot(&team, "cache"), 137);

@@ -53,6 +53,15 @@ impl Team {
         Self::on(TestApp::builder().start().await).await
     }
 
+    /// The same with a deployment that runs and is healthy.
+    pub async fn running() -> Self {
+        let team = Self::start().await;
+        team.deployment(json!({})).await;
+        team.update().await;
+        team.healthy("HEALTHY").await;
+        team
+    }
+
     /// The same on an instance that the test made.
     pub async fn on(it: TestApp) -> Self {
         let app = &it.instance.app;

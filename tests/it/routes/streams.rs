@@ -21,14 +21,6 @@ const OF_A_SESSION: &[&str] = &[
 const OF_A_KEY: &[&str] =
     &["/api/v1/deployments/iris-on-local/watch", "/api/v1/deployments/iris-on-local/watch-logs"];
 
-async fn running() -> Team {
-    let team = Team::start().await;
-    team.deployment(json!({})).await;
-    team.update().await;
-    team.healthy("HEALTHY").await;
-    team
-}
-
 /// Opens all of them; each answers when it has ended.
 async fn open(
     client: &Client,
@@ -60,7 +52,7 @@ async fn end(what: &str, open: Vec<(&'static str, tokio::task::JoinHandle<Instan
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_of_a_session_end_with_it() {
-    let team = running().await;
+    let team = Team::running().await;
     let admin = team.it.session("root", &["admins"]).await;
     let stays = team.it.session("stays", &["readers"]).await;
     let going_on = open(&stays, OF_A_SESSION).await;
@@ -86,7 +78,7 @@ async fn streams_of_a_session_end_with_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_of_a_key_end_with_it_or_its_maker() {
-    let team = running().await;
+    let team = Team::running().await;
     let admin = team.it.session("root", &["admins"]).await;
     for (what, how) in [("the key's revocation", 0), ("its maker's disabling", 1), ("its group's right", 2)] {
         let maker = team.it.session(&format!("maker {how}"), &["readers"]).await;
