@@ -132,7 +132,8 @@ pub fn readable<T>(
     rows: impl Iterator<Item = rusqlite::Result<T>>,
     limit: u32,
 ) -> rusqlite::Result<Vec<T>> {
-    let mut found = Vec::new();
+    // Rows are large: a page's worth of them is not moved about while it grows.
+    let mut found = Vec::with_capacity(limit.min(64) as usize);
     for row in rows {
         match row {
             Ok(row) => found.push(row),

@@ -26,20 +26,41 @@ pub fn exact(at: Timestamp, offset_minutes: i32) -> String {
             let (sign, minutes) = (if offset_minutes < 0 { '-' } else { '+' }, offset_minutes.abs());
             format!("{} {sign}{:02}:{:02}", moment(local.naive_local(), ' '), minutes / 60, minutes % 60)
         }
-        _ => format!("{} UTC", moment(at.naive_utc(), ' ')),
+        _ => moment(at.naive_utc(), ' ') + " UTC",
     }
 }
 
 /// RFC 3339 in UTC with milliseconds.
 pub fn iso(at: Timestamp) -> String {
-    format!("{}.{:03}Z", moment(at.naive_utc(), 'T'), at.timestamp_subsec_millis().min(999))
+    let (mut text, millis) = (moment(at.naive_utc(), 'T'), at.timestamp_subsec_millis().min(999));
+    text.push('.');
+    text.extend(char::from_digit(millis / 100, 10));
+    digits(&mut text, millis % 100);
+    text.push('Z');
+    text
 }
 
 /// `2026-11-19 16:02:07`. Written out, since a page has a hundred of them and a format of chrono's is read anew each time.
 fn moment(at: NaiveDateTime, between: char) -> String {
-    let (year, month, day) = (at.year(), at.month(), at.day());
-    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
-    format!("{year:04}-{month:02}-{day:02}{between}{hour:02}:{minute:02}:{second:02}")
+    let mut text = String::with_capacity(24);
+    match u32::try_from(at.year()) {
+        Ok(year @ 0..10_000) => [year / 100, year % 100].into_iter().for_each(|two| digits(&mut text, two)),
+        _ => text.push_str(&at.year().to_string()),
+    }
+    let rest =
+        [('-', at.month()), ('-', at.day()), (between, at.hour()), (':', at.minute()), (':', at.second())];
+    for (before, two) in rest {
+        text.push(before);
+        digits(&mut text, two);
+    }
+    text
+}
+
+/// Two digits of a number below 100.
+fn digits(text: &mut String, number: u32) {
+    for digit in [number / 10, number % 10] {
+        text.extend(char::from_digit(digit % 10, 10));
+    }
 }
 
 /// A duration: `0.1 s`, `22.4 s`, `3 min 12 s`, `1 h 04 min`.
