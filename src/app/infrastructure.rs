@@ -59,6 +59,7 @@ pub fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewInfrastructure) 
         id: new.id.clone(),
         stage: known_stage(tx, &new.stage)?,
         engine: new.engine.clone().unwrap_or_else(EngineConnection::local_docker),
+        credential: None,
         govern_policy: new.govern_policy,
         policy: new.policy.clone(),
         created_at: now,

@@ -167,7 +167,7 @@ fn connection(engine: &EngineConnection) -> Vec<(&'static str, String)> {
             ("Ports bind to", publish_address.to_string()),
             ("Network pool", network_pool.clone()),
         ],
-        EngineConnection::Fake {} => Vec::new(),
+        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => Vec::new(),
     }
 }
 

@@ -132,7 +132,7 @@ async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
         EngineConnection::Docker { host, publish_address, network_pool } => {
             (host, publish_address.to_string(), network_pool)
         }
-        EngineConnection::Fake {} => Default::default(),
+        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => Default::default(),
     };
     let kinds = vec![
         Choice::new("docker", "Docker on a socket of this host"),

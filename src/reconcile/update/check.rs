@@ -121,6 +121,7 @@ pub(super) fn fixed_ports<'a>(
 ) -> Vec<(String, u16, &'static str)> {
     let publish = match &infrastructure.engine {
         EngineConnection::Docker { publish_address, .. } => *publish_address,
+        EngineConnection::Kubernetes(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
         EngineConnection::Fake {} => std::net::Ipv4Addr::LOCALHOST.into(),
     };
     let services =

@@ -114,6 +114,7 @@ impl<H: Harness> Bed<H> {
             files,
             registries: BTreeMap::new(),
             pinned: BTreeMap::new(),
+            builder: None,
         };
         let resolution = self.engine.prepare(&request, &lines).await.unwrap();
         (resolution, lines.0.into_inner().unwrap())

@@ -189,6 +189,7 @@ pub async fn pinned_images_are_used_whatever_their_names_mean<H: Harness>(bed: &
         files: None,
         registries: BTreeMap::new(),
         pinned: pinned.clone(),
+        builder: None,
     };
     let again = bed.engine.prepare(&request, &Lines::default()).await.unwrap();
     assert_eq!(again.images, pinned);

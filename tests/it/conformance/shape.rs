@@ -155,6 +155,7 @@ pub async fn a_build_without_its_dockerfile_fails_in_words<H: Harness>(bed: &Bed
         files: Some(bundle.path().to_owned()),
         registries: BTreeMap::new(),
         pinned: BTreeMap::new(),
+        builder: None,
     };
     let error = bed.engine.prepare(&request, &Lines::default()).await.unwrap_err();
     let EngineError::BuildFailed { service, detail, .. } = error else { panic!("{error}") };

@@ -108,7 +108,7 @@ fn fields(of: &Infrastructure, stages: Vec<Choice>) -> Form {
         EngineConnection::Docker { host, publish_address, network_pool } => {
             (host.clone(), publish_address.to_string(), network_pool.clone())
         }
-        EngineConnection::Fake {} => Default::default(),
+        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => Default::default(),
     };
     let profile = match policy.profile {
         Profile::Baseline => "baseline",
@@ -193,7 +193,7 @@ fn changes(typed: &Fields, before: &Infrastructure) -> Result<Changes> {
             let with_kind = Fields::of(with_kind.chain([("kind".to_owned(), "docker".to_owned())]));
             connection_of(&with_kind).map_err(|error| problems.extend(error.problems)).ok()
         }
-        EngineConnection::Fake {} => None,
+        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => None,
     };
     if !problems.is_empty() {
         return Err(Error::problems("invalid_input", problems));

@@ -1,0 +1,112 @@
+//! The connection to a cluster's API server, and a limit in time on every call.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::AuthInfo;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::error;
+use crate::domain::cluster::{Cluster, ClusterAccess, CredentialKind};
+use crate::engine::{EngineError, EngineResult};
+
+/// How long one question or change may take.
+pub(super) const ASK: Duration = Duration::from_secs(20);
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// One cluster's API, connected when it is first asked.
+pub(super) struct Client {
+    access: ClusterAccess,
+    credential: Option<SecretString>,
+    made: tokio::sync::OnceCell<kube::Client>,
+}
+
+impl Client {
+    /// # Errors
+    /// `Unsupported` when the connection can't be used at all: an address that is none, certificates that can't be read.
+    pub(super) fn new(cluster: &Cluster, credential: Option<&SecretString>) -> EngineResult<Self> {
+        let client = Self {
+            access: cluster.access.clone(),
+            credential: credential.cloned(),
+            made: tokio::sync::OnceCell::new(),
+        };
+        if !matches!(client.access, ClusterAccess::InCluster {}) {
+            client.config()?;
+        }
+        Ok(client)
+    }
+
+    /// The API, connected lazily.
+    pub(super) async fn api(&self) -> EngineResult<kube::Client> {
+        let made = self.made.get_or_try_init(|| async {
+            kube::Client::try_from(self.config()?).map_err(|error| unusable(&error.to_string()))
+        });
+        made.await.cloned()
+    }
+
+    /// Awaits a call within [`ASK`]; `what` is for people.
+    pub(super) async fn call<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> EngineResult<T> {
+        match tokio::time::timeout(ASK, call).await {
+            Ok(answer) => answer.map_err(|failed| error::refused(what, failed)),
+            Err(_) => Err(EngineError::Timeout { what: what.to_owned(), seconds: ASK.as_secs() }),
+        }
+    }
+
+    fn config(&self) -> EngineResult<kube::Config> {
+        let mut config = match &self.access {
+            ClusterAccess::InCluster {} => {
+                kube::Config::incluster_env().map_err(|error| unusable(&error.to_string()))?
+            }
+            ClusterAccess::Configured { name } => {
+                return Err(unusable(&format!("the configuration has no [kubeconfig.{name}]")));
+            }
+            ClusterAccess::Kubeconfig { server, certificate_authority, tls_server_name, credential } => {
+                let url = server.parse().map_err(|_| unusable(&format!("{server:?} is no address")))?;
+                let mut config = kube::Config::new(url);
+                config.root_cert = certificate_authority.as_deref().map(certificates).transpose()?;
+                config.tls_server_name.clone_from(tls_server_name);
+                config.auth_info = self.auth_info(*credential)?;
+                config
+            }
+        };
+        config.connect_timeout = Some(CONNECT);
+        // Watches and logs are silent for as long as they like; calls have a limit of their own.
+        config.read_timeout = None;
+        config.proxy_url = None;
+        Ok(config)
+    }
+
+    fn auth_info(&self, kind: CredentialKind) -> EngineResult<AuthInfo> {
+        let credential = self.credential.as_ref().ok_or_else(|| unusable("its credential is missing"))?;
+        let encoded = || STANDARD.encode(credential.expose_secret());
+        Ok(match kind {
+            CredentialKind::Token => AuthInfo { token: Some(credential.clone()), ..AuthInfo::default() },
+            // One text holds certificate and key; each part is looked for in it.
+            CredentialKind::Certificate => AuthInfo {
+                client_certificate_data: Some(encoded()),
+                client_key_data: Some(encoded().into()),
+                ..AuthInfo::default()
+            },
+        })
+    }
+}
+
+fn certificates(pem: &str) -> EngineResult<Vec<Vec<u8>>> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let read =
+        read.map_err(|error| unusable(&format!("its certificate authority can't be read: {error}")))?;
+    Ok(read.into_iter().map(|certificate| certificate.to_vec()).collect())
+}
+
+fn unusable(why: &str) -> EngineError {
+    EngineError::Unsupported(format!("this connection: {why}"))
+}
