@@ -49,14 +49,24 @@ impl Client {
         made.await.cloned()
     }
 
-    /// Awaits a call within [`ASK`]; `what` is for people.
-    pub(super) async fn call<T>(
-        &self,
-        what: &str,
-        call: impl Future<Output = Result<T, kube::Error>>,
-    ) -> EngineResult<T> {
-        match tokio::time::timeout(ASK, call).await {
-            Ok(answer) => answer.map_err(|failed| error::refused(what, failed)),
+    /// Makes a call within [`ASK`], again where the server asks for patience or another was quicker; `what` is for people.
+    pub(super) async fn call<T, F>(&self, what: &str, mut call: impl FnMut() -> F) -> EngineResult<T>
+    where
+        F: Future<Output = Result<T, kube::Error>>,
+    {
+        let patient = async {
+            loop {
+                match call().await {
+                    Err(failed) => match error::again_after(&failed) {
+                        Some(pause) => tokio::time::sleep(pause).await,
+                        None => return Err(error::refused(what, failed)),
+                    },
+                    Ok(answer) => return Ok(answer),
+                }
+            }
+        };
+        match tokio::time::timeout(ASK, patient).await {
+            Ok(answer) => answer,
             Err(_) => Err(EngineError::Timeout { what: what.to_owned(), seconds: ASK.as_secs() }),
         }
     }

@@ -1,5 +1,7 @@
 //! What an API server's refusals mean.
 
+use std::time::Duration;
+
 use crate::engine::EngineError;
 
 /// A failed call as an engine's error; `what` says what was asked.
@@ -25,9 +27,19 @@ pub(super) fn is_missing(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// Whether somebody else changed or made it meanwhile.
-pub(super) fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
+/// How long to wait before the same call is worth another try: as long as an overloaded server asks for, and not at all
+/// long where somebody else changed the object meanwhile. `None`: it is not.
+pub(super) fn again_after(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else {
+        return None;
+    };
+    let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+    match status.code {
+        429 => Some(Duration::from_secs(u64::from(asked.max(1)))),
+        500..=599 if asked > 0 => Some(Duration::from_secs(u64::from(asked))),
+        409 if status.reason == "Conflict" => Some(Duration::from_millis(50)),
+        _ => None,
+    }
 }
 
 /// The cause that says most.
