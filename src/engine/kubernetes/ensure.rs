@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 
 use super::group::Group;
 use super::names::{self, Map, note};
-use super::spec::{self, Setting};
+use super::spec::{self, Paths, Setting};
 use super::standing::{self, Decision, Standing, decide};
 use super::{Core, verify};
 use crate::domain::name::{DeploymentId, ServiceName};
@@ -175,7 +175,7 @@ impl Core {
     }
 
     /// The ConfigMap that brings a service's files of the bundle, and the path of each of its keys.
-    async fn bundle_files(&self, request: &ServiceRequest) -> EngineResult<Option<(String, BTreeMap<String, String>)>> {
+    async fn bundle_files(&self, request: &ServiceRequest) -> EngineResult<Option<(String, Paths)>> {
         let Some(name) = &request.image.files_from else {
             return Ok(None);
         };

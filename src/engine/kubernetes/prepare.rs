@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Servi
 
 use super::images::{self, FileMap, Prepared};
 use super::names::{self, note};
-use super::spec::{self, Setting};
+use super::spec::{self, Paths, Setting};
 use super::{Core, differences};
 use crate::domain::name::{DeploymentId, ServiceName};
 use crate::domain::plan::Plan;
@@ -110,8 +110,11 @@ impl Core {
     ) -> EngineResult<String> {
         let name = names::of_hash(&request.workload, &request.name, &request.hash);
         let mut metadata = setting.meta(request, name.clone());
-        let paths: BTreeMap<&str, &str> =
-            files.files.iter().map(|file| (file.key.as_str(), file.path.as_str())).collect();
+        let paths: Paths = files
+            .files
+            .iter()
+            .map(|file| (file.key.clone(), (file.path.clone(), file.executable)))
+            .collect();
         let paths = serde_json::to_string(&paths).map_err(|error| EngineError::Refused(error.to_string()))?;
         metadata.annotations.get_or_insert_default().insert(note::PATHS.into(), paths);
         let data = files.files.iter().map(|file| (file.key.clone(), ByteString(file.bytes.to_vec())));

@@ -29,10 +29,37 @@ pub enum Tamper {
     Unpause,
 }
 
+/// What an engine may answer otherwise than the suite says; `docs/engines.md` lists who lacks what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacks {
+    /// A replica that was stopped stays there, to be started again: the engine makes a new one by itself.
+    StoppedReplicas,
+    /// Replicas can be paused.
+    Pause,
+    /// A replica can be taken off its network.
+    Detach,
+    /// Both outputs are told apart.
+    SeparateOutputs,
+    /// A fresh replica of a hash that serves gets no traffic before the switch.
+    HeldScaling,
+    /// A service that ends is left ended where it asks for that.
+    NoRestart,
+    /// Limits of single processes are the service's own.
+    Ulimits,
+    /// A named volume is there as soon as it is asked for: somebody has to provide it.
+    DynamicVolumes,
+}
+
 /// One kind of engine under test.
 #[async_trait]
 pub trait Harness: Send + Sync {
     fn engine(&self) -> Arc<dyn Engine>;
+    /// What it answers otherwise.
+    fn lacks(&self) -> &'static [Lacks] {
+        &[]
+    }
+    /// Provides a volume for the next claim, where nobody else does.
+    async fn provide_volume(&self) {}
     /// Meddles with a replica as a hand at the engine's own tools would.
     async fn tamper(&self, slot: &SlotState, how: Tamper);
 }
@@ -84,6 +111,10 @@ impl<H: Harness> Bed<H> {
             workload: "conformance".parse().unwrap(),
             service: "api".parse().unwrap(),
         }
+    }
+
+    pub fn lacks(&self, what: Lacks) -> bool {
+        self.harness.lacks().contains(&what)
     }
 
     /// A plan of one service.
@@ -170,6 +201,11 @@ impl<H: Harness> Bed<H> {
 
     pub async fn running(&self, slot: &SlotRef) -> SlotState {
         self.until(slot, |state| state.phase == Phase::Running).await
+    }
+
+    /// Waits until it has run at all.
+    pub async fn begun(&self, slot: &SlotRef) -> SlotState {
+        self.until(slot, |state| state.started_at.is_some()).await
     }
 
     pub async fn exited(&self, slot: &SlotRef) -> SlotState {

@@ -7,8 +7,6 @@ mod ingress;
 mod network;
 mod pod;
 mod rollout;
-#[cfg(test)]
-mod tests;
 
 pub(super) use contents::{Contents, contents};
 pub(super) use ingress::ingress;
@@ -27,6 +25,9 @@ use crate::domain::name::ServiceName;
 use crate::engine::ServiceRequest;
 use crate::engine::kubernetes::names::{self, Map};
 
+/// Of each key of a ConfigMap its path in the container, and whether that can be run.
+pub(super) type Paths = BTreeMap<String, (String, bool)>;
+
 /// What is known of the surroundings when a service's objects are built.
 pub(super) struct Setting<'a> {
     pub instance: &'a str,
@@ -35,8 +36,8 @@ pub(super) struct Setting<'a> {
     pub peers: &'a BTreeMap<ServiceName, IpAddr>,
     /// The Secret that images are pulled with.
     pub pull_secret: Option<&'a str>,
-    /// Files of the bundle that come from a ConfigMap: its name, and the path of each of its keys.
-    pub files: Option<(&'a str, &'a BTreeMap<String, String>)>,
+    /// Files of the bundle that come from a ConfigMap: its name, and where each of its keys goes.
+    pub files: Option<(&'a str, &'a Paths)>,
 }
 
 impl Setting<'_> {

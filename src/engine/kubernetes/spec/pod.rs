@@ -108,14 +108,19 @@ fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec
         add(volume, at(&mount.target, mount.read_only));
     }
     if let Some((name, files)) = setting.files {
-        let item = |key: &String| KeyToPath { key: key.clone(), path: key.clone(), ..KeyToPath::default() };
+        let item = |(key, (_, executable)): (&String, &(String, bool))| KeyToPath {
+            key: key.clone(),
+            path: key.clone(),
+            mode: Some(if *executable { 0o755 } else { 0o644 }),
+            ..KeyToPath::default()
+        };
         let source = ConfigMapVolumeSource {
             name: name.to_owned(),
-            items: Some(files.keys().map(item).collect()),
+            items: Some(files.iter().map(item).collect()),
             ..ConfigMapVolumeSource::default()
         };
         let volume = Volume { name: "bundle".into(), config_map: Some(source), ..Volume::default() };
-        for (key, path) in files {
+        for (key, (path, _)) in files {
             add(volume.clone(), VolumeMount { sub_path: Some(key.clone()), ..at(path, true) });
         }
     }
