@@ -33,7 +33,7 @@ pub use secret::{hosts, pull_secret};
 /// A service's image, and what of its bundle the image does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
-    /// `id` is the digest; of an image whose registry gave no answer it is what nodes are to pull, not pinned.
+    /// `id` is the digest; of an image whose registry gave no answer it is the reference, and nothing is pinned.
     pub image: ResolvedImage,
     /// What has to go as a ConfigMap, where there is no registry.
     pub files: Option<FileMap>,

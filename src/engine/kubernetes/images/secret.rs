@@ -12,7 +12,7 @@ use crate::engine::RegistryCredentials;
 
 /// The registry hosts that nodes pull prepared images from.
 pub fn hosts(prepared: &BTreeMap<ServiceName, Prepared>) -> BTreeSet<String> {
-    let pulled = prepared.values().map(|one| one.image.pull_digest.as_ref().unwrap_or(&one.image.id));
+    let pulled = prepared.values().map(|one| one.image.pull_digest.as_ref().unwrap_or(&one.image.reference));
     pulled.filter_map(|image| Some(Name::parse(image, &BTreeMap::new()).ok()?.place.host)).collect()
 }
 

@@ -48,7 +48,6 @@ enum Base {
     /// Its registry gave no answer: the nodes may have it all the same.
     Unasked {
         reference: String,
-        pulled: String,
         why: String,
     },
 }
@@ -183,11 +182,7 @@ impl<'a> Work<'a> {
         let reference = reference.to_owned();
         match Found::ask(&registry, &name).await {
             Ok(found) => Ok(Base::Found { reference, found }),
-            Err(Failure::Away(why)) => {
-                let unmoved = Name::parse(&reference, &BTreeMap::new())? == name;
-                let pulled = if unmoved { reference.clone() } else { name.to_string() };
-                Ok(Base::Unasked { reference, pulled, why })
-            }
+            Err(Failure::Away(why)) => Ok(Base::Unasked { reference, why }),
             Err(other) => Err(other.about(&reference)),
         }
     }
@@ -237,7 +232,7 @@ impl<'a> Work<'a> {
                     let image = self.layered(home, reference, found, files, name).await?;
                     Ok(Prepared { image, files: None })
                 }
-                Base::Unasked { reference, why, .. } => Err(EngineError::RegistryUnreachable {
+                Base::Unasked { reference, why } => Err(EngineError::RegistryUnreachable {
                     image: reference.clone(),
                     detail: format!(
                         "{why}; files of the bundle go into a layer over it, so it has to be read"
@@ -254,11 +249,11 @@ impl<'a> Work<'a> {
                 exposed: found.exposed.clone(),
                 ..ResolvedImage::new(found.manifest.digest.clone(), reference.clone())
             },
-            Base::Unasked { reference, pulled, why } => {
+            Base::Unasked { reference, why } => {
                 self.progress.line(&format!(
                     "{reference}: its registry can't be reached ({why}). Going on with it as the nodes have it, not pinned."
                 ));
-                ResolvedImage::new(pulled.clone(), reference.clone())
+                ResolvedImage::new(reference.clone(), reference.clone())
             }
         }
     }
