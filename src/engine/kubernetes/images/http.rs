@@ -42,7 +42,7 @@ pub(super) struct Http {
     pub(super) host: String,
     base: Url,
     who: Option<RegistryCredentials>,
-    /// What was accepted last, by scopes.
+    /// What to show, by scopes; a password is for all of them and lies under none.
     held: Mutex<HashMap<String, HeaderValue>>,
 }
 
@@ -54,15 +54,18 @@ pub(super) fn client() -> EngineResult<reqwest::Client> {
 
 /// Blobs often lie elsewhere; but nothing leads from TLS to the clear, or to this machine itself.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let near = |url: &Url| url.host_str().is_some_and(name::is_loopback);
-    let from_near = attempt.previous().last().is_some_and(near);
+    let from_near = attempt.previous().last().is_some_and(is_near);
     if attempt.previous().len() > REDIRECTS {
         attempt.error("it was sent on too often")
-    } else if from_near || attempt.url().scheme() == "https" && !near(attempt.url()) {
+    } else if from_near || attempt.url().scheme() == "https" && !is_near(attempt.url()) {
         attempt.follow()
     } else {
         attempt.error("it was sent on to an address that is not asked")
     }
+}
+
+fn is_near(url: &Url) -> bool {
+    url.host_str().is_some_and(name::is_loopback)
 }
 
 impl Http {
@@ -156,8 +159,9 @@ impl Http {
             None => Ok(None),
             Some(auth::Challenge::Basic) => Ok(self.who.as_ref().and_then(auth::basic)),
             Some(auth::Challenge::Bearer { realm, service }) => {
+                let near = |url: &Url| name::is_loopback(&self.host) && is_near(url);
                 let url = auth::token_url(&realm, service.as_deref(), scopes)
-                    .filter(|url| url.scheme() == "https" || name::is_loopback(&self.host))
+                    .filter(|url| url.scheme() == "https" || near(url))
                     .ok_or_else(|| Failure::Refused(format!("{} names no safe token server", self.host)))?;
                 let mut request = self.client.get(url);
                 if let Some(basic) = self.who.as_ref().and_then(auth::basic) {
@@ -175,12 +179,13 @@ impl Http {
 
     fn hold(&self, scopes: &[String], authorization: HeaderValue) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(scopes.join(" "), authorization);
+        let basic = authorization.as_bytes().starts_with(b"Basic");
+        held.insert(if basic { String::new() } else { scopes.join(" ") }, authorization);
     }
 
     fn held(&self, scopes: &[String]) -> Option<HeaderValue> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(&scopes.join(" ")).cloned()
+        held.get(&scopes.join(" ")).or_else(|| held.get("")).cloned()
     }
 
     async fn judged(&self, answer: Response) -> Asked<Response> {

@@ -47,17 +47,13 @@ async fn the_same_files_over_the_same_image_are_pushed_once() {
     let asked = stage.counter.take();
     let writes_of = |what: &str| writes(&asked).into_iter().filter(|line| line.contains(what)).count();
     assert_eq!(writes_of("mount="), 1, "the base's layer is not sent again: {asked:#?}");
-    assert_eq!(writes_of("digest="), 3, "one mount, the files' layer and the configuration: {asked:#?}");
+    assert_eq!(writes_of("digest="), 2, "the files' layer and the configuration: {asked:#?}");
     assert_eq!(writes_of("/manifests/"), 1, "{asked:#?}");
 
     let second = stage.prepare(&both).await.unwrap();
     assert_eq!(first, second);
     let asked = stage.counter.take();
     assert_eq!(writes(&asked), Vec::<&String>::new());
-    assert!(
-        !asked.iter().any(|line| line.contains("/blobs/sha256") && line.starts_with("GET "))
-            || asked.len() < 10
-    );
 
     // The tag is lost: what is made again is the same to the last byte.
     let place = first.values().next().unwrap().image.pull_digest.clone().unwrap();
