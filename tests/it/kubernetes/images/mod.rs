@@ -4,5 +4,6 @@
 mod build;
 mod bundle;
 mod counter;
+mod odd;
 mod refused;
 mod stage;
