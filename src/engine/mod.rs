@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, SecretName, ServiceName};
 use crate::domain::plan::Plan;
-use crate::domain::workload::{SecretMount, Service};
+use crate::domain::workload::{Protocol, SecretMount, Service};
 
 pub use error::{EngineError, EngineResult};
 pub use observed::{
@@ -120,7 +120,7 @@ pub struct ResolvedImage {
     pub pull_digest: Option<String>,
     /// Ports that the image says it listens on, where the engine has to know them beforehand.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub exposed: BTreeSet<(u16, crate::domain::workload::Protocol)>,
+    pub exposed: BTreeSet<(u16, Protocol)>,
     /// The engine's object that brings the bundle's files where the image does not hold them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_from: Option<String>,
@@ -137,6 +137,17 @@ impl ResolvedImage {
             files_from: None,
         }
     }
+}
+
+/// A port that an image exposes, as its configuration writes it: `8080`, `8080/tcp`, `53/udp`.
+pub(crate) fn exposed_port(text: &str) -> Option<(u16, Protocol)> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some((number.parse().ok()?, protocol))
 }
 
 /// Makes `hash` of a slot from the template's hash and the image in it.

@@ -13,7 +13,7 @@ mod differences;
 mod ensure;
 mod error;
 mod group;
-mod images;
+pub mod images;
 mod logs;
 mod names;
 mod pod;

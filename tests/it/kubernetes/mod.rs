@@ -2,5 +2,6 @@
 
 mod conformance;
 mod harness;
+mod images;
 
 pub use harness::Kubernetes;
