@@ -8,6 +8,7 @@
 
 mod client;
 mod error;
+pub mod kubeconfig;
 
 use std::sync::Arc;
 
