@@ -76,18 +76,25 @@ impl Publish {
                 problems.push(Problem::new(format!("engine.publish.{place}"), message).hint(hint));
             }
         };
-        let mut template = |text: &str, place: &str, fits: fn(&str) -> bool, what: &str, hint: &str| {
-            match filled(text) {
+        let mut template =
+            |text: &str, place: &str, fits: fn(&str) -> bool, what: &str, hint: &str| match filled(text) {
                 Err(unknown) => check(
                     false,
                     place,
                     format!("there is no placeholder {unknown}"),
                     "`{deployment}`, `{service}` and `{port}` stand for the names.",
                 ),
-                Ok(sample) => check(sample.is_empty() || fits(&sample), place, format!("{text:?} is no {what}"), hint),
-            }
-        };
-        template(host, "host", is_ingress_host, "host name", "Give one such as `{service}-{deployment}.apps.example.org`.");
+                Ok(sample) => {
+                    check(sample.is_empty() || fits(&sample), place, format!("{text:?} is no {what}"), hint)
+                }
+            };
+        template(
+            host,
+            "host",
+            is_ingress_host,
+            "host name",
+            "Give one such as `{service}-{deployment}.apps.example.org`.",
+        );
         template(path, "path", is_path, "path", "Begin it with `/`, as in `/{deployment}/{service}`.");
         check(!path.is_empty(), "path", "it is empty".into(), "Give `/` for every path.");
         for (name, place) in [(class, "class"), (tls_secret, "tlsSecret")] {
@@ -108,7 +115,8 @@ fn filled(template: &str) -> Result<String, String> {
     let (mut text, mut rest) = (String::new(), template);
     while let Some((before, after)) = rest.split_once(['{', '}']) {
         let opens = rest.as_bytes()[before.len()] == b'{';
-        let Some((name, behind)) = after.split_once('}').filter(|(name, _)| opens && PLACEHOLDERS.contains(name))
+        let Some((name, behind)) =
+            after.split_once('}').filter(|(name, _)| opens && PLACEHOLDERS.contains(name))
         else {
             let name = after.split('}').next().unwrap_or_default();
             return Err(if opens { format!("{{{name}}}") } else { "without an opening brace".to_owned() });
@@ -126,7 +134,9 @@ fn is_ingress_host(text: &str) -> bool {
 }
 
 fn is_path(text: &str) -> bool {
-    text.starts_with('/') && text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    text.starts_with('/')
+        && text.len() <= 200
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 /// `host[:port]`

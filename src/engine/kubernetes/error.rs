@@ -31,7 +31,7 @@ pub(super) fn is_conflict(error: &kube::Error) -> bool {
 }
 
 /// The cause that says most.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

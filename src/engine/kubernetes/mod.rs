@@ -6,9 +6,11 @@
 //! takes the old pods away. A task is a Job. Everything is applied server-side under one field manager, and only what
 //! bears this instance's label is ever touched.
 
+mod check;
 mod client;
 mod error;
 pub mod kubeconfig;
+mod provisional;
 
 use std::sync::Arc;
 
@@ -17,6 +19,8 @@ use secrecy::SecretString;
 use crate::domain::clock::SharedClock;
 use crate::domain::cluster::Cluster;
 use crate::engine::EngineResult;
+
+pub use check::role;
 use client::Client;
 
 /// A namespace of a cluster.

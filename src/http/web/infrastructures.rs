@@ -225,6 +225,7 @@ fn parse(fields: &Fields) -> Result<NewInfrastructure> {
         id: InfrastructureId::parse(fields.get("id"))?,
         stage: StageId::parse(fields.get("stage"))?,
         engine: Some(connection_of(fields)?),
+        kubeconfig: None,
         govern_policy: govern_of(fields.get("govern"))?,
         policy: Policy::default(),
     })

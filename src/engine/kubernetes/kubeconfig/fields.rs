@@ -26,7 +26,8 @@ pub(super) type Fields = &'static [(&'static str, Fate)];
 /// How a credential is got that Slipway takes.
 const TOKEN: &str = "Give a token instead: make a service account with the Role that the connection test shows, and put \
                      its token under `token`.";
-const INLINE: &str = "Put the file's content here, in base64: `kubectl config view --raw --minify --flatten` does that.";
+const INLINE: &str =
+    "Put the file's content here, in base64: `kubectl config view --raw --minify --flatten` does that.";
 const IMPERSONATION: &str = "Give the credential of the one who deploys; remove the field.";
 
 pub(super) const TOP: Fields = &[

@@ -53,7 +53,8 @@ pub fn sanitise(text: &str, context: Option<&str>) -> Result<Sanitised> {
     let mut problems = Vec::new();
     fields::judge(&root, fields::TOP, "the kubeconfig", &mut problems);
     if let Some(kind) = root.get("kind").filter(|kind| kind.text() != Some("Config")) {
-        problems.push(kind.at.problem("this is no kubeconfig: its kind is not Config", "Paste a kubeconfig."));
+        problems
+            .push(kind.at.problem("this is no kubeconfig: its kind is not Config", "Paste a kubeconfig."));
     }
     let Some(chosen) = Chosen::find(&root, context, &mut problems) else {
         return Err(refused(problems));
@@ -77,15 +78,19 @@ impl<'n> Chosen<'n> {
         let contexts = Named { list: "contexts", inner: "context", of: fields::CONTEXTS };
         let Some(name) = wanted.or(current) else {
             let hint = format!("Name one: {}.", contexts.known(root));
-            problems.push(root.at.problem("no context is named, and the kubeconfig has no `current-context`", hint));
+            problems.push(
+                root.at.problem("no context is named, and the kubeconfig has no `current-context`", hint),
+            );
             return None;
         };
         let context = contexts.get(root, name, root.at, problems)?;
         fields::judge(context, fields::CONTEXT, &format!("context {name}"), problems);
         let cluster = Named { list: "clusters", inner: "cluster", of: fields::CLUSTERS };
         let user = Named { list: "users", inner: "user", of: fields::USERS };
-        let (cluster, user) =
-            (cluster.of_context(root, context, name, problems), user.of_context(root, context, name, problems));
+        let (cluster, user) = (
+            cluster.of_context(root, context, name, problems),
+            user.of_context(root, context, name, problems),
+        );
         Some(Self { context, cluster: cluster?, user: user? })
     }
 
@@ -106,8 +111,12 @@ impl<'n> Chosen<'n> {
         let namespace = took(namespace(self.context));
         let credential = credential(self.user.1, &format!("user {}", self.user.0));
         let (kind, credential) = credential.map_err(|problem| problems.push(problem)).ok()?;
-        let access =
-            ClusterAccess::Kubeconfig { server: server?, certificate_authority, tls_server_name, credential: kind };
+        let access = ClusterAccess::Kubeconfig {
+            server: server?,
+            certificate_authority,
+            tls_server_name,
+            credential: kind,
+        };
         Some(Sanitised { access, namespace, credential })
     }
 }
@@ -133,7 +142,13 @@ impl Named {
         if names.is_empty() { "there is none".to_owned() } else { names.join(", ") }
     }
 
-    fn get<'n>(&self, root: &'n Node, name: &str, at: Place, problems: &mut Vec<Problem>) -> Option<&'n Node> {
+    fn get<'n>(
+        &self,
+        root: &'n Node,
+        name: &str,
+        at: Place,
+        problems: &mut Vec<Problem>,
+    ) -> Option<&'n Node> {
         let items = root.get(self.list).map(Node::items).unwrap_or_default();
         let mut found = items.iter().filter(|item| item.get("name").and_then(Node::text) == Some(name));
         let Some(item) = found.next() else {
@@ -244,7 +259,9 @@ fn credential(user: &Node, whose: &str) -> Result<(CredentialKind, SecretString)
         }
         (None, Some(certificate), Some(key)) => {
             let wrong = |node: &Node, field: &str, why: &str| {
-                let hint = format!("It takes the PEM file in base64, as under `{field}` of a kubeconfig that works.");
+                let hint = format!(
+                    "It takes the PEM file in base64, as under `{field}` of a kubeconfig that works."
+                );
                 node.at.problem(format!("{whose}: `{field}` {why}"), hint)
             };
             let chain = pem::decoded(certificate.text())

@@ -62,7 +62,8 @@ fn a_token_is_kept_with_its_server() {
     let kept = sanitise(&text, None).unwrap();
     assert_eq!(kept.credential.expose_secret(), CANARY);
     assert_eq!(kept.namespace.as_deref(), Some("ml"));
-    let ClusterAccess::Kubeconfig { server, certificate_authority, tls_server_name, credential } = &kept.access
+    let ClusterAccess::Kubeconfig { server, certificate_authority, tls_server_name, credential } =
+        &kept.access
     else {
         panic!("{:?}", kept.access)
     };
@@ -76,7 +77,11 @@ fn a_token_is_kept_with_its_server() {
 #[test]
 fn a_client_certificate_and_its_key_become_one_text() {
     let pair = |certificate: &str, key: &str| {
-        user(&format!("client-certificate-data: {}\n    client-key-data: {}", base64(certificate), base64(key)))
+        user(&format!(
+            "client-certificate-data: {}\n    client-key-data: {}",
+            base64(certificate),
+            base64(key)
+        ))
     };
     let kept = sanitise(&pair(CERTIFICATE, KEY), None).unwrap();
     assert_eq!(kept.credential.expose_secret(), format!("{CERTIFICATE}{KEY}"));
@@ -170,7 +175,11 @@ fn every_field_has_a_case() {
     }
     assert_eq!(seen, 14);
     let schema: BTreeSet<&str> = all.into_iter().flatten().map(|(name, _)| *name).collect();
-    assert_eq!(schema.len(), fields::CLUSTER.len() + fields::USER.len() - 1, "extensions alone stands in both");
+    assert_eq!(
+        schema.len(),
+        fields::CLUSTER.len() + fields::USER.len() - 1,
+        "extensions alone stands in both"
+    );
 }
 
 #[test]

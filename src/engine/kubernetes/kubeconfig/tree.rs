@@ -172,7 +172,8 @@ impl Builder {
     }
 
     fn scalar(&mut self, text: String, at: Place) -> Result<()> {
-        if let Some(Open { node: Node { value: Value::Map(entries), .. }, key: key @ None }) = self.open.last_mut()
+        if let Some(Open { node: Node { value: Value::Map(entries), .. }, key: key @ None }) =
+            self.open.last_mut()
         {
             if entries.iter().any(|entry| entry.key == text) {
                 return at.refuse("this key stands twice in its mapping", "Keep one of the two.");

@@ -201,6 +201,7 @@ fn changes(typed: &Fields, before: &Infrastructure) -> Result<Changes> {
     Ok(Changes {
         stage,
         engine,
+        kubeconfig: None,
         govern_policy: govern,
         policy: Some(policy),
         revision: typed.get("revision").parse().ok(),
