@@ -219,11 +219,13 @@ fn reconnect(
     infrastructure: &mut Infrastructure,
     changes: &Changes,
 ) -> Result<()> {
-    let same = changes.engine.as_ref().is_none_or(|engine| *engine == infrastructure.engine);
-    if same && changes.kubeconfig.is_none() {
+    if changes.engine.is_none() && changes.kubeconfig.is_none() {
         return Ok(());
     }
-    caller.subject.demand_admin("changing an engine's connection")?;
+    const WHAT: &str = "changing an engine's connection";
+    if changes.kubeconfig.is_some() {
+        caller.subject.demand_admin(WHAT)?;
+    }
     let wanted = Wanted {
         id: &infrastructure.id,
         held: Some(infrastructure),
@@ -232,6 +234,9 @@ fn reconnect(
         pasted: changes.kubeconfig.as_ref(),
     };
     let (engine, credential) = wanted.settle(app, tx)?;
+    if engine != infrastructure.engine {
+        caller.subject.demand_admin(WHAT)?;
+    }
     infrastructure.engine = engine;
     infrastructure.credential = credential;
     Ok(())

@@ -63,13 +63,23 @@ impl Wanted<'_> {
         if cluster.namespace.is_empty() {
             cluster.namespace = self.default_namespace(app, &cluster);
         }
-        let mut problems = cluster.problems();
-        problems.extend(builder(db, &cluster)?);
-        problems.extend(configured(app, &cluster));
-        if !problems.is_empty() {
-            return Err(Error::problems("invalid_input", problems));
+        if !self.is_held(&cluster) {
+            let mut problems = cluster.problems();
+            problems.extend(builder(db, &cluster)?);
+            problems.extend(configured(app, &cluster));
+            if !problems.is_empty() {
+                return Err(Error::problems("invalid_input", problems));
+            }
         }
         Ok((EngineConnection::Kubernetes(cluster), credential))
+    }
+
+    /// Whether nothing changes: what was taken once is not judged again with everything else that is saved.
+    fn is_held(&self, cluster: &Cluster) -> bool {
+        self.held.is_some_and(|held| match &held.engine {
+            EngineConnection::Kubernetes(before) => **before == *cluster,
+            _ => false,
+        })
     }
 
     fn access(&self, app: &App, cluster: &mut Cluster) -> Result<Option<SealedCredential>> {
