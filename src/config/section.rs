@@ -170,7 +170,7 @@ sections! {
         password: Option<SecretString> = None;
     }
 
-    /// A Kubernetes cluster that infrastructures may name; the heading gives its name, as in `[kubeconfig.prod]`.
+    /// A Kubernetes cluster that infrastructures may name; the heading gives its name, as in `[kubeconfig."prod"]`.
     Kubeconfig {
         /// The kubeconfig, read at the start: a token or a client certificate in it, no programs and no other files.
         file: Option<PathBuf> = None, for example "\"/etc/slipway/prod.kubeconfig\"";

@@ -84,7 +84,7 @@ async fn what_a_kubeconfig_may_not_hold_is_refused_with_its_place_and_the_way_ou
             ("namespace", "typed-before"),
             ("registry", "r.example.org/typed"),
         ];
-        let page = console.form("/infrastructures/new", &[&fields[..], &more[..]].concat()).await.expect(422);
+        let page = console.form("/infrastructures/new", &[&fields[..], &more[..]].concat()).await.expect(400);
         assert!(!page.text.contains(CANARY), "the page repeats what was pasted");
         let line = format!("line {}:", place.split(':').next().unwrap());
         assert!(
@@ -139,7 +139,7 @@ async fn what_was_typed_of_a_cluster_is_judged_field_by_field() {
         ("ingress_path", "x"),
         ("builder", "local"),
     ];
-    let page = console.form("/infrastructures/new", &fields).await.expect(422);
+    let page = console.form("/infrastructures/new", &fields).await.expect(400);
     for name in [
         "namespace",
         "registry",
@@ -328,7 +328,7 @@ async fn the_settings_page_keeps_the_credential_and_takes_a_new_one() {
     let bad = kubeconfig_of_exec();
     let again: Vec<(&str, &str)> =
         save.iter().skip(1).copied().chain([("revision", "2"), ("kubeconfig", &*bad)]).collect();
-    let page = console.form("/infrastructures/lab/settings", &again).await.expect(422).text;
+    let page = console.form("/infrastructures/lab/settings", &again).await.expect(400).text;
     assert!(
         page.contains("run a program") && page.contains("value=\"other\"") && !page.contains(CANARY),
         "{page}"

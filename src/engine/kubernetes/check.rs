@@ -306,7 +306,7 @@ mod tests {
     fn amounts_and_versions_are_read() {
         let of = |text: &str| amount(&Quantity(text.into()));
         assert_eq!((of("2"), of("1500m"), of("8Gi"), of("3900Ki")), (2.0, 1.5, 8_589_934_592.0, 3_993_600.0));
-        assert_eq!((of("1e3"), of("much")), (0.0, 0.0));
+        assert_eq!((of("1e3"), of("much")), (1000.0, 0.0));
         assert_eq!((digits("20+"), digits("33"), digits("")), (20, 33, 0));
     }
 }

@@ -55,7 +55,7 @@ impl ClusterForm {
         let text = if keeps {
             "Leave empty to keep what is there. It is never shown."
         } else {
-            "What `kubectl config view --raw --minify --flatten` prints. Only the server, its certificate authority and \
+            "What kubectl config view --raw --minify --flatten prints. Only the server, its certificate authority and \
              one token or client certificate are kept; it is never shown again."
         };
         let publish = vec![
