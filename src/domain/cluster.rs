@@ -1,17 +1,24 @@
 //! How a Kubernetes cluster is reached and used. It holds no secret: what proves who we are is sealed apart.
 
+mod check;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::name::InfrastructureId;
 
+pub use check::{is_dns_label, is_dns_name};
+
 /// A cluster as an infrastructure uses it: one namespace of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {
+    /// May be left out where a kubeconfig comes with it, or where it stays what it is.
+    #[serde(default)]
     pub access: ClusterAccess,
-    /// Everything of ours lies here; it is not made by Slipway.
+    /// Everything of ours lies here; it is not made by Slipway. Left out: the context's of the kubeconfig, or `default`.
+    #[serde(default)]
     pub namespace: String,
     /// `host[:port]/path` under which images of bundles are pushed and pulled; without one, files of a bundle travel as
     /// ConfigMaps and nothing can be built.
@@ -58,6 +65,30 @@ pub enum ClusterAccess {
         tls_server_name: Option<String>,
         credential: CredentialKind,
     },
+}
+
+/// Nothing said yet: what a request leaves out. No infrastructure is stored with it.
+impl Default for ClusterAccess {
+    fn default() -> Self {
+        Self::Kubeconfig {
+            server: String::new(),
+            certificate_authority: None,
+            tls_server_name: None,
+            credential: CredentialKind::Token,
+        }
+    }
+}
+
+impl ClusterAccess {
+    /// Whether a request left it out.
+    pub fn is_unsaid(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a sealed credential goes with it.
+    pub fn has_credential(&self) -> bool {
+        matches!(self, Self::Kubeconfig { .. })
+    }
 }
 
 /// What proves who we are; the thing itself is sealed with the infrastructure.

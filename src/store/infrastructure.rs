@@ -132,6 +132,26 @@ pub fn put(connection: &Connection, infrastructure: &Infrastructure) -> Result<(
     Ok(())
 }
 
+/// Every sealed credential there is.
+pub fn credentials(connection: &Connection) -> Result<Vec<(InfrastructureId, SealedCredential)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, credential, credential_version FROM infrastructure WHERE credential IS NOT NULL",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let sealed = row.get("credential")?;
+        Ok((row.parsed("id")?, SealedCredential { version: row.get("credential_version")?, sealed }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Exchanges the seal of a credential that stays what it is.
+pub fn reseal(connection: &Connection, id: &InfrastructureId, sealed: &[u8]) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE infrastructure SET credential = ?2 WHERE id = ?1")?
+        .execute((id.as_str(), sealed))?;
+    Ok(())
+}
+
 /// Removes an infrastructure; the caller made sure that nothing uses it.
 pub fn delete(connection: &Connection, id: &InfrastructureId) -> Result<()> {
     connection.prepare_cached("DELETE FROM infrastructure WHERE id = ?1")?.execute([id.as_str()])?;

@@ -14,7 +14,13 @@ use crate::engine::{EngineError, EngineResult};
 
 /// An object of the namespace.
 pub(super) trait Object:
-    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
 {
 }
 impl<K> Object for K where
@@ -102,8 +108,10 @@ impl Core {
             return Ok(());
         }
         let api = self.objects::<K>().await?;
-        let parameters =
-            DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
+        let parameters = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
         let what = format!("removing {}", titled::<K>(name));
         let removed = self.client.call(&what, || async {
             match api.delete(name, &parameters).await {

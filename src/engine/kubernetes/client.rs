@@ -19,6 +19,9 @@ pub(super) const ASK: Duration = Duration::from_secs(20);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// What stands between the certificates and their key.
+const LAST_CERTIFICATE: &str = "-----END CERTIFICATE-----\n";
+
 /// One cluster's API, connected when it is first asked.
 pub(super) struct Client {
     access: ClusterAccess,
@@ -73,13 +76,20 @@ impl Client {
 
     fn config(&self) -> EngineResult<kube::Config> {
         let mut config = match &self.access {
-            ClusterAccess::InCluster {} => {
-                kube::Config::incluster_env().map_err(|error| unusable(&error.to_string()))?
-            }
+            // The token's file is read again by itself: the cluster exchanges it every hour.
+            ClusterAccess::InCluster {} => kube::Config::incluster_env().map_err(|error| {
+                unusable(&format!(
+                    "Slipway itself has to run in a pod with a service account for this, and it seems not to: {}",
+                    error::innermost(&error)
+                ))
+            })?,
             ClusterAccess::Configured { name } => {
                 return Err(unusable(&format!("the configuration has no [kubeconfig.{name}]")));
             }
             ClusterAccess::Kubeconfig { server, certificate_authority, tls_server_name, credential } => {
+                if !server.starts_with("https://") {
+                    return Err(unusable(&format!("{server:?} does not begin with https://")));
+                }
                 let url = server.parse().map_err(|_| unusable(&format!("{server:?} is no address")))?;
                 let mut config = kube::Config::new(url);
                 config.root_cert = certificate_authority.as_deref().map(certificates).transpose()?;
@@ -91,21 +101,28 @@ impl Client {
         config.connect_timeout = Some(CONNECT);
         // Watches and logs are silent for as long as they like; calls have a limit of their own.
         config.read_timeout = None;
+        // Only what the connection itself says: nothing of this process's environment, and every certificate is checked.
         config.proxy_url = None;
+        config.accept_invalid_certs = false;
         Ok(config)
     }
 
     fn auth_info(&self, kind: CredentialKind) -> EngineResult<AuthInfo> {
         let credential = self.credential.as_ref().ok_or_else(|| unusable("its credential is missing"))?;
-        let encoded = || STANDARD.encode(credential.expose_secret());
         Ok(match kind {
             CredentialKind::Token => AuthInfo { token: Some(credential.clone()), ..AuthInfo::default() },
-            // One text holds certificate and key; each part is looked for in it.
-            CredentialKind::Certificate => AuthInfo {
-                client_certificate_data: Some(encoded()),
-                client_key_data: Some(encoded().into()),
-                ..AuthInfo::default()
-            },
+            CredentialKind::Certificate => {
+                // One text: the certificates, then their key.
+                let text = credential.expose_secret();
+                let end = text.rfind(LAST_CERTIFICATE).map(|at| at + LAST_CERTIFICATE.len());
+                let end = end.ok_or_else(|| unusable("its client certificate can't be read"))?;
+                let (certificates, key) = text.split_at(end);
+                AuthInfo {
+                    client_certificate_data: Some(STANDARD.encode(certificates)),
+                    client_key_data: Some(STANDARD.encode(key).into()),
+                    ..AuthInfo::default()
+                }
+            }
         })
     }
 }

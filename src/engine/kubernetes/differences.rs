@@ -26,7 +26,10 @@ fn of_service(service: &Service, cluster: &Cluster) -> Vec<String> {
     note(!restarts && !is_task, "Kubernetes always starts its pods again, whatever `restart` says");
     note(service.stop_signal.is_some(), "the image's own stop signal is used, whatever `stop_signal` says");
     note(!service.ulimits.is_empty(), "`ulimits` are the node's");
-    note(service.tmpfs.iter().any(|folder| folder.mode.is_some()), "folders in memory are open to all, whatever their `mode`");
+    note(
+        service.tmpfs.iter().any(|folder| folder.mode.is_some()),
+        "folders in memory are open to all, whatever their `mode`",
+    );
     let by_node = matches!(cluster.publish, Publish::NodePort);
     for port in service.ports.iter().filter_map(|port| port.host_port) {
         if !by_node || !spec::NODE_PORTS.contains(&port) {

@@ -54,7 +54,9 @@ impl Core {
         let pods = self.states_of(request, before.clone()).await?;
         let Decision { rollout, ensured } = decide(request, standing.as_ref(), &pods);
         self.apply_services(request, setting, &rollout.serving).await?;
-        if let Some(before) = before.as_ref().filter(|_| standing.as_ref().is_some_and(|s| s.hash == request.hash)) {
+        if let Some(before) =
+            before.as_ref().filter(|_| standing.as_ref().is_some_and(|s| s.hash == request.hash))
+        {
             keep_what_stays(before, &mut template);
         }
         let wanted = spec::deployment(request, setting, template, &rollout);
@@ -73,8 +75,8 @@ impl Core {
         if before.is_some_and(standing::is_autoscaled) {
             wanted.spec.replicas = None;
         }
-        if let Some(before) = before.filter(|before| !standing::foreign_managers(before).is_empty()) {
-            self.take_over(before, &wanted).await?;
+        if before.is_some_and(|before| !standing::foreign_managers(before).is_empty()) {
+            self.take_over(&wanted).await?;
         }
         let shown = self.apply_known(&wanted, true).await?;
         verify::template(&wanted, &shown)?;
@@ -93,16 +95,16 @@ impl Core {
     }
 
     /// Replaces what other hands wrote into a Deployment: an apply leaves alone what others own.
-    async fn take_over(&self, before: &Deployment, wanted: &Deployment) -> EngineResult<()> {
+    async fn take_over(&self, wanted: &Deployment) -> EngineResult<()> {
         let mut whole = wanted.clone();
-        whole.metadata.resource_version.clone_from(&before.metadata.resource_version);
         // An empty list resets who owns which field.
         whole.metadata.managed_fields = Some(Vec::new());
         let api = self.objects::<Deployment>().await?;
         let name = whole.name_any();
         let parameters =
             kube::api::PostParams { field_manager: Some(names::MANAGER.into()), ..Default::default() };
-        let replaced = self.client.call("putting a Deployment right", || api.replace(&name, &parameters, &whole));
+        let replaced =
+            self.client.call("putting a Deployment right", || api.replace(&name, &parameters, &whole));
         replaced.await.map(drop)
     }
 
@@ -153,7 +155,9 @@ impl Core {
         let public = names::public(&request.workload, &request.name);
         let by_node = matches!(self.cluster.publish, crate::domain::cluster::Publish::NodePort);
         match spec::node_ports(request, setting, serving).filter(|_| by_node) {
-            Some(service) => self.apply(&service).await.map(drop).map_err(|error| port_taken(request, error))?,
+            Some(service) => {
+                self.apply(&service).await.map(drop).map_err(|error| port_taken(request, error))?
+            }
             None => self.remove::<Service>(&public).await?,
         }
         match spec::ingress(request, setting) {
@@ -193,7 +197,8 @@ impl Core {
 /// revision stays that of its pods, and so do names of peers that still lead where they did.
 fn keep_what_stays(before: &Deployment, template: &mut PodTemplateSpec) {
     let old = &before.spec.template;
-    let label = |labels: Option<&Map>| labels.and_then(|labels| labels.get(crate::engine::label::REVISION).cloned());
+    let label =
+        |labels: Option<&Map>| labels.and_then(|labels| labels.get(crate::engine::label::REVISION).cloned());
     let revision = label(old.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref()));
     if let (Some(revision), Some(labels)) =
         (revision, template.metadata.as_mut().and_then(|metadata| metadata.labels.as_mut()))

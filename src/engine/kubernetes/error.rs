@@ -43,7 +43,7 @@ pub(super) fn again_after(error: &kube::Error) -> Option<Duration> {
 }
 
 /// The cause that says most.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -64,21 +64,17 @@ impl Group {
         }
     }
 
-    fn state(
-        &self,
-        of: &Pod,
-        index: u32,
-        standing: Option<&Standing>,
-        now: Timestamp,
-    ) -> Option<SlotState> {
+    fn state(&self, of: &Pod, index: u32, standing: Option<&Standing>, now: Timestamp) -> Option<SlotState> {
         let (labels, notes) = pod::marks(of);
         let slot = names::slot(&labels, &notes, index)?;
         let uid = of.metadata.uid.clone()?;
         let (phase, detail) = pod::phase(of, self.said.get(&uid).map(String::as_str), now);
         let main = pod::main(of);
         let state = main.and_then(|main| main.state.as_ref());
-        let (running, ended) =
-            (state.and_then(|state| state.running.as_ref()), state.and_then(|state| state.terminated.as_ref()));
+        let (running, ended) = (
+            state.and_then(|state| state.running.as_ref()),
+            state.and_then(|state| state.terminated.as_ref()),
+        );
         let last = main.and_then(|main| main.last_state.as_ref()?.terminated.as_ref());
         let started = running.and_then(|state| state.started_at.as_ref());
         let started = started.or_else(|| ended.or(last)?.started_at.as_ref());
@@ -106,7 +102,8 @@ impl Group {
             return standing.drift.clone();
         }
         let spec = self.deployment.as_ref()?.spec.template.spec.as_ref()?;
-        let listens = spec.containers.iter().any(|one| one.ports.as_ref().is_some_and(|ports| !ports.is_empty()));
+        let listens =
+            spec.containers.iter().any(|one| one.ports.as_ref().is_some_and(|ports| !ports.is_empty()));
         (listens && self.services.is_empty()).then(|| "its Service was removed".to_owned())
     }
 
@@ -133,10 +130,10 @@ impl Group {
             return Vec::new();
         };
         let conditions = deployment.status.as_ref().and_then(|status| status.conditions.as_deref());
-        let failure = conditions
-            .unwrap_or_default()
-            .iter()
-            .find(|condition| condition.type_.as_deref() == Some("ReplicaFailure") && condition.status.as_deref() == Some("True"));
+        let failure = conditions.unwrap_or_default().iter().find(|condition| {
+            condition.type_.as_deref() == Some("ReplicaFailure")
+                && condition.status.as_deref() == Some("True")
+        });
         let template = deployment.spec.template.metadata.as_ref();
         let labels: Map = template.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
         let notes = deployment.metadata.annotations.clone().unwrap_or_default();
@@ -165,11 +162,6 @@ impl Group {
 
 /// Between a Deployment's uid and the index of a replica without a pod.
 const MISSING: char = '/';
-
-/// Whether a replica has no pod.
-pub(super) fn is_missing(state: &SlotState) -> bool {
-    state.engine_id.contains(MISSING)
-}
 
 fn refused_words(message: Option<&str>) -> String {
     format!("the cluster refuses its pods: {}", crate::domain::text::clean_line(message.unwrap_or_default()))

@@ -75,7 +75,9 @@ impl Core {
             match read_line(&mut reader, &mut line).await {
                 Ok(true) => Some((Ok(parse(line)), Some(reader))),
                 Ok(false) => None,
-                Err(failed) => Some((Err(EngineError::Unreachable(format!("a log broke off: {failed}"))), None)),
+                Err(failed) => {
+                    Some((Err(EngineError::Unreachable(format!("a log broke off: {failed}"))), None))
+                }
             }
         });
         Ok(lines.boxed())

@@ -14,6 +14,7 @@ mod ensure;
 mod error;
 mod group;
 pub mod images;
+pub mod kubeconfig;
 mod logs;
 mod names;
 mod pod;
@@ -38,9 +39,10 @@ use crate::domain::clock::SharedClock;
 use crate::domain::cluster::Cluster;
 use crate::domain::name::DeploymentId;
 use crate::engine::{
-    ContainerLine, Cursor, Engine, EngineEvent, EngineReport, EngineResult, Ensured, LogOptions, PrepareRequest,
-    Progress, RegistryCredentials, Resolution, ServiceRequest, SlotRef, Snapshot, Stats,
+    ContainerLine, Cursor, Engine, EngineEvent, EngineReport, EngineResult, Ensured, LogOptions,
+    PrepareRequest, Progress, RegistryCredentials, Resolution, ServiceRequest, SlotRef, Snapshot, Stats,
 };
+pub use check::role;
 use client::Client;
 use watch::Places;
 

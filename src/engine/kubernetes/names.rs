@@ -157,8 +157,16 @@ mod tests {
     #[test]
     fn no_two_pairs_share_a_name_and_all_are_dns_labels() {
         let long = "x".repeat(60);
-        let pairs =
-            [("a", "b-c"), ("a-b", "c"), ("A", "b"), ("a", "b"), ("1a", "b"), ("a.b", "c"), (&long, "api"), (&long, "web")];
+        let pairs = [
+            ("a", "b-c"),
+            ("a-b", "c"),
+            ("A", "b"),
+            ("a", "b"),
+            ("1a", "b"),
+            ("a.b", "c"),
+            (&long, "api"),
+            (&long, "web"),
+        ];
         let names: std::collections::BTreeSet<String> = pairs.iter().map(|(a, b)| name(a, b)).collect();
         assert_eq!(names.len(), pairs.len(), "{names:?}");
         for name in names {

@@ -1,7 +1,9 @@
 //! What a pod's status means: where the replica stands, and why, in words.
 
 use chrono::TimeDelta;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::names::{Map, note};
@@ -21,7 +23,9 @@ const NO_START: [&str; 2] = ["ContainerCannotRun", "StartError"];
 /// Where a pod stands, and the last words about it; `said` is the newest warning about it.
 pub(super) fn phase(pod: &Pod, said: Option<&str>, now: Timestamp) -> (Phase, String) {
     let status = pod.status.as_ref();
-    if let Some(ended) = status.filter(|status| matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"))) {
+    if let Some(ended) =
+        status.filter(|status| matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")))
+    {
         let terminated = main(pod).and_then(|main| main.state.as_ref()?.terminated.as_ref());
         return match terminated {
             Some(end) => (exited(end), end_words(end)),
@@ -68,7 +72,8 @@ pub(super) fn moment(time: &Time) -> Timestamp {
 /// Why a pod has not begun.
 fn waits(pod: &Pod, said: Option<&str>) -> String {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let unscheduled = |condition: &&PodCondition| condition.type_ == "PodScheduled" && condition.status == "False";
+    let unscheduled =
+        |condition: &&PodCondition| condition.type_ == "PodScheduled" && condition.status == "False";
     match conditions.iter().find(unscheduled) {
         Some(condition) => format!(
             "no node takes it: {}; ask for less CPU or memory, or add nodes",
@@ -80,7 +85,8 @@ fn waits(pod: &Pod, said: Option<&str>) -> String {
 
 /// It runs, and its health check has not passed: at first it may take its time.
 fn not_ready(pod: &Pod, said: Option<&str>, running: TimeDelta) -> (Phase, String) {
-    let own = pod.spec.as_ref().and_then(|spec| spec.containers.iter().find(|one| one.name == container::NAME));
+    let own =
+        pod.spec.as_ref().and_then(|spec| spec.containers.iter().find(|one| one.name == container::NAME));
     let Some(probe) = own.and_then(|own| own.readiness_probe.as_ref()) else {
         return (Phase::Starting, String::new());
     };
@@ -97,10 +103,7 @@ fn not_ready(pod: &Pod, said: Option<&str>, running: TimeDelta) -> (Phase, Strin
 }
 
 fn exited(end: &ContainerStateTerminated) -> Phase {
-    Phase::Exited {
-        code: i64::from(end.exit_code),
-        oom_killed: end.reason.as_deref() == Some("OOMKilled"),
-    }
+    Phase::Exited { code: i64::from(end.exit_code), oom_killed: end.reason.as_deref() == Some("OOMKilled") }
 }
 
 /// An end after which the kubelet starts it again.

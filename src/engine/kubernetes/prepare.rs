@@ -13,7 +13,8 @@ use super::{Core, differences};
 use crate::domain::name::{DeploymentId, ServiceName};
 use crate::domain::plan::Plan;
 use crate::engine::{
-    EngineError, EngineResult, PrepareRequest, Progress, RegistryCredentials, Resolution, ResolvedImage, ServiceRequest, slot_hash,
+    EngineError, EngineResult, PrepareRequest, Progress, RegistryCredentials, Resolution, ResolvedImage,
+    ServiceRequest, slot_hash,
 };
 
 /// The hash of no pod: where a Service leads that nothing serves yet.
@@ -85,7 +86,9 @@ impl Core {
         let plan = &request.plan;
         let hosts: BTreeSet<String> = prepared
             .values()
-            .filter_map(|one| one.image.pull_digest.as_ref()?.split_once('/').map(|(host, _)| host.to_owned()))
+            .filter_map(|one| {
+                one.image.pull_digest.as_ref()?.split_once('/').map(|(host, _)| host.to_owned())
+            })
             .collect();
         let Some(config) = images::pull_secret(&request.registries, &hosts) else {
             return Ok(());
@@ -110,11 +113,8 @@ impl Core {
     ) -> EngineResult<String> {
         let name = names::of_hash(&request.workload, &request.name, &request.hash);
         let mut metadata = setting.meta(request, name.clone());
-        let paths: Paths = files
-            .files
-            .iter()
-            .map(|file| (file.key.clone(), (file.path.clone(), file.executable)))
-            .collect();
+        let paths: Paths =
+            files.files.iter().map(|file| (file.key.clone(), (file.path.clone(), file.executable))).collect();
         let paths = serde_json::to_string(&paths).map_err(|error| EngineError::Refused(error.to_string()))?;
         metadata.annotations.get_or_insert_default().insert(note::PATHS.into(), paths);
         let data = files.files.iter().map(|file| (file.key.clone(), ByteString(file.bytes.to_vec())));

@@ -19,7 +19,7 @@ use crate::engine::{EngineError, EngineResult, ServiceRequest, SlotRef, label};
 
 /// Between two looks at pods that are to go.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Beyond a pod's own grace period.
+/// How long a controller may take to see what it has to do.
 const MARGIN: Duration = Duration::from_secs(45);
 
 impl Core {
@@ -32,7 +32,8 @@ impl Core {
         for service in [name.clone(), names::public(&request.workload, &request.name)] {
             self.point(&service, &request.hash).await?;
         }
-        let replicas = if standing::is_autoscaled(&found) { standing.replicas } else { request.service.replicas };
+        let replicas =
+            if standing::is_autoscaled(&found) { standing.replicas } else { request.service.replicas };
         let settled = standing.serving == request.hash
             && !standing.held
             && standing.previous.is_none()
@@ -94,23 +95,21 @@ impl Core {
         Ok(())
     }
 
-    /// Waits until no more than `stay` pods of the slot's hash are left, ending ones included.
+    /// Waits until all but `stay` pods of the slot's hash were told to end; that they do is the kubelet's promise.
     async fn wait_for_pods(&self, slot: &SlotRef, stay: u32) -> EngineResult<()> {
         let mut labels = names::service_labels(&self.instance, &slot.workload, &slot.service);
         labels.insert(label::HASH.into(), slot.hash.clone());
-        let (began, mut within) = (Instant::now(), MARGIN);
+        let began = Instant::now();
         loop {
             let (pods, _) = self.list::<Pod>(&labels).await?;
-            if pods.len() <= stay as usize {
+            let left = pods.iter().filter(|pod| !pod::is_leaving(pod)).count();
+            if left <= stay as usize {
                 return Ok(());
             }
-            let grace = pods.iter().filter_map(|pod| pod.spec.as_ref()?.termination_grace_period_seconds).max();
-            within = within.max(MARGIN + Duration::from_secs(grace.and_then(|grace| grace.try_into().ok()).unwrap_or(0)));
-            if began.elapsed() > within {
-                let leaving = pods.iter().filter(|pod| pod::is_leaving(pod)).count();
+            if began.elapsed() > MARGIN {
                 return Err(EngineError::Timeout {
-                    what: format!("{} pods of {} to end, {leaving} of which were told to", pods.len(), slot.service),
-                    seconds: within.as_secs(),
+                    what: format!("the controller to end {left} pods of {}", slot.service),
+                    seconds: MARGIN.as_secs(),
                 });
             }
             sleep(PAUSE).await;
@@ -123,7 +122,9 @@ impl Core {
         labels.insert(label::HASH.into(), hash.to_owned());
         let (sets, _) = self.list::<ReplicaSet>(&labels).await?;
         let number = |set: &ReplicaSet| {
-            set.annotations().get("deployment.kubernetes.io/revision").and_then(|text| text.parse::<u64>().ok())
+            set.annotations()
+                .get("deployment.kubernetes.io/revision")
+                .and_then(|text| text.parse::<u64>().ok())
         };
         let kept = sets.iter().max_by_key(|set| number(set)).and_then(|set| set.spec.template.clone());
         let Some(mut template) = kept else {
@@ -172,12 +173,13 @@ impl Core {
     pub(super) async fn release_workload(&self, workload: &DeploymentId, volumes: bool) -> EngineResult<()> {
         let labels = names::workload_labels(&self.instance, workload);
         let (pods, _) = self.list::<Pod>(&labels).await?;
-        let left = pods.iter().filter(|pod| !pod::is_leaving(pod)).count();
+        let stay = pods.iter().filter(|pod| !pod::is_leaving(pod)).count();
+        let makers =
+            self.list::<Deployment>(&labels).await?.0.len() + self.list::<Job>(&labels).await?.0.len();
+        let left = stay.max(makers);
         if left > 0 {
             return Err(EngineError::Refused(format!("{left} replicas of {workload} are left")));
         }
-        self.remove_all::<Deployment>(&labels).await?;
-        self.remove_all::<Job>(&labels).await?;
         self.remove_all::<Ingress>(&labels).await?;
         self.remove_all::<Service>(&labels).await?;
         self.remove_all::<NetworkPolicy>(&labels).await?;

@@ -2,7 +2,6 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::group;
 use super::names::note;
 use super::spec::Rollout;
 use crate::domain::bundle::Digest;
@@ -109,17 +108,14 @@ pub(super) fn decide(request: &ServiceRequest, standing: Option<&Standing>, pods
     let stop_first = request.service.stop_first_because().is_some();
     let wanted = request.service.replicas;
     let slots: Vec<SlotRef> = (0..wanted).map(|index| crate::engine::slots::slot(request, index)).collect();
-    let there = |slot: &SlotRef| pods.iter().any(|pod| pod.slot == *slot && !group::is_missing(pod));
-    let fresh: Vec<SlotRef> = slots.iter().filter(|slot| !there(slot)).cloned().collect();
+    // What stands already is the controller's to keep.
+    let kept =
+        standing.filter(|standing| standing.hash == request.hash).map_or(0, |standing| standing.replicas);
+    let fresh: Vec<SlotRef> = slots.iter().filter(|slot| slot.index >= kept).cloned().collect();
     let others: Vec<SlotRef> =
         pods.iter().map(|pod| pod.slot.clone()).filter(|slot| !slots.contains(slot)).collect();
-    let first = Rollout {
-        replicas: wanted,
-        held: false,
-        serving: request.hash.clone(),
-        previous: None,
-        stop_first,
-    };
+    let first =
+        Rollout { replicas: wanted, held: false, serving: request.hash.clone(), previous: None, stop_first };
     let rollout = match standing {
         None => first,
         Some(standing) if standing.hash == request.hash => Rollout {

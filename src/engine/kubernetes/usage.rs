@@ -46,14 +46,15 @@ impl Core {
     pub(super) async fn slot_stats(&self, slot: &SlotRef) -> EngineResult<Stats> {
         let found = self.find_pod(slot).await?;
         let name = found.metadata.name.clone().unwrap_or_default();
-        let path =
-            format!("/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods/{name}", self.cluster.namespace);
+        let path = format!("/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods/{name}", self.cluster.namespace);
         let api = self.client.api().await?;
         let request = http_get(&path)?;
         let answer = match api.request::<PodMetrics>(request).await {
             Ok(answer) => answer,
             Err(failed) if error::is_missing(&failed) => {
-                return Err(EngineError::Unsupported("measuring what pods use: it has no metrics API".into()));
+                return Err(EngineError::Unsupported(
+                    "measuring what pods use: it has no metrics API".into(),
+                ));
             }
             Err(failed) => return Err(error::refused("asking what a pod uses", failed)),
         };
@@ -71,7 +72,11 @@ impl Core {
     }
 
     /// Inside the cluster the pod's own address; from outside a port of this host's loopback that leads there.
-    pub(super) async fn slot_address(self: &Arc<Self>, slot: &SlotRef, port: u16) -> EngineResult<SocketAddr> {
+    pub(super) async fn slot_address(
+        self: &Arc<Self>,
+        slot: &SlotRef,
+        port: u16,
+    ) -> EngineResult<SocketAddr> {
         let found = self.find_pod(slot).await?;
         if matches!(self.cluster.access, ClusterAccess::InCluster {}) {
             let address = found.status.and_then(|status| status.pod_ip?.parse().ok());
@@ -135,7 +140,9 @@ mod tests {
 
     #[test]
     fn quantities_are_read_as_kubernetes_writes_them() {
-        for (text, value) in [("250m", 0.25), ("1500000n", 0.0015), ("2", 2.0), ("32Mi", 33_554_432.0), ("1e", f64::NAN)] {
+        for (text, value) in
+            [("250m", 0.25), ("1500000n", 0.0015), ("2", 2.0), ("32Mi", 33_554_432.0), ("1e", f64::NAN)]
+        {
             match amount(text) {
                 Some(read) => assert!((read - value).abs() < 1e-9, "{text}"),
                 None => assert!(value.is_nan(), "{text}"),

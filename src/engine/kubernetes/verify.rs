@@ -34,7 +34,11 @@ fn pod(asked: Option<PodSpec>, shown: Option<PodSpec>) -> EngineResult<()> {
         ("host network", asked.host_network, shown.host_network),
         ("host PID namespace", asked.host_pid, shown.host_pid),
         ("host IPC namespace", asked.host_ipc, shown.host_ipc),
-        ("a service account's token", asked.automount_service_account_token, shown.automount_service_account_token),
+        (
+            "a service account's token",
+            asked.automount_service_account_token,
+            shown.automount_service_account_token,
+        ),
     ];
     if let Some((what, ..)) = flags.iter().find(|(_, asked, shown)| on(*shown) && !on(*asked)) {
         return Err(changed(what));

@@ -104,7 +104,11 @@ impl View {
         let mut events = Vec::new();
         for (engine_id, old) in &before {
             if !states.iter().any(|state| state.engine_id == *engine_id) {
-                events.push(EngineEvent::Gone { slot: old.slot.clone(), engine_id: engine_id.clone(), at: now });
+                events.push(EngineEvent::Gone {
+                    slot: old.slot.clone(),
+                    engine_id: engine_id.clone(),
+                    at: now,
+                });
             }
         }
         for state in &states {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use futures_util::stream::{BoxStream, SelectAll, StreamExt as _, unfold};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
-use kube::api::{WatchEvent, WatchParams};
 use kube::ResourceExt as _;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use kube::api::{WatchEvent, WatchParams};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use super::apply::Object;
 use super::names::{self, Map};
@@ -20,8 +20,8 @@ use super::view::{Change, View};
 use super::{Core, error};
 use crate::engine::{Cursor, EngineError, EngineEvent, EngineResult, Snapshot, label};
 
-/// How many places in the past a watch can begin at.
-const PLACES: usize = 4;
+/// How long a watch can begin at a place in the past.
+const KEPT: Duration = Duration::from_secs(60);
 /// How often replicas that may become unhealthy by the passing of time alone are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// Warnings that a watch begins with.
@@ -33,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 struct Place {
     name: String,
+    at: Instant,
     view: View,
     pods: String,
     deployments: String,
@@ -47,10 +48,8 @@ pub(super) struct Places(Mutex<VecDeque<Place>>);
 impl Places {
     fn keep(&self, place: Place) {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|known| known.at.elapsed() < KEPT);
         places.push_back(place);
-        if places.len() > PLACES {
-            places.pop_front();
-        }
     }
 
     fn take(&self, name: &str) -> Option<Place> {
@@ -81,6 +80,7 @@ impl Core {
         let slots = view.all(self.clock.now());
         let place = Place {
             name: crate::domain::random::uuid().to_string(),
+            at: Instant::now(),
             view,
             pods: pods_at,
             deployments: deployments_at,
@@ -118,19 +118,19 @@ impl Core {
         changes.push(self.follow(labelled.clone(), place.deployments, |object, gone| {
             Change::Deployment(Box::new(object), gone)
         }));
-        changes.push(
-            self.follow(labelled.clone(), place.services, |object, gone| Change::Service(Box::new(object), gone)),
-        );
+        changes.push(self.follow(labelled.clone(), place.services, |object, gone| {
+            Change::Service(Box::new(object), gone)
+        }));
         changes.push(self.follow(labelled, place.pods, |object, gone| Change::Pod(Box::new(object), gone)));
         if !place.warnings.is_empty() {
             let warnings = WatchParams::default().fields(WARNING_FIELDS);
-            changes.push(
-                self.follow(warnings, place.warnings, |object, _| Change::Warning(Box::new(object))),
-            );
+            changes
+                .push(self.follow(warnings, place.warnings, |object, _| Change::Warning(Box::new(object))));
         }
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let state = Following { core: Arc::clone(self), view: place.view, changes, tick, ready: VecDeque::new() };
+        let state =
+            Following { core: Arc::clone(self), view: place.view, changes, tick, ready: VecDeque::new() };
         Ok(unfold(Some(state), |state| async move { state?.next().await }).boxed())
     }
 
@@ -166,8 +166,7 @@ impl<K: Object + 'static> Watching<K> {
             let mut stream = match self.stream.take() {
                 Some(stream) => stream,
                 None => {
-                    let begun =
-                        begin(Arc::clone(&self.core), self.parameters.clone(), self.at.clone()).await;
+                    let begun = begin(Arc::clone(&self.core), self.parameters.clone(), self.at.clone()).await;
                     match begun {
                         Ok(stream) => stream,
                         Err(failed) => return Some((Err(failed), None)),
@@ -203,7 +202,11 @@ impl<K: Object + 'static> Watching<K> {
     }
 }
 
-async fn begin<K: Object + 'static>(core: Arc<Core>, parameters: WatchParams, at: String) -> EngineResult<Events<K>> {
+async fn begin<K: Object + 'static>(
+    core: Arc<Core>,
+    parameters: WatchParams,
+    at: String,
+) -> EngineResult<Events<K>> {
     let api = core.objects::<K>().await?;
     let what = format!("watching {}", K::plural(&()));
     let stream = core.client.call(&what, || api.watch(&parameters, &at)).await?;

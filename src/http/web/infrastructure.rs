@@ -1,5 +1,6 @@
 //! One infrastructure: its engine and the connection test, its policy with exceptions, who may do what, and its end.
 
+pub(super) mod cluster;
 mod grants;
 mod policy;
 
@@ -110,7 +111,16 @@ struct Show {
     report: Option<EngineReport>,
     /// What the test that was just asked for found.
     tested: Option<Note>,
+    /// Of a Kubernetes cluster.
+    role: Option<Role>,
     deployments: Vec<(String, State, String)>,
+}
+
+/// The Role to copy.
+struct Role {
+    text: String,
+    /// Whether it is needed now: a right is missing.
+    open: bool,
 }
 
 async fn show(visit: Visit, path: web::Path<String>) -> Answer {
@@ -132,6 +142,14 @@ async fn overview(visit: &Visit, id: InfrastructureId, fresh: Option<Result<Engi
         Err(error) => Note::from(error),
     });
     let known = engine.as_ref().and_then(|engine| serde_json::from_value(engine.report.clone()?).ok());
+    let report: Option<EngineReport> = fresh.and_then(Result::ok).or(known);
+    let role = match &found.engine {
+        EngineConnection::Kubernetes(cluster) => Some(Role {
+            text: crate::engine::kubernetes::role(&cluster.namespace),
+            open: report.as_ref().is_some_and(|report| !report.missing.is_empty()),
+        }),
+        _ => None,
+    };
     Ok(Show {
         page: page(visit, &frame.id),
         engine: engine_word(&found),
@@ -139,8 +157,9 @@ async fn overview(visit: &Visit, id: InfrastructureId, fresh: Option<Result<Engi
         govern: govern_word(found.govern_policy),
         said: reached(engine.as_ref()).1,
         asked: engine.as_ref().map(|engine| engine.at),
-        report: fresh.and_then(Result::ok).or(known),
+        report,
         tested,
+        role,
         deployments: here
             .items
             .iter()
@@ -167,7 +186,8 @@ fn connection(engine: &EngineConnection) -> Vec<(&'static str, String)> {
             ("Ports bind to", publish_address.to_string()),
             ("Network pool", network_pool.clone()),
         ],
-        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => Vec::new(),
+        EngineConnection::Kubernetes(cluster) => cluster::facts(cluster),
+        EngineConnection::Fake {} => Vec::new(),
     }
 }
 

@@ -154,7 +154,9 @@ fn judge_one(slot: &Slot, seen: &Seen, aim: Aim, now: Instant) -> Verdict {
             bad(Fault::CrashLoop { restarts: state.restarts })
         }
         Phase::Unhealthy => bad(Fault::Unhealthy),
-        Phase::Blocked => after(BLOCKED_FOR).map_or_else(|| bad(Fault::Blocked), |due| Verdict::Wait(Some(due))),
+        Phase::Blocked => {
+            after(BLOCKED_FOR).map_or_else(|| bad(Fault::Blocked), |due| Verdict::Wait(Some(due)))
+        }
         Phase::Dead => bad(Fault::Dead),
         Phase::Restarting => Verdict::Wait(after(RESTART_WITHIN)),
         Phase::Created | Phase::Pending | Phase::Starting | Phase::Paused => Verdict::Wait(None),

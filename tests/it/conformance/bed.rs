@@ -13,7 +13,7 @@ use slipway::domain::policy::Profile;
 use slipway::domain::workload::{Image, Resources, Service, Workload};
 use slipway::engine::{
     Contents, Engine, EngineError, Ensured, FileContent, LogOptions, Phase, PrepareRequest, Progress,
-    Resolution, ServiceRequest, SlotRef, SlotState, slot_hash,
+    RegistryCredentials, Resolution, ServiceRequest, SlotRef, SlotState, slot_hash,
 };
 
 /// What somebody does to a replica behind Slipway's back.
@@ -46,6 +46,10 @@ pub enum Lacks {
     NoRestart,
     /// Limits of single processes are the service's own.
     Ulimits,
+    /// Any free port of the host can be asked for.
+    HostPorts,
+    /// What a replica uses is measured.
+    Stats,
     /// A named volume is there as soon as it is asked for: somebody has to provide it.
     DynamicVolumes,
 }
@@ -54,6 +58,14 @@ pub enum Lacks {
 #[async_trait]
 pub trait Harness: Send + Sync {
     fn engine(&self) -> Arc<dyn Engine>;
+    /// Who pulls, per registry host.
+    fn registries(&self) -> BTreeMap<String, RegistryCredentials> {
+        BTreeMap::new()
+    }
+    /// Who builds images, where the engine itself does not.
+    fn builder(&self) -> Option<Arc<dyn Engine>> {
+        None
+    }
     /// What it answers otherwise.
     fn lacks(&self) -> &'static [Lacks] {
         &[]
@@ -143,9 +155,9 @@ impl<H: Harness> Bed<H> {
         let request = PrepareRequest {
             plan: Arc::new(plan.clone()),
             files,
-            registries: BTreeMap::new(),
+            registries: self.harness.registries(),
             pinned: BTreeMap::new(),
-            builder: None,
+            builder: self.harness.builder(),
         };
         let resolution = self.engine.prepare(&request, &lines).await.unwrap();
         (resolution, lines.0.into_inner().unwrap())
@@ -221,8 +233,9 @@ impl<H: Harness> Bed<H> {
             }
             Err(other) => panic!("{other}"),
             Ok(ensured) => {
-                let ended =
-                    |state: &SlotState| matches!(state.phase, Phase::Exited { .. } | Phase::Restarting);
+                let ended = |state: &SlotState| {
+                    matches!(state.phase, Phase::Exited { .. } | Phase::Restarting | Phase::Blocked)
+                };
                 self.until(&ensured.slots[0], ended).await.detail
             }
         }

@@ -222,9 +222,9 @@ pub async fn pinned_images_are_used_whatever_their_names_mean<H: Harness>(bed: &
     let request = PrepareRequest {
         plan: Arc::new(bed.plan(renamed)),
         files: None,
-        registries: BTreeMap::new(),
+        registries: bed.harness.registries(),
         pinned: pinned.clone(),
-        builder: None,
+        builder: bed.harness.builder(),
     };
     let again = bed.engine.prepare(&request, &Lines::default()).await.unwrap();
     assert_eq!(again.images, pinned);

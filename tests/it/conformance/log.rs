@@ -33,8 +33,7 @@ pub async fn lines_come_in_order_from_both_outputs<H: Harness>(bed: &Bed<H>) {
     let lines = read(bed, &slot, LogOptions::default()).await;
     assert_eq!(lines.len(), 5003);
     assert_eq!(text(&lines[..3]), ["one", "two", "oops"]);
-    let oops: Vec<usize> =
-        (0..lines.len()).filter(|&at| lines[at].stream == LogStream::Stderr).collect();
+    let oops: Vec<usize> = (0..lines.len()).filter(|&at| lines[at].stream == LogStream::Stderr).collect();
     assert_eq!(oops, if bed.lacks(Lacks::SeparateOutputs) { vec![] } else { vec![2] });
     let numbers: Vec<String> = (1..=5000).map(|number| number.to_string()).collect();
     assert_eq!(text(&lines[3..]), numbers);

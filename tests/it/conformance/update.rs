@@ -33,7 +33,8 @@ pub async fn start_first_goes_on_serving_until_the_switch<H: Harness>(bed: &Bed<
     assert_eq!(bed.state(&before.slot).await, Some(before.clone()), "the old one serves as before");
     bed.engine.switch(&new.request).await.unwrap();
     assert!(bed.running(&fresh.slot).await.serving);
-    assert!(!bed.state(&before.slot).await.unwrap().serving, "nobody finds the old one any more");
+    let old = bed.state(&before.slot).await;
+    assert!(old.is_none_or(|old| !old.serving), "nobody finds the old one any more");
     bed.engine.retire(&before.slot).await.unwrap();
     let left = bed.states().await;
     assert_eq!(left.len(), 1);

@@ -111,7 +111,8 @@ pub async fn what_happens_is_told_as_it_happens<H: Harness>(bed: &Bed<H>) {
         bed.harness.tamper(&state, Tamper::Limits).await;
         known.until(&mut events, |known| known.states.values().any(|state| state.drift.is_some())).await;
         bed.engine.ensure(&up.request).await.unwrap();
-        let settled = |known: &Known| known.states[slot].drift.is_none() && known.phase(slot) == Some(Phase::Running);
+        let settled =
+            |known: &Known| known.states[slot].drift.is_none() && known.phase(slot) == Some(Phase::Running);
         return known.until(&mut events, settled).await;
     }
     bed.harness.tamper(&state, Tamper::Pause).await;

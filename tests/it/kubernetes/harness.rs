@@ -1,85 +1,70 @@
-//! A namespace of its own for one test, a client beside Slipway's, and its cleaning up.
+//! A namespace of its own for one test, reached by Slipway through a kubeconfig, and what somebody does to it by hand.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use slipway::domain::clock::SystemClock;
-use slipway::domain::cluster::{Cluster, ClusterAccess, CredentialKind, Publish};
+use slipway::domain::cluster::{Cluster, Publish};
 use slipway::engine::kubernetes::KubernetesEngine;
-use slipway::engine::{Engine, SlotState};
+use slipway::engine::kubernetes::kubeconfig::sanitise;
+use slipway::engine::{Engine, RegistryCredentials, SlotState};
 
+use super::images::stage::{LAB, push};
+use super::lab::{self, Namespace};
 use crate::conformance::{Harness, Lacks, Tamper};
-use crate::docker::harness::aside;
+use crate::docker::harness::{Docker, aside};
+
+/// Where images of the public registry are asked for: the lab's holds those that the tests use.
+pub const MIRROR: &str = "127.0.0.1:5000/hub";
 
 /// One instance in a namespace of its own.
 pub struct Kubernetes {
-    pub namespace: String,
-    engine: Arc<KubernetesEngine>,
+    pub namespace: Namespace,
+    pub engine: Arc<KubernetesEngine>,
+    builder: Docker,
 }
 
-/// The cluster's kubeconfig: a token is what it has.
-pub fn kubeconfig() -> Kubeconfig {
-    let lab = std::env::var("LAB_DIR").unwrap_or_else(|_| "/var/tmp/slipway-lab".into());
-    let path = std::env::var("SLIPWAY_TEST_KUBECONFIG").map_or_else(|_| PathBuf::from(lab).join("k8s/kubeconfig"), PathBuf::from);
-    Kubeconfig::read_from(&path).unwrap_or_else(|error| {
-        panic!("no cluster: {} can't be read ({error}); `tests/lab/lab k8s` starts one", path.display())
-    })
-}
-
-/// A client that is not Slipway's.
-pub async fn by_hand() -> kube::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig(), &options).await.unwrap();
-    kube::Client::try_from(config).unwrap()
-}
-
-/// How Slipway reaches the cluster, and its credential.
-pub fn cluster(namespace: &str) -> (Cluster, SecretString) {
-    let config = kubeconfig();
-    let cluster = config.clusters[0].cluster.as_ref().unwrap();
-    let pem = cluster.certificate_authority_data.as_ref().map(|encoded| {
-        use base64::Engine as _;
-        String::from_utf8(base64::engine::general_purpose::STANDARD.decode(encoded).unwrap()).unwrap()
-    });
-    let token = config.auth_infos[0].auth_info.as_ref().unwrap().token.clone();
-    let access = ClusterAccess::Kubeconfig {
-        server: cluster.server.clone().unwrap(),
-        certificate_authority: pem,
-        tls_server_name: None,
-        credential: CredentialKind::Token,
-    };
+/// A cluster's connection to a namespace, and its credential.
+pub fn cluster(namespace: &str) -> (Cluster, secrecy::SecretString) {
+    let text = std::fs::read_to_string(lab::kubeconfig()).expect("`tests/lab/lab k8s` starts a cluster");
+    let read = sanitise(&text, None).unwrap();
     let cluster = Cluster {
-        access,
+        access: read.access,
         namespace: namespace.to_owned(),
-        registry: None,
-        mirrors: Default::default(),
+        registry: Some(format!("{LAB}/slwtest")),
+        mirrors: BTreeMap::from([("docker.io".to_owned(), MIRROR.to_owned())]),
         builder: None,
         publish: Publish::NodePort,
         storage_class: None,
         volume_size: "64Mi".into(),
     };
-    (cluster, token.expect("the tests' kubeconfig has a token").expose_secret().to_owned().into())
+    (cluster, read.credential)
+}
+
+/// Who pulls from and pushes to the lab's registry.
+pub fn registries() -> BTreeMap<String, RegistryCredentials> {
+    let lab = RegistryCredentials { username: "lab".into(), password: "lab-secret".into() };
+    BTreeMap::from([(LAB.to_owned(), lab)])
+}
+
+/// Has the lab's registry hold the image `busybox:lab` as the public one would.
+pub async fn mirror(image: &str, tag: &str) {
+    let docker = Docker::by_hand();
+    push(&docker, &format!("{image}:{tag}"), &format!("{MIRROR}/library/{image}"), tag).await;
 }
 
 impl Kubernetes {
     pub fn new() -> Self {
-        let namespace = format!("slipway-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
-        let made = Namespace { metadata: kube::core::ObjectMeta { name: Some(namespace.clone()), ..Default::default() }, ..Default::default() };
-        aside(async move {
-            let api: Api<Namespace> = Api::all(by_hand().await);
-            api.create(&PostParams::default(), &made).await.unwrap();
-        });
-        let (cluster, token) = cluster(&namespace);
-        let engine = KubernetesEngine::connect(&cluster, Some(&token), &namespace, Arc::new(SystemClock)).unwrap();
-        Self { namespace, engine: Arc::new(engine) }
+        slipway::tls::install();
+        let namespace = Namespace::fresh();
+        aside(mirror("busybox", "lab"));
+        let (cluster, credential) = cluster(&namespace.name);
+        let instance = uuid::Uuid::new_v4().simple().to_string();
+        let engine =
+            KubernetesEngine::connect(&cluster, Some(&credential), &instance, Arc::new(SystemClock)).unwrap();
+        Self { namespace, engine: Arc::new(engine), builder: Docker::named(&instance) }
     }
 }
 
@@ -87,6 +72,14 @@ impl Kubernetes {
 impl Harness for Kubernetes {
     fn engine(&self) -> Arc<dyn Engine> {
         Arc::clone(&self.engine) as Arc<dyn Engine>
+    }
+
+    fn registries(&self) -> BTreeMap<String, RegistryCredentials> {
+        registries()
+    }
+
+    fn builder(&self) -> Option<Arc<dyn Engine>> {
+        Some(self.builder.engine())
     }
 
     fn lacks(&self) -> &'static [Lacks] {
@@ -98,61 +91,45 @@ impl Harness for Kubernetes {
             Lacks::HeldScaling,
             Lacks::NoRestart,
             Lacks::Ulimits,
+            Lacks::HostPorts,
+            Lacks::Stats,
             Lacks::DynamicVolumes,
         ]
     }
 
     /// A folder of the node for the claim of volume `data` of the suite's workload.
     async fn provide_volume(&self) {
-        let volumes: Api<PersistentVolume> = Api::all(by_hand().await);
+        let name = &self.namespace.name;
         let volume = json!({
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": self.namespace },
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
             "spec": {
                 "capacity": { "storage": "64Mi" }, "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": { "path": format!("/var/tmp/slipway-volumes/{}", self.namespace), "type": "DirectoryOrCreate" },
-                "claimRef": { "namespace": self.namespace, "name": "conformance-data-data-0703ccf8" },
+                "hostPath": { "path": format!("/var/tmp/slipway-volumes/{name}"), "type": "DirectoryOrCreate" },
+                "claimRef": { "namespace": name, "name": "conformance-data-data-0703ccf8" },
             },
         });
-        volumes.create(&PostParams::default(), &serde_json::from_value(volume).unwrap()).await.unwrap();
+        lab::kubectl(&["create", "-f", "-"], &volume.to_string());
     }
 
     async fn tamper(&self, slot: &SlotState, how: Tamper) {
-        let client = by_hand().await;
+        let hand = |arguments: &[&str]| self.namespace.kubectl(arguments, "");
         match how {
             Tamper::Remove => {
-                let pods: Api<Pod> = Api::namespaced(client, &self.namespace);
-                let all = pods.list(&Default::default()).await.unwrap();
-                let own = all.items.iter().find(|pod| pod.metadata.uid.as_ref() == Some(&slot.engine_id));
-                let name = own.unwrap().metadata.name.clone().unwrap();
-                pods.delete(&name, &DeleteParams::default().grace_period(0)).await.unwrap();
+                let uids = hand(&[
+                    "get",
+                    "pods",
+                    "-o",
+                    "jsonpath={range .items[*]}{.metadata.uid} {.metadata.name}{'\\n'}{end}",
+                ]);
+                let own = uids.lines().find_map(|line| line.strip_prefix(slot.engine_id.as_str()));
+                hand(&["delete", "pod", own.unwrap().trim(), "--grace-period=0", "--force"]);
             }
             Tamper::Limits => {
-                let deployments: Api<Deployment> = Api::namespaced(client, &self.namespace);
-                let name = format!("{}-{}", slot.slot.workload, slot.slot.service);
-                let limits = json!([{ "name": "main", "resources": { "limits": { "memory": "128Mi" } } }]);
-                let patch = json!({ "spec": { "template": { "spec": { "containers": limits } } } });
-                let hand = PatchParams { field_manager: Some("kubectl-set".into()), ..Default::default() };
-                deployments.patch(&name, &hand, &Patch::Strategic(patch)).await.unwrap();
+                let deployment = format!("deployment/{}-{}", slot.slot.workload, slot.slot.service);
+                hand(&["set", "resources", &deployment, "--limits=memory=128Mi"]);
             }
             other => panic!("a cluster has no {other:?}"),
         }
-    }
-}
-
-impl Drop for Kubernetes {
-    fn drop(&mut self) {
-        let namespace = self.namespace.clone();
-        aside(async move {
-            let client = by_hand().await;
-            let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
-            let _ = Api::<Deployment>::namespaced(client.clone(), &namespace)
-                .delete_collection(&DeleteParams::default(), &Default::default())
-                .await;
-            // Nobody waits out the grace of what a failed test left.
-            let _ = pods.delete_collection(&DeleteParams::default().grace_period(0), &Default::default()).await;
-            let api: Api<Namespace> = Api::all(client);
-            let _ = api.delete(&namespace, &DeleteParams::default()).await;
-        });
     }
 }

@@ -1,7 +1,10 @@
-//! The Kubernetes engine on a real cluster: the lab's, or the one of `SLIPWAY_TEST_KUBECONFIG`.
+//! Tests on a real Kubernetes cluster: `tests/lab/lab k8s` starts one; `SLIPWAY_TEST_KUBECONFIG` names another. Plain
+//! `cargo nextest run` leaves them out.
 
 mod conformance;
+mod connection;
 mod harness;
 mod images;
+pub mod lab;
 
 pub use harness::Kubernetes;

@@ -17,7 +17,11 @@ use crate::engine::kubernetes::names;
 pub(crate) const NAME: &str = "main";
 
 /// The container of a service, with these mounts.
-pub(super) fn container(request: &ServiceRequest, setting: &Setting<'_>, mounts: Vec<VolumeMount>) -> Container {
+pub(super) fn container(
+    request: &ServiceRequest,
+    setting: &Setting<'_>,
+    mounts: Vec<VolumeMount>,
+) -> Container {
     let service = &*request.service;
     let image = request.image.pull_digest.as_ref().unwrap_or(&request.image.reference);
     let _ = setting;
@@ -77,7 +81,8 @@ fn variables(request: &ServiceRequest) -> Vec<EnvVar> {
 /// Every port that anybody may speak to, published or not.
 pub(super) fn all_ports(request: &ServiceRequest) -> BTreeMap<(u16, Protocol), bool> {
     let service = &*request.service;
-    let mut ports: BTreeMap<(u16, Protocol), bool> = request.image.exposed.iter().map(|port| (*port, false)).collect();
+    let mut ports: BTreeMap<(u16, Protocol), bool> =
+        request.image.exposed.iter().map(|port| (*port, false)).collect();
     ports.extend(service.expose.iter().map(|port| ((*port, Protocol::Tcp), false)));
     ports.extend(service.metrics.iter().map(|metrics| ((metrics.port, Protocol::Tcp), false)));
     ports.extend(service.ports.iter().map(|port| ((port.container_port, port.protocol), true)));
@@ -109,7 +114,9 @@ fn probe(check: &Healthcheck) -> Option<Probe> {
     };
     Some(Probe {
         exec: Some(ExecAction { command: Some(command) }),
-        period_seconds: Some(seconds(check.start_interval_ms.unwrap_or(check.interval_ms).min(check.interval_ms))),
+        period_seconds: Some(seconds(
+            check.start_interval_ms.unwrap_or(check.interval_ms).min(check.interval_ms),
+        )),
         timeout_seconds: Some(seconds(check.timeout_ms)),
         failure_threshold: Some(i32::try_from(check.retries.max(1)).unwrap_or(i32::MAX)),
         success_threshold: Some(1),
@@ -130,7 +137,8 @@ fn resources(asked: &Resources) -> ResourceRequirements {
     };
     // Without a request of its own Kubernetes sets aside all of the limit: then nobody shares a node.
     let cpu = asked.cpu_reservation_milli.or(asked.cpu_limit_milli.map(|limit| limit.min(LEAST_CPU)));
-    let memory = asked.memory_reservation_bytes.or(asked.memory_limit_bytes.map(|limit| limit.min(LEAST_MEMORY)));
+    let memory =
+        asked.memory_reservation_bytes.or(asked.memory_limit_bytes.map(|limit| limit.min(LEAST_MEMORY)));
     ResourceRequirements {
         limits: map(asked.cpu_limit_milli, asked.memory_limit_bytes),
         requests: map(cpu, memory),

@@ -1,8 +1,8 @@
 //! HTTP from outside, through the cluster's own ingress controller.
 
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressSpec,
-    IngressTLS, ServiceBackendPort,
+    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
+    IngressSpec, IngressTLS, ServiceBackendPort,
 };
 
 use super::Setting;
@@ -13,7 +13,10 @@ use crate::engine::kubernetes::names;
 
 /// The Ingress of a service's published TCP ports; `None` where the infrastructure has no Ingress, or nothing is
 /// published.
-pub(in crate::engine::kubernetes) fn ingress(request: &ServiceRequest, setting: &Setting<'_>) -> Option<Ingress> {
+pub(in crate::engine::kubernetes) fn ingress(
+    request: &ServiceRequest,
+    setting: &Setting<'_>,
+) -> Option<Ingress> {
     let Publish::Ingress { class, host, path, tls_secret } = &setting.cluster.publish else {
         return None;
     };

@@ -83,6 +83,9 @@ fn is_key(key: &str) -> bool {
     name.len() <= 63
         && inner(name, &['-', '_', '.'])
         && prefix.is_none_or(|prefix| {
-            prefix.len() <= 253 && inner(prefix, &['-', '.']) && prefix.to_lowercase() == prefix && !reserved(prefix)
+            prefix.len() <= 253
+                && inner(prefix, &['-', '.'])
+                && prefix.to_lowercase() == prefix
+                && !reserved(prefix)
         })
 }

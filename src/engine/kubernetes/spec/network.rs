@@ -13,8 +13,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::container::{all_ports, protocol};
 use super::Setting;
+use super::container::{all_ports, protocol};
 use crate::domain::name::{DeploymentId, VolumeName};
 use crate::domain::workload::{Protocol, Workload};
 use crate::engine::kubernetes::names::{self, Map};
@@ -30,7 +30,8 @@ pub(in crate::engine::kubernetes) fn service(
     setting: &Setting<'_>,
     serving: &str,
 ) -> Option<Service> {
-    let ports: Vec<ServicePort> = all_ports(request).into_keys().map(|port| service_port(port, None)).collect();
+    let ports: Vec<ServicePort> =
+        all_ports(request).into_keys().map(|port| service_port(port, None)).collect();
     let name = names::object(&request.workload, &request.name);
     made(request, setting, serving, name, "ClusterIP", ports)
 }
@@ -98,7 +99,10 @@ pub(in crate::engine::kubernetes) fn policy(
     let own = names::workload_labels(instance, id);
     let selector = LabelSelector { match_labels: Some(own.clone()), ..LabelSelector::default() };
     let peers = NetworkPolicyIngressRule {
-        from: Some(vec![NetworkPolicyPeer { pod_selector: Some(selector.clone()), ..NetworkPolicyPeer::default() }]),
+        from: Some(vec![NetworkPolicyPeer {
+            pod_selector: Some(selector.clone()),
+            ..NetworkPolicyPeer::default()
+        }]),
         ports: None,
     };
     let published: BTreeMap<(u16, Protocol), ()> = workload
@@ -137,11 +141,7 @@ pub(in crate::engine::kubernetes) fn claim(
     let cluster = setting.cluster;
     let requests = BTreeMap::from([("storage".to_owned(), Quantity(cluster.volume_size.clone()))]);
     PersistentVolumeClaim {
-        metadata: of_workload(
-            names::workload_labels(setting.instance, id),
-            id,
-            names::volume(id, volume),
-        ),
+        metadata: of_workload(names::workload_labels(setting.instance, id), id, names::volume(id, volume)),
         spec: Some(PersistentVolumeClaimSpec {
             access_modes: Some(vec!["ReadWriteOnce".into()]),
             storage_class_name: cluster.storage_class.clone(),

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, HostAlias, HostPathVolumeSource, KeyToPath, LocalObjectReference,
-    PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Volume, VolumeMount,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, HostAlias, HostPathVolumeSource, KeyToPath,
+    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -86,8 +86,7 @@ fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec
     for mount in &service.volumes {
         let claim_name = names::volume(&request.workload, &mount.volume);
         let source = PersistentVolumeClaimVolumeSource { claim_name: claim_name.clone(), read_only: None };
-        let volume =
-            Volume { name: claim_name, persistent_volume_claim: Some(source), ..Volume::default() };
+        let volume = Volume { name: claim_name, persistent_volume_claim: Some(source), ..Volume::default() };
         add(volume, at(&mount.target, mount.read_only));
     }
     let shared = service.shm_bytes.map(|size| ("/dev/shm", Some(size)));

@@ -6,4 +6,4 @@ mod bundle;
 mod counter;
 mod odd;
 mod refused;
-mod stage;
+pub mod stage;

@@ -29,6 +29,15 @@ use crate::docker::harness::aside;
 /// The lab's registry as it is named without the counter.
 pub const LAB: &str = "127.0.0.1:5000";
 
+/// Pushes an image that the lab's engine has to the lab's registry.
+pub async fn push(docker: &Docker, image: &str, repo: &str, tag: &str) {
+    let options = TagImageOptions { repo: Some(repo.to_owned()), tag: Some(tag.to_owned()) };
+    docker.tag_image(image, Some(options)).await.unwrap();
+    let options = PushImageOptions { tag: Some(tag.to_owned()), ..Default::default() };
+    let told: Vec<_> = docker.push_image(repo, Some(options), Some(lab())).try_collect().await.unwrap();
+    assert!(!told.is_empty());
+}
+
 /// One cluster's settings, one bundle, one instance.
 pub struct Stage {
     pub instance: String,
@@ -129,12 +138,7 @@ impl Stage {
     /// Pushes the lab's small image as a base, with the real engine.
     pub async fn push_busybox(&self, name: &str, tag: &str) {
         let repo = format!("{LAB}/{name}");
-        let options = TagImageOptions { repo: Some(repo.clone()), tag: Some(tag.to_owned()) };
-        self.docker.tag_image("busybox:lab", Some(options)).await.unwrap();
-        let options = PushImageOptions { tag: Some(tag.to_owned()), ..Default::default() };
-        let told: Vec<_> =
-            self.docker.push_image(&repo, Some(options), Some(lab())).try_collect().await.unwrap();
-        assert!(!told.is_empty());
+        push(&self.docker, "busybox:lab", &repo, tag).await;
         self.untag(&format!("{repo}:{tag}")).await;
     }
 
