@@ -180,9 +180,10 @@ impl Registry {
     /// Waits until nobody else sends this blob: two services with one base send its layers once.
     pub(super) async fn turn(&self, repository: &str, digest: &str) -> tokio::sync::OwnedMutexGuard<()> {
         let key = format!("{repository}@{digest}");
-        let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Arc::clone(moving.entry(key).or_default());
-        drop(moving);
+        let turn = {
+            let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(moving.entry(key).or_default())
+        };
         turn.lock_owned().await
     }
 
