@@ -75,6 +75,7 @@ impl Layering<'_> {
     async fn copy(&self, blob: &Blob) -> EngineResult<()> {
         let of_home = |failed| self.of_home(failed);
         let repository = self.home.repository.as_str();
+        let _turn = self.to.turn(repository, &blob.digest).await;
         if self.to.has_blob(repository, &blob.digest).await.map_err(of_home)? {
             return Ok(());
         }

@@ -44,7 +44,7 @@ impl<'a> Registries<'a> {
             return Ok(Arc::clone(found));
         }
         let http = Http::new(self.client.clone(), host, name::credentials(self.who, host))?;
-        let registry = Arc::new(Registry { http });
+        let registry = Arc::new(Registry { http, moving: Mutex::default() });
         made.insert(host.to_owned(), Arc::clone(&registry));
         Ok(registry)
     }
@@ -53,6 +53,8 @@ impl<'a> Registries<'a> {
 /// One registry.
 pub(super) struct Registry {
     http: Http,
+    /// Blobs on their way here, by repository and digest.
+    moving: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 /// Where an upload goes that was begun.
@@ -173,6 +175,16 @@ impl Registry {
             return Ok(body);
         }
         Err(Failure::Refused(format!("{} sent something else than {digest}", self.http.host)))
+    }
+
+    /// Waits until nobody else sends this blob: two services with one base send its layers once.
+    pub(super) async fn turn(&self, repository: &str, digest: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let key = format!("{repository}@{digest}");
+        let turn = {
+            let mut moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(moving.entry(key).or_default())
+        };
+        turn.lock_owned().await
     }
 
     /// Whether a repository has a blob. One that can't be looked into may be one that is made by the first push.

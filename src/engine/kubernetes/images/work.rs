@@ -52,8 +52,14 @@ enum Base {
     },
 }
 
-/// A source and what is laid over it.
-type Wanted<'a> = (String, &'a [FileMount]);
+/// A service whose image is to be found.
+struct Open<'a> {
+    name: &'a ServiceName,
+    service: &'a Service,
+    source: Source<'a>,
+    /// The same for all with the same source and files.
+    key: String,
+}
 
 impl<'a> Work<'a> {
     pub(super) fn new(
@@ -76,39 +82,27 @@ impl<'a> Work<'a> {
         for ((name, service), kept) in services.iter().zip(kept) {
             match kept {
                 Some(kept) => drop(ready.insert(name.clone(), kept)),
-                None => open.push((name, service, self.source(name, service))),
+                None => open.push(self.open(name, service)),
             }
         }
         let bases = self.bases(&open).await?;
-        let wanted = |service: &'a Service, source: &Source<'_>| (source.key(), service.files.as_slice());
-        let mut tasks: BTreeMap<(String, String), (Wanted<'a>, &ServiceName)> = BTreeMap::new();
-        let mut asks = Vec::new();
-        for (name, service, source) in &open {
-            let wanted = wanted(service, source);
-            let key = (wanted.0.clone(), json(&wanted.1));
-            asks.push((*name, key.clone()));
-            tasks.entry(key).or_insert((wanted, *name));
-        }
-        let work =
-            tasks.values().map(|((source, files), name)| self.finished(bases.get(source), files, name));
-        let work: Vec<_> = work.collect();
+        let once: BTreeMap<&String, &Open<'a>> = open.iter().rev().map(|one| (&one.key, one)).collect();
+        let work: Vec<_> =
+            once.values().map(|one| self.finished(bases.get(&one.source.key()), one)).collect();
         let finished: Vec<Prepared> = iter(work).buffered(AT_ONCE).try_collect().await?;
-        let finished: BTreeMap<_, Prepared> = tasks.keys().cloned().zip(finished).collect();
-        let of = |(name, key): (&ServiceName, _)| Some((name.clone(), finished.get(&key)?.clone()));
-        ready.extend(asks.into_iter().filter_map(of));
+        let finished: BTreeMap<&String, Prepared> = once.into_keys().zip(finished).collect();
+        let of = |one: &Open<'a>| Some((one.name.clone(), finished.get(&one.key)?.clone()));
+        ready.extend(open.iter().filter_map(of));
         Ok(ready)
     }
 
     /// Every source once.
-    async fn bases(
-        &self,
-        open: &[(&ServiceName, &'a Service, Source<'a>)],
-    ) -> EngineResult<BTreeMap<String, Base>> {
-        let sources: BTreeMap<String, (&Source<'a>, &Service)> =
-            open.iter().map(|(_, service, source)| (source.key(), (source, *service))).collect();
-        let work: Vec<_> = sources.values().map(|(source, service)| self.base(source, service)).collect();
+    async fn bases(&self, open: &[Open<'a>]) -> EngineResult<BTreeMap<String, Base>> {
+        let once: BTreeMap<String, &Open<'a>> =
+            open.iter().rev().map(|one| (one.source.key(), one)).collect();
+        let work: Vec<_> = once.values().map(|one| self.base(&one.source, one.service)).collect();
         let found: Vec<Base> = iter(work).buffered(AT_ONCE).try_collect().await?;
-        Ok(sources.into_keys().zip(found).collect())
+        Ok(once.into_keys().zip(found).collect())
     }
 
     /// A pinned image, when it is still there. One that was built is built again where it is gone.
@@ -143,14 +137,16 @@ impl<'a> Work<'a> {
         Ok(Some(Prepared { image: pinned.clone(), files }))
     }
 
-    fn source(&self, name: &'a ServiceName, service: &'a Service) -> Source<'a> {
-        match &service.image {
+    fn open(&self, name: &'a ServiceName, service: &'a Service) -> Open<'a> {
+        let source = match &service.image {
             Image::Reference(reference) => Source::Reference(reference),
             Image::Build(build) => {
                 let inputs = json(&("build", build, self.request.plan.inputs.get(name)));
                 Source::Built(Digest::of(inputs.as_bytes()), name)
             }
-        }
+        };
+        let key = json(&(source.key(), &service.files));
+        Open { name, service, source, key }
     }
 
     async fn base(&self, source: &Source<'_>, service: &Service) -> EngineResult<Base> {
@@ -214,12 +210,8 @@ impl<'a> Work<'a> {
     }
 
     /// A base with the service's files, in it or beside it.
-    async fn finished(
-        &self,
-        base: Option<&Base>,
-        files: &[FileMount],
-        name: &ServiceName,
-    ) -> EngineResult<Prepared> {
+    async fn finished(&self, base: Option<&Base>, one: &Open<'_>) -> EngineResult<Prepared> {
+        let (name, files) = (one.name, one.service.files.as_slice());
         let base = base.ok_or_else(|| EngineError::Refused(format!("service {name} has no image")))?;
         match (&self.home, files.is_empty()) {
             (_, true) => Ok(Prepared { image: self.plain(base), files: None }),

@@ -73,6 +73,29 @@ async fn the_same_files_over_the_same_image_are_pushed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_with_one_base_copy_it_once() {
+    let stage = Stage::new().await;
+    stage.push_busybox(&stage.base("busybox"), "1").await;
+    stage.write("a.txt", "a");
+    stage.write("b.txt", "b");
+    let base = format!("{LAB}/{}:1", stage.base("busybox"));
+    let api = service(&base, &[("a.txt", "/opt/a.txt")]);
+    let worker = service(&base, &[("b.txt", "/opt/b.txt")]);
+    let made = stage.prepare(&stage.request(stage.plan(&[("api", api), ("worker", worker)], "first"))).await;
+    let digests: BTreeSet<_> = made.unwrap().into_values().map(|one| one.image.id).collect();
+    assert_eq!(digests.len(), 2);
+    let layer = {
+        let name = stage.base("busybox");
+        let manifest = stage.ask(Method::GET, &format!("{name}/manifests/1")).await;
+        let manifest: serde_json::Value = manifest.json().await.unwrap();
+        manifest["layers"][0]["digest"].as_str().unwrap().replace(':', "%3A")
+    };
+    let asked = stage.counter.take();
+    let sent = asked.iter().filter(|line| line.starts_with("PUT ") && line.contains(&layer));
+    assert_eq!(sent.count(), 1, "{asked:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_base_passes_through_without_lying_in_memory() {
     const LARGE: usize = 60 << 20;
     let stage = Stage::new().await;
