@@ -20,7 +20,6 @@ impl Core {
         let version = format!("build-{}", &request.inputs.as_str()[..32]);
         let pushed = format!("{}:{version}", request.repository);
         if let Some(digest) = self.pushed_before(request, &pushed).await? {
-            progress.line(&format!("{}: its image is in the registry already", request.service));
             return self.published(request, pushed, &digest).await;
         }
         let local = self.built_here(request, progress).await?;

@@ -84,12 +84,7 @@ impl Core {
         prepared: &BTreeMap<ServiceName, Prepared>,
     ) -> EngineResult<()> {
         let plan = &request.plan;
-        let hosts: BTreeSet<String> = prepared
-            .values()
-            .filter_map(|one| {
-                one.image.pull_digest.as_ref()?.split_once('/').map(|(host, _)| host.to_owned())
-            })
-            .collect();
+        let hosts = images::hosts(prepared);
         let Some(config) = images::pull_secret(&request.registries, &hosts) else {
             return Ok(());
         };

@@ -60,8 +60,8 @@ fn pod(asked: Option<PodSpec>, shown: Option<PodSpec>) -> EngineResult<()> {
     }
     container(before, after)?;
     // Sidecars may come in, and none that is privileged.
-    let others = shown.containers.iter().skip(1).chain(shown.init_containers.iter().flatten());
-    others.map(|other| container(&Container::default(), other)).collect()
+    let mut others = shown.containers.iter().skip(1).chain(shown.init_containers.iter().flatten());
+    others.try_for_each(|other| container(&Container::default(), other))
 }
 
 fn container(asked: &Container, shown: &Container) -> EngineResult<()> {

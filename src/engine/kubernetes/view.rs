@@ -136,7 +136,9 @@ impl View {
         for key in &keys {
             self.tell(key, now);
         }
-        self.told.values().flat_map(HashMap::values).cloned().collect()
+        let mut states: Vec<SlotState> = self.told.values().flat_map(HashMap::values).cloned().collect();
+        states.sort_by(|a, b| (&a.slot, &a.engine_id).cmp(&(&b.slot, &b.engine_id)));
+        states
     }
 }
 

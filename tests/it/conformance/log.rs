@@ -84,5 +84,6 @@ pub async fn a_line_is_seen_while_the_replica_runs<H: Harness>(bed: &Bed<H>) {
     assert!(more.is_err(), "the stream stays open and silent");
     bed.engine.retire(&up.ensured.slots[0]).await.unwrap();
     let end = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
-    assert!(end.unwrap().is_none(), "it ends with the replica");
+    let end = end.unwrap();
+    assert!(end.is_none(), "it ends with the replica: {end:?}");
 }

@@ -30,6 +30,8 @@ impl Known {
             self.told += 1;
             match event {
                 EngineEvent::Slot { state, .. } => {
+                    // A replica may move up when one before it goes.
+                    self.states.retain(|_, known| known.engine_id != state.engine_id);
                     self.states.insert(state.slot.clone(), *state);
                 }
                 EngineEvent::Ended { slot, phase, .. } => {

@@ -3,8 +3,10 @@
 
 mod conformance;
 mod connection;
+mod flow;
 mod harness;
 mod images;
+mod kill;
 pub mod lab;
 
 pub use harness::Kubernetes;
