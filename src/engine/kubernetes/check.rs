@@ -43,8 +43,6 @@ const fn needed(group: &'static str, resource: &'static str, verbs: &'static [&'
     Right { group, resource, verbs, reach: Reach::Namespace, without: "" }
 }
 
-/// To make, keep and remove objects whose changes are watched.
-const WATCHED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 /// To make, keep and remove objects.
 const KEPT: &[&str] = &["get", "list", "create", "patch", "delete"];
 
@@ -54,11 +52,11 @@ static RIGHTS: [Right; 16] = [
     needed("", "pods/log", &["get"]),
     // A WebSocket begins with a GET, which older clusters take for `get`, newer ones for `create`.
     needed("", "pods/portforward", &["get", "create"]),
-    needed("", "events", &["list"]),
-    needed("apps", "deployments", WATCHED),
-    needed("apps", "replicasets", &["get", "list", "watch"]),
-    needed("batch", "jobs", WATCHED),
-    needed("", "services", KEPT),
+    needed("", "events", &["list", "watch"]),
+    needed("apps", "deployments", &["get", "list", "watch", "create", "update", "patch", "delete"]),
+    needed("apps", "replicasets", &["list"]),
+    needed("batch", "jobs", KEPT),
+    needed("", "services", &["get", "list", "watch", "create", "patch", "delete"]),
     needed("", "configmaps", KEPT),
     needed("", "secrets", KEPT),
     needed("", "persistentvolumeclaims", KEPT),
