@@ -219,13 +219,13 @@ fn reconnect(
     infrastructure: &mut Infrastructure,
     changes: &Changes,
 ) -> Result<()> {
-    if changes.engine.is_none() && changes.kubeconfig.is_none() {
+    let differs =
+        changes.engine.as_ref().is_some_and(|engine| connection::differs(engine, &infrastructure.engine));
+    if !differs && changes.kubeconfig.is_none() {
         return Ok(());
     }
-    const WHAT: &str = "changing an engine's connection";
-    if changes.kubeconfig.is_some() {
-        caller.subject.demand_admin(WHAT)?;
-    }
+    // Before anything is judged: what a refusal names is for administrators.
+    caller.subject.demand_admin("changing an engine's connection")?;
     let wanted = Wanted {
         id: &infrastructure.id,
         held: Some(infrastructure),
@@ -234,9 +234,6 @@ fn reconnect(
         pasted: changes.kubeconfig.as_ref(),
     };
     let (engine, credential) = wanted.settle(app, tx)?;
-    if engine != infrastructure.engine {
-        caller.subject.demand_admin(WHAT)?;
-    }
     infrastructure.engine = engine;
     infrastructure.credential = credential;
     Ok(())

@@ -27,6 +27,21 @@ pub fn place(id: &InfrastructureId, version: u32) -> Context<'_> {
     Context { table: "infrastructure", row: id.as_str(), name: "credential", version }
 }
 
+/// Whether a request asks for another connection than there is; what it leaves out stays.
+pub(super) fn differs(wanted: &EngineConnection, held: &EngineConnection) -> bool {
+    let (EngineConnection::Kubernetes(wanted), EngineConnection::Kubernetes(held)) = (wanted, held) else {
+        return wanted != held;
+    };
+    let mut wanted = wanted.clone();
+    if wanted.access.is_unsaid() {
+        wanted.access = held.access.clone();
+    }
+    if wanted.namespace.is_empty() {
+        wanted.namespace.clone_from(&held.namespace);
+    }
+    wanted != *held
+}
+
 /// What a request says of a connection.
 pub(super) struct Wanted<'a> {
     pub id: &'a InfrastructureId,
@@ -63,23 +78,13 @@ impl Wanted<'_> {
         if cluster.namespace.is_empty() {
             cluster.namespace = self.default_namespace(app, &cluster);
         }
-        if !self.is_held(&cluster) {
-            let mut problems = cluster.problems();
-            problems.extend(builder(db, &cluster)?);
-            problems.extend(configured(app, &cluster));
-            if !problems.is_empty() {
-                return Err(Error::problems("invalid_input", problems));
-            }
+        let mut problems = cluster.problems();
+        problems.extend(builder(db, &cluster)?);
+        problems.extend(configured(app, &cluster));
+        if !problems.is_empty() {
+            return Err(Error::problems("invalid_input", problems));
         }
         Ok((EngineConnection::Kubernetes(cluster), credential))
-    }
-
-    /// Whether nothing changes: what was taken once is not judged again with everything else that is saved.
-    fn is_held(&self, cluster: &Cluster) -> bool {
-        self.held.is_some_and(|held| match &held.engine {
-            EngineConnection::Kubernetes(before) => **before == *cluster,
-            _ => false,
-        })
     }
 
     fn access(&self, app: &App, cluster: &mut Cluster) -> Result<Option<SealedCredential>> {

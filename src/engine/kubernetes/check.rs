@@ -43,8 +43,6 @@ const fn needed(group: &'static str, resource: &'static str, verbs: &'static [&'
     Right { group, resource, verbs, reach: Reach::Namespace, without: "" }
 }
 
-/// To make, keep and remove objects whose changes are watched.
-const WATCHED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 /// To make, keep and remove objects.
 const KEPT: &[&str] = &["get", "list", "create", "patch", "delete"];
 
@@ -54,11 +52,11 @@ static RIGHTS: [Right; 16] = [
     needed("", "pods/log", &["get"]),
     // A WebSocket begins with a GET, which older clusters take for `get`, newer ones for `create`.
     needed("", "pods/portforward", &["get", "create"]),
-    needed("", "events", &["list"]),
-    needed("apps", "deployments", WATCHED),
-    needed("apps", "replicasets", &["get", "list", "watch"]),
-    needed("batch", "jobs", WATCHED),
-    needed("", "services", KEPT),
+    needed("", "events", &["list", "watch"]),
+    needed("apps", "deployments", &["get", "list", "watch", "create", "update", "patch", "delete"]),
+    needed("apps", "replicasets", &["list"]),
+    needed("batch", "jobs", KEPT),
+    needed("", "services", &["get", "list", "watch", "create", "patch", "delete"]),
     needed("", "configmaps", KEPT),
     needed("", "secrets", KEPT),
     needed("", "persistentvolumeclaims", KEPT),
@@ -129,8 +127,9 @@ impl Core {
         let version = self.client.call("the cluster's version", || api.apiserver_version()).await?;
         let lacking = self.lacking(&api).await?;
         let (mut missing, mut warnings) = (Vec::new(), Vec::new());
-        let minor = digits(&version.minor);
-        if digits(&version.major) == 1 && minor < OLDEST {
+        let name = version.git_version.trim_start_matches('v');
+        let (major, minor) = numbers(name);
+        if major == 1 && minor < OLDEST {
             missing.push(format!(
                 "It is version 1.{minor}, and 1.{OLDEST} is the oldest that Slipway works with; upgrade the cluster."
             ));
@@ -153,8 +152,8 @@ impl Core {
         let nodes_hidden = lacking.keys().any(|at| RIGHTS[*at].resource == "nodes");
         let (cpus, memory_bytes) = if nodes_hidden { (0, 0) } else { self.capacity(&api).await? };
         Ok(EngineReport {
-            version: format!("Kubernetes {}", version.git_version.trim_start_matches('v')),
-            api_version: format!("{}.{minor}", digits(&version.major)),
+            version: format!("Kubernetes {name}"),
+            api_version: format!("{major}.{minor}"),
             cpus,
             memory_bytes,
             missing,
@@ -229,9 +228,10 @@ impl Core {
     }
 }
 
-/// The number at a text's beginning: some clusters call their minor version `20+`.
-fn digits(text: &str) -> u32 {
-    text.split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok()).unwrap_or(0)
+/// Major and minor version of a name such as `1.29.4-gke.100`; 0 where it is none.
+fn numbers(version: &str) -> (u32, u32) {
+    let mut parts = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
 }
 
 /// A quantity as a number; 0 where it is none.
@@ -309,6 +309,6 @@ mod tests {
         let of = |text: &str| amount(&Quantity(text.into()));
         assert_eq!((of("2"), of("1500m"), of("8Gi"), of("3900Ki")), (2.0, 1.5, 8_589_934_592.0, 3_993_600.0));
         assert_eq!((of("1e3"), of("much")), (1000.0, 0.0));
-        assert_eq!((digits("20+"), digits("33"), digits("")), (20, 33, 0));
+        assert_eq!((numbers("1.20.2"), numbers("1.33+"), numbers("")), ((1, 20), (1, 33), (0, 0)));
     }
 }

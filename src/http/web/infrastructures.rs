@@ -141,7 +141,7 @@ async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
     };
     let kinds = vec![
         Choice::new("docker", "Docker on a socket of this host"),
-        Choice::new("kubernetes", "a namespace of a Kubernetes cluster"),
+        Choice::new("kubernetes", "Kubernetes, a namespace of a cluster"),
         Choice::new("fake", "In memory, for trying things: nothing really runs"),
     ];
     let mut cluster = ClusterForm::load(&visit.app, &visit.caller, None).await?;

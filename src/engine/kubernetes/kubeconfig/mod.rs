@@ -97,7 +97,11 @@ impl<'n> Chosen<'n> {
     fn read(&self, problems: &mut Vec<Problem>) -> Option<Sanitised> {
         let whose = format!("cluster {}", self.cluster.0);
         fields::judge(self.cluster.1, fields::CLUSTER, &whose, problems);
-        fields::judge(self.user.1, fields::USER, &format!("user {}", self.user.0), problems);
+        let before = problems.len();
+        let user = format!("user {}", self.user.0);
+        fields::judge(self.user.1, fields::USER, &user, problems);
+        // The credential is looked at where nothing else of its user is wrong: what is missing was refused by its name.
+        let credential = (problems.len() == before).then(|| credential(self.user.1, &user));
         let mut took = |result: Result<Option<String>, Problem>| match result {
             Ok(value) => value,
             Err(problem) => {
@@ -109,8 +113,7 @@ impl<'n> Chosen<'n> {
         let certificate_authority = took(authority(self.cluster.1, &whose));
         let tls_server_name = took(server_name(self.cluster.1, &whose));
         let namespace = took(namespace(self.context));
-        let credential = credential(self.user.1, &format!("user {}", self.user.0));
-        let (kind, credential) = credential.map_err(|problem| problems.push(problem)).ok()?;
+        let (kind, credential) = credential?.map_err(|problem| problems.push(problem)).ok()?;
         let access = ClusterAccess::Kubeconfig {
             server: server?,
             certificate_authority,

@@ -59,14 +59,18 @@ impl ClusterForm {
              one token or client certificate are kept; it is never shown again."
         };
         let publish = vec![
-            Choice::new("node_port", "by a port of every node (NodePort)"),
-            Choice::new("ingress", "by name, through an Ingress"),
-            Choice::new("nowhere", "not at all"),
+            Choice::new("node_port", "By a port of every node (NodePort)"),
+            Choice::new("ingress", "By name, through an Ingress"),
+            Choice::new("nowhere", "Not at all"),
         ];
         Self {
             access: Field::radio("access", "Reached by", access).value(KUBECONFIG).required(),
             kubeconfig: Field::area("kubeconfig", "Kubeconfig", 6).hint(text).mono(),
-            file: Field::file("kubeconfig_file", "or a file", ".yaml,.yml,.conf,.config,.kubeconfig,text/*"),
+            file: Field::file(
+                "kubeconfig_file",
+                "Or its file",
+                ".yaml,.yml,.conf,.config,.kubeconfig,text/*",
+            ),
             context: Field::text("context", "Context").hint("The current one where none is named.").mono(),
             namespace: Field::text("namespace", "Namespace").hint("The context's, else default.").mono(),
             registry: Field::text("registry", "Registry")
@@ -159,14 +163,11 @@ impl ClusterForm {
 }
 
 fn access_choices(app: &App) -> Vec<Choice> {
-    let mut choices = vec![Choice::new(KUBECONFIG, "a kubeconfig, pasted or uploaded")];
+    let mut choices = vec![Choice::new(KUBECONFIG, "A kubeconfig, pasted or uploaded")];
     choices.extend(app.rules.kubeconfigs.keys().map(|name| {
-        Choice::new(
-            format!("{CONFIGURED}{name}"),
-            format!("{name}, a kubeconfig that the configuration names"),
-        )
+        Choice::new(format!("{CONFIGURED}{name}"), format!("[kubeconfig.{name}] of the configuration"))
     }));
-    choices.push(Choice::new(IN_CLUSTER, "the service account of the pod that Slipway runs in"));
+    choices.push(Choice::new(IN_CLUSTER, "The service account of the pod that Slipway runs in"));
     choices
 }
 
