@@ -162,3 +162,66 @@ pub(super) fn marks(pod: &Pod) -> (Map, Map) {
 pub(super) fn is_leaving(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(status: serde_json::Value) -> (Phase, String) {
+        let container =
+            json!({ "name": "main", "readinessProbe": { "periodSeconds": 2, "failureThreshold": 3 } });
+        let pod = json!({ "metadata": {}, "spec": { "containers": [container] }, "status": status });
+        let now = Timestamp::UNIX_EPOCH + TimeDelta::seconds(1_000);
+        phase(&serde_json::from_value(pod).unwrap(), Some("Readiness probe failed: no answer"), now)
+    }
+
+    fn main_is(state: serde_json::Value, last: serde_json::Value) -> (Phase, String) {
+        let main = json!({ "name": "main", "image": "redis:8", "imageID": "", "ready": false, "restartCount": 2,
+            "state": state, "lastState": last });
+        read(json!({ "phase": "Running", "containerStatuses": [main] }))
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_starting_is_told_with_a_way_out() {
+        let cases = [
+            (json!({ "waiting": { "reason": "ImagePullBackOff", "message": "not found" } }), "image redis:8"),
+            (json!({ "waiting": { "reason": "RunContainerError", "message": "no /x" } }), "`command`"),
+            (
+                json!({ "terminated": { "exitCode": 127, "reason": "ContainerCannotRun", "message": "no /x" } }),
+                "no /x",
+            ),
+        ];
+        for (state, words) in cases {
+            let (phase, detail) = main_is(state.clone(), json!({}));
+            assert!(phase == Phase::Blocked && detail.contains(words), "{state}: {phase:?} {detail}");
+        }
+        let unscheduled =
+            json!({ "type": "PodScheduled", "status": "False", "message": "0/3 nodes: memory" });
+        let (phase, detail) = read(json!({ "phase": "Pending", "conditions": [unscheduled] }));
+        assert!(
+            phase == Phase::Pending && detail.contains("0/3 nodes") && detail.contains("add nodes"),
+            "{detail}"
+        );
+    }
+
+    #[test]
+    fn a_crash_loop_says_how_it_ended() {
+        let last = json!({ "terminated": { "exitCode": 3, "reason": "Error" } });
+        let (phase, detail) = main_is(json!({ "waiting": { "reason": "CrashLoopBackOff" } }), last);
+        assert_eq!((phase, detail.as_str()), (Phase::Restarting, "it exited with code 3"));
+        let oom = json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } });
+        assert!(main_is(oom, json!({})).1.contains("memory limit"));
+    }
+
+    #[test]
+    fn a_health_check_may_fail_for_as_long_as_it_is_let() {
+        let since = |seconds: i64| {
+            let at = chrono::DateTime::from_timestamp(1_000 - seconds, 0).unwrap().to_rfc3339();
+            main_is(json!({ "running": { "startedAt": at } }), json!({})).0
+        };
+        assert_eq!(since(5), Phase::Starting);
+        assert_eq!(since(9), Phase::Unhealthy);
+    }
+}

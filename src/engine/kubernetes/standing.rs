@@ -151,3 +151,105 @@ fn stopped(request: &ServiceRequest, rollout: &Rollout) -> Vec<SlotRef> {
     let slot = |index| SlotRef { hash: hash.clone(), ..crate::engine::slots::slot(request, index) };
     (0..*replicas).map(slot).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::workload::{Image, Service, UpdateOrder};
+    use crate::engine::{Phase, ResolvedImage};
+
+    fn request(hash: &str, replicas: u32, order: UpdateOrder) -> ServiceRequest {
+        let mut service = Service::new(Image::Reference("busybox".into()));
+        service.replicas = replicas;
+        service.order = order;
+        ServiceRequest {
+            workload: "iris".parse().unwrap(),
+            name: "api".parse().unwrap(),
+            revision: 2,
+            hash: hash.into(),
+            service: Arc::new(service),
+            profile: Default::default(),
+            image: ResolvedImage::new("sha256:1", "busybox"),
+            network: String::new(),
+            has_peers: true,
+            secrets: Arc::default(),
+            contents: Arc::default(),
+        }
+    }
+
+    fn standing(hash: &str, replicas: u32) -> Standing {
+        let serving = hash.to_owned();
+        Standing { hash: hash.into(), replicas, held: false, serving, previous: None, drift: None }
+    }
+
+    fn running(request: &ServiceRequest, index: u32) -> SlotState {
+        SlotState {
+            slot: crate::engine::slots::slot(request, index),
+            engine_id: format!("uid-{index}"),
+            revision: 1,
+            phase: Phase::Running,
+            started_at: Some(crate::domain::clock::Timestamp::UNIX_EPOCH),
+            ended_at: None,
+            restarts: 0,
+            detail: String::new(),
+            image_id: String::new(),
+            endpoints: Vec::new(),
+            serving: true,
+            drift: None,
+        }
+    }
+
+    #[test]
+    fn what_is_new_serves_at_once() {
+        let Decision { rollout, ensured } = decide(&request("b", 2, UpdateOrder::StartFirst), None, &[]);
+        assert!(!rollout.held && rollout.previous.is_none() && rollout.serving == "b");
+        assert_eq!((ensured.slots.len(), ensured.fresh.len()), (2, 2));
+    }
+
+    #[test]
+    fn start_first_holds_and_knows_the_way_back() {
+        let old = running(&request("a", 3, UpdateOrder::StartFirst), 0);
+        let wanted = request("b", 2, UpdateOrder::StartFirst);
+        let Decision { rollout, ensured } =
+            decide(&wanted, Some(&standing("a", 3)), std::slice::from_ref(&old));
+        assert!(rollout.held && rollout.serving == "a" && !rollout.stop_first);
+        assert_eq!((rollout.previous, rollout.replicas), (Some(("a".into(), 3)), 2));
+        assert_eq!((ensured.superseded, ensured.stopped.len()), (vec![old.slot], 0));
+    }
+
+    #[test]
+    fn a_rollout_on_top_of_one_that_was_never_switched_goes_back_to_what_serves() {
+        let half =
+            Standing { held: true, serving: "a".into(), previous: Some(("a".into(), 3)), ..standing("b", 2) };
+        let old = running(&request("a", 3, UpdateOrder::StartFirst), 0);
+        let Decision { rollout, .. } = decide(&request("c", 1, UpdateOrder::StartFirst), Some(&half), &[old]);
+        assert!(rollout.held);
+        assert_eq!((rollout.serving.as_str(), rollout.previous), ("a", Some(("a".into(), 3))));
+    }
+
+    #[test]
+    fn stop_first_serves_at_once_and_remembers_what_it_stopped() {
+        let old = running(&request("a", 1, UpdateOrder::StopFirst), 0);
+        let wanted = request("b", 1, UpdateOrder::StopFirst);
+        let first = decide(&wanted, Some(&standing("a", 1)), std::slice::from_ref(&old));
+        assert!(first.rollout.stop_first && !first.rollout.held && first.rollout.serving == "b");
+        assert_eq!((first.ensured.stopped, first.ensured.superseded.len()), (vec![old.slot.clone()], 0));
+        // Cut off and asked again.
+        let after = Standing { previous: first.rollout.previous, ..standing("b", 1) };
+        let again = decide(&wanted, Some(&after), &[running(&wanted, 0)]);
+        assert_eq!((again.ensured.stopped, again.ensured.fresh.len()), (vec![old.slot], 0));
+    }
+
+    #[test]
+    fn fewer_replicas_wait_for_the_switch() {
+        let wanted = request("a", 1, UpdateOrder::StartFirst);
+        let pods: Vec<SlotState> = (0..3).map(|index| running(&wanted, index)).collect();
+        let Decision { rollout, ensured } = decide(&wanted, Some(&standing("a", 3)), &pods);
+        assert_eq!((rollout.replicas, ensured.superseded.len(), ensured.fresh.len()), (3, 2, 0));
+        let more = request("a", 5, UpdateOrder::StartFirst);
+        let grown = decide(&more, Some(&standing("a", 3)), &pods);
+        assert_eq!((grown.rollout.replicas, grown.ensured.fresh.len()), (5, 2));
+    }
+}

@@ -54,7 +54,8 @@ impl Scene {
     pub fn pods(&self) -> Vec<String> {
         let columns = "-o=custom-columns=S:.metadata.labels.io\\.slipway\\.service,H:.metadata.labels.io\\.slipway\\.hash,\
                        P:.status.phase,D:.metadata.deletionTimestamp";
-        let listed = self.namespace.kubectl(&["get", "pods", "-l=io.slipway.workload", "--no-headers", columns], "");
+        let listed =
+            self.namespace.kubectl(&["get", "pods", "-l=io.slipway.workload", "--no-headers", columns], "");
         let mut stay: Vec<String> = listed
             .lines()
             .filter(|line| line.ends_with("<none>"))
@@ -173,7 +174,8 @@ async fn a_deployment_is_promoted_from_docker_updated_without_a_gap_and_rolled_b
     let kept: Vec<String> = scene.pods();
     assert_eq!(kept.len(), 4, "{kept:?}");
 
-    let back = house.call(Method::POST, &format!("/deployments/{id}/rollback"), Some(json!({ "to": 1 }))).await;
+    let back =
+        house.call(Method::POST, &format!("/deployments/{id}/rollback"), Some(json!({ "to": 1 }))).await;
     house.wait(&id, back["number"].as_u64().unwrap()).await;
     assert_eq!(said(&address).await, "1");
     house.remove(&id).await;
@@ -219,9 +221,8 @@ async fn what_keeps_a_rollout_from_going_through_is_told_and_the_old_revision_se
         assert!(!failure["hint"].as_str().unwrap().is_empty());
         assert_eq!(missed, 0, "of {asked} requests while bundle {version} failed");
         assert_eq!(said(&address).await, "1");
-        let web = |pods: &[String]| {
-            pods.iter().filter(|pod| pod.starts_with("web ")).cloned().collect::<Vec<_>>()
-        };
+        let web =
+            |pods: &[String]| pods.iter().filter(|pod| pod.starts_with("web ")).cloned().collect::<Vec<_>>();
         assert_eq!(web(&scene.pods()), web(&before), "the pods of before");
     }
     house.choose(id, "1").await;

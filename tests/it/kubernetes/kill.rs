@@ -15,7 +15,9 @@ async fn a_rollout_that_is_killed_anywhere_ends_as_it_would_have() {
     let foreign: Vec<_> = (0..FOREIGN).map(foreign).collect();
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": foreign });
     scene.namespace.kubectl(&["create", "-f", "-"], &list.to_string());
-    scene.namespace.kubectl(&["wait", "--for=condition=Available", "deployment", "-l=app=foreign", "--timeout=60s"], "");
+    scene
+        .namespace
+        .kubectl(&["wait", "--for=condition=Available", "deployment", "-l=app=foreign", "--timeout=60s"], "");
     let versions = |scene: &Scene| {
         let columns = "-o=jsonpath={range .items[*]}{.metadata.uid} {.metadata.resourceVersion}{'\\n'}{end}";
         scene.namespace.kubectl(&["get", "deployments", "-l=app=foreign", columns], "")
@@ -46,7 +48,15 @@ async fn a_rollout_that_is_killed_anywhere_ends_as_it_would_have() {
             "killed after {pause} ms: {services:?}"
         );
         let address = scene.endpoint(id, "web").await;
-        let said = reqwest::get(&address).await.unwrap().text().await.unwrap();
+        // The nodes hear of where a Service leads a moment after the API does.
+        let mut said = String::new();
+        for _ in 0..100 {
+            said = reqwest::get(&address).await.unwrap().text().await.unwrap();
+            if said.trim() == version.to_string() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         assert_eq!(said.trim(), version.to_string(), "killed after {pause} ms");
     }
     scene.house.remove(id).await;
@@ -56,7 +66,7 @@ async fn a_rollout_that_is_killed_anywhere_ends_as_it_would_have() {
 /// A Deployment of somebody else: half of them of another Slipway.
 fn foreign(number: usize) -> serde_json::Value {
     let mut labels = json!({ "app": "foreign", "number": number.to_string() });
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         labels["io.slipway.instance"] = "somebody-else".into();
         labels["io.slipway.workload"] = "kill".into();
     }
