@@ -3,12 +3,20 @@
 
 use serde_json::json;
 
+use super::access::{axe, broken};
 use super::{Browser, Window, administrator};
 use crate::harness::TestApp;
 
 const KUBECONFIG: &str = "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:9'}}]\nusers:\n- name: u\n  user:\n    \
                           token: canary-in-the-browser\ncontexts: [{name: x, context: {cluster: c, user: u, namespace: ml}}]\n\
                           current-context: x\n";
+
+/// Nothing of the page keeps anybody out; axe itself is a script.
+async fn open_to_all(browser: &Browser, scripts: bool) {
+    if scripts {
+        assert_eq!(broken(browser, &axe()).await, Vec::<String>::new());
+    }
+}
 
 async fn made_by_form(scripts: bool) {
     let it = TestApp::builder().start().await;
@@ -31,6 +39,7 @@ async fn made_by_form(scripts: bool) {
     browser.press_words("Make the infrastructure").await;
     browser.see("#f-kubeconfig-error", "would run a program").await;
     browser.see(".trouble", "Line 5: user u: `exec`").await;
+    open_to_all(&browser, scripts).await;
 
     // What was typed is there, but for the kubeconfig; this time its file is chosen.
     browser.fill("#f-kubeconfig_file", &file.to_string_lossy()).await;
@@ -48,8 +57,10 @@ async fn made_by_form(scripts: bool) {
 
     browser.press_words("The smallest Role that Slipway needs").await;
     browser.see(".snippet", "kind: RoleBinding").await;
+    open_to_all(&browser, scripts).await;
     browser.press_words("Settings").await;
     browser.see("h1", "prod").await;
+    open_to_all(&browser, scripts).await;
     browser.fill("#f-storage_class", "fast").await;
     browser.press("[name=publish_by][value=nowhere]").await;
     browser.press_words("Save").await;

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::lab::{self, Namespace};
+use crate::harness::archive;
 use crate::harness::process::House;
 
 /// Makes a Kubernetes infrastructure of a kubeconfig.
@@ -141,31 +142,35 @@ async fn the_configuration_names_a_kubeconfig_and_an_administrator_of_the_cluste
     );
 }
 
-/// A published port, a secret, a file and a peer: most kinds of objects.
+/// A published port, a secret, a file of the bundle and a peer: every kind of object but volume claims and Jobs.
 const COMPOSE: &str = "services:
   api:
     image: busybox:lab
-    command: [sh, -c, 'test -n \"$$TOKEN\" && test -s /config && echo served >/tmp/index.html && exec httpd -f -p 8080 -h /tmp']
+    command: [sh, -c, 'test -n \"$$TOKEN\" && test -s /greeting && echo served >/tmp/index.html && exec httpd -f -p 8080 -h /tmp']
     environment: {TOKEN: }
     ports: ['8080']
-    configs: [{source: greeting, target: /config}]
+    volumes: ['./greeting:/greeting:ro']
     stop_grace_period: 1s
   worker:
     image: busybox:lab
     command: [sh, -c, 'until wget -qO- http://api:8080/; do sleep 0.2; done; exec sleep 600']
     depends_on: [api]
     stop_grace_period: 1s
-configs: {greeting: {content: hello}}
 ";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_role_is_enough_to_deploy_to_change_and_to_remove() {
     let (house, namespace) = (House::fresh().await, Namespace::fresh());
-    connect(&house, "lab", &namespace.kubeconfig(&json!({ "token": namespace.token() }))).await;
+    let kubeconfig = namespace.kubeconfig(&json!({ "token": namespace.token() }));
+    let publish = json!({ "by": "ingress", "host": "{service}.{deployment}.example.org" });
+    let engine = json!({ "kind": "kubernetes", "publish": publish });
+    let spec = json!({ "stage": "test", "engine": engine, "kubeconfig": kubeconfig });
+    house.call(Method::POST, "/infrastructures", Some(json!({ "name": "lab", "spec": spec }))).await;
     namespace.kubectl(&["apply", "-f", "-"], &role(&house, "lab").await);
     lacks(&house, "lab", &[]).await;
     for version in ["1", "2"] {
-        house.publish("role", version, &COMPOSE.replace("hello", version)).await;
+        let bundle = archive(&[("compose.yaml", COMPOSE), ("greeting", version)]);
+        house.upload(bundle, &format!("?project=role&version={version}")).await;
     }
     let spec =
         json!({ "project": "role", "bundle": "1", "infrastructure": "lab", "secrets": { "TOKEN": "t" } });
@@ -175,11 +180,13 @@ async fn the_printed_role_is_enough_to_deploy_to_change_and_to_remove() {
         let update = house.update("role").await;
         assert_eq!(update["status"]["state"], "succeeded", "{update:#}");
     }
-    let kinds = "deployments,services,secrets,networkpolicies";
+    let kinds = "deployments,services,secrets,configmaps,ingresses,networkpolicies";
     let select = ["get", kinds, "-l", "io.slipway.workload=role", "-o", "name"];
     let there = namespace.kubectl(&select, "");
-    for kind in ["deployment.apps/", "service/", "secret/", "networkpolicy.networking.k8s.io/"] {
-        assert!(there.contains(kind), "{there}");
+    for kind in
+        ["deployment.apps", "service", "secret", "configmap", "ingress.", "networkpolicy.networking.k8s.io"]
+    {
+        assert!(there.lines().any(|line| line.starts_with(kind)), "{there}");
     }
     house.remove("role").await;
     assert_eq!(namespace.kubectl(&select, ""), "");
