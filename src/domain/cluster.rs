@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Problem;
 use crate::domain::name::InfrastructureId;
+use crate::domain::policy::Exception;
+use crate::domain::workload::{Service, Workload};
 
 pub use check::{is_dns_label, is_dns_name};
 
@@ -127,4 +130,65 @@ pub enum Publish {
 
 fn root() -> String {
     "/".into()
+}
+
+/// What no cluster can do of a workload, each with its place and the way out: refused when the plan is made, since
+/// leaving it out would run something else.
+pub fn refusals(workload: &Workload) -> Vec<Problem> {
+    workload.services.iter().flat_map(|(name, service)| service_refusals(name.as_str(), service)).collect()
+}
+
+fn service_refusals(name: &str, service: &Service) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let user = service.user.as_deref().unwrap_or_default();
+    if user.split(':').any(|part| !part.is_empty() && part.parse::<u32>().is_err()) {
+        let words = format!("Kubernetes takes users and groups by number alone, and this is {user:?}");
+        let hint =
+            "Set `user:` to numbers, e.g. `\"999:999\"`; `id` inside a container of the image tells them.";
+        problems.push(Problem::new(format!("services.{name}.user"), words).hint(hint));
+    }
+    for exception in &service.exceptions {
+        let (what, hint) = match exception {
+            Exception::Device(path) => (
+                format!("devices ({path})"),
+                "Ask for the device as a host path with `privileged`, or use an infrastructure with Docker.",
+            ),
+            Exception::Unconfined(profile) if profile != "seccomp" => (
+                format!("an unconfined {profile} profile"),
+                "Remove it from `security_opt`, or use an infrastructure with Docker.",
+            ),
+            _ => continue,
+        };
+        let words = format!("Slipway asks no cluster for {what}");
+        problems.push(Problem::new(format!("services.{name}"), words).hint(hint));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::workload::Image;
+
+    fn refused(user: Option<&str>, exception: Option<Exception>) -> Vec<String> {
+        let mut service = Service::new(Image::Reference("postgres:16".into()));
+        service.user = user.map(ToOwned::to_owned);
+        service.exceptions = exception.into_iter().collect();
+        let services = [("db".parse().unwrap(), service)].into();
+        let problems = refusals(&Workload { services, ..Workload::default() });
+        problems.into_iter().map(|problem| problem.place).collect()
+    }
+
+    #[test]
+    fn what_a_cluster_would_leave_out_is_refused() {
+        for user in [None, Some("999"), Some("999:70")] {
+            assert_eq!(refused(user, None), Vec::<String>::new(), "{user:?}");
+        }
+        for user in ["postgres", "999:postgres", "root:0"] {
+            assert_eq!(refused(Some(user), None), ["services.db.user"], "{user}");
+        }
+        assert_eq!(refused(None, Some(Exception::Device("/dev/fuse".into()))), ["services.db"]);
+        assert_eq!(refused(None, Some(Exception::Unconfined("apparmor".into()))), ["services.db"]);
+        assert_eq!(refused(None, Some(Exception::Unconfined("seccomp".into()))), Vec::<String>::new());
+    }
 }

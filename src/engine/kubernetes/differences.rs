@@ -44,6 +44,10 @@ fn of_service(service: &Service, cluster: &Cluster) -> Vec<String> {
             );
         }
     }
+    note(
+        service.ports.iter().any(|port| port.host_ip.is_some()),
+        "ports are the nodes', whatever address of the host `ports` names",
+    );
     let (_, odd) = spec::annotations(&service.labels);
     for label in odd {
         note(true, &format!("label {label:?} is left out: Kubernetes takes no such name"));

@@ -19,6 +19,7 @@ mod logs;
 mod names;
 mod pod;
 mod prepare;
+mod quantity;
 mod retire;
 mod spec;
 mod standing;

@@ -45,7 +45,7 @@ pub(super) fn phase(pod: &Pod, said: Option<&str>, now: Timestamp) -> (Phase, St
             let since = running.started_at.as_ref().map_or(now, moment);
             not_ready(pod, said, now - since)
         }
-        Some(ContainerState { terminated: Some(end), .. }) => ended(main, end),
+        Some(ContainerState { terminated: Some(end), .. }) => ended(end),
         Some(ContainerState { waiting: Some(waiting), .. }) => {
             let reason = waiting.reason.as_deref().unwrap_or_default();
             let message = waiting.message.as_deref().or(said).unwrap_or_default();
@@ -107,17 +107,16 @@ fn exited(end: &ContainerStateTerminated) -> Phase {
 }
 
 /// An end after which the kubelet starts it again.
-fn ended(main: &ContainerStatus, end: &ContainerStateTerminated) -> (Phase, String) {
+fn ended(end: &ContainerStateTerminated) -> (Phase, String) {
     if is_no_start(end) {
         return (Phase::Blocked, start_words(end.message.as_deref().unwrap_or_default()));
     }
-    let _ = main;
     (Phase::Restarting, end_words(end))
 }
 
 fn crash_loop(main: &ContainerStatus) -> (Phase, String) {
     match main.last_state.as_ref().and_then(|last| last.terminated.as_ref()) {
-        Some(end) => ended(main, end),
+        Some(end) => ended(end),
         None => (Phase::Restarting, String::new()),
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::quantity::amount;
 use super::{Core, error, names, pod};
 use crate::domain::cluster::ClusterAccess;
 use crate::engine::{EngineError, EngineResult, SlotRef, Stats, label};
@@ -112,41 +113,4 @@ impl Core {
 
 fn http_get(path: &str) -> EngineResult<http::Request<Vec<u8>>> {
     http::Request::get(path).body(Vec::new()).map_err(|error| EngineError::Refused(error.to_string()))
-}
-
-/// A quantity as Kubernetes writes it: `250m`, `1Gi`, `1500n`, `128974848`.
-fn amount(text: &str) -> Option<f64> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let factor = match unit {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "Ki" => 1024.0,
-        "Mi" => 1024.0 * 1024.0,
-        "Gi" => 1024.0 * 1024.0 * 1024.0,
-        _ => return None,
-    };
-    Some(number.parse::<f64>().ok()? * factor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::amount;
-
-    #[test]
-    fn quantities_are_read_as_kubernetes_writes_them() {
-        for (text, value) in
-            [("250m", 0.25), ("1500000n", 0.0015), ("2", 2.0), ("32Mi", 33_554_432.0), ("1e", f64::NAN)]
-        {
-            match amount(text) {
-                Some(read) => assert!((read - value).abs() < 1e-9, "{text}"),
-                None => assert!(value.is_nan(), "{text}"),
-            }
-        }
-    }
 }

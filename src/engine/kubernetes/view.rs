@@ -44,7 +44,9 @@ impl View {
     /// Takes a change in; says which service it is of, if any of ours.
     pub(super) fn take(&mut self, change: Change) -> Option<Key> {
         match change {
-            Change::Pod(pod, gone) => {
+            Change::Pod(mut pod, gone) => {
+                // Who set which field is half of a pod, and nobody asks it here.
+                pod.metadata.managed_fields = None;
                 let (key, uid) = (self.key(pod.metadata.labels.as_ref())?, pod.metadata.uid.clone()?);
                 if gone {
                     self.owners.remove(&uid);
@@ -62,7 +64,8 @@ impl View {
                 self.groups.entry(key.clone()).or_default().deployment = (!gone).then_some(*deployment);
                 Some(key)
             }
-            Change::Service(service, gone) => {
+            Change::Service(mut service, gone) => {
+                service.metadata.managed_fields = None;
                 let key = self.key(service.metadata.labels.as_ref())?;
                 let services = &mut self.groups.entry(key.clone()).or_default().services;
                 let name = service.name_any();

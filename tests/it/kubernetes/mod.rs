@@ -1,6 +1,7 @@
 //! Tests on a real Kubernetes cluster: `tests/lab/lab k8s` starts one; `SLIPWAY_TEST_KUBECONFIG` names another. Plain
 //! `cargo nextest run` leaves them out.
 
+mod away;
 mod conformance;
 mod connection;
 mod flow;

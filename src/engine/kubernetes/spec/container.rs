@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
     SeccompProfile, SecretKeySelector, SecurityContext, VolumeMount,
 };
 
-use super::{Setting, milli, quantity};
+use super::{milli, quantity};
 use crate::domain::policy::{BASELINE_CAPABILITIES, Exception, Profile};
 use crate::domain::workload::{EnvValue, HealthTest, Healthcheck, Protocol, Resources, Service};
 use crate::engine::ServiceRequest;
@@ -17,14 +17,9 @@ use crate::engine::kubernetes::names;
 pub(crate) const NAME: &str = "main";
 
 /// The container of a service, with these mounts.
-pub(super) fn container(
-    request: &ServiceRequest,
-    setting: &Setting<'_>,
-    mounts: Vec<VolumeMount>,
-) -> Container {
+pub(super) fn container(request: &ServiceRequest, mounts: Vec<VolumeMount>) -> Container {
     let service = &*request.service;
     let image = request.image.pull_digest.as_ref().unwrap_or(&request.image.reference);
-    let _ = setting;
     Container {
         name: NAME.into(),
         image: Some(image.clone()),

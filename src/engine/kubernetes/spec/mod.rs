@@ -7,6 +7,8 @@ mod ingress;
 mod network;
 mod pod;
 mod rollout;
+#[cfg(test)]
+mod tests;
 
 pub(super) use contents::{Contents, contents};
 pub(super) use ingress::ingress;

@@ -45,7 +45,7 @@ pub(in crate::engine::kubernetes) fn template(
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
-            containers: vec![container(request, setting, mounts)],
+            containers: vec![container(request, mounts)],
             volumes: some(volumes),
             host_aliases: some(aliases(request, setting)),
             restart_policy: Some(if is_task { "Never" } else { "Always" }.into()),
