@@ -44,6 +44,16 @@ pub struct Cluster {
     pub volume_size: String,
 }
 
+/// Ports that a cluster gives out on its nodes, unless it is set otherwise.
+pub const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
+
+impl Cluster {
+    /// Whether a fixed port of the host is taken: by node port alone, and where the cluster has such a port.
+    pub fn takes_port(&self, port: u16) -> bool {
+        self.publish == Publish::NodePort && NODE_PORTS.contains(&port)
+    }
+}
+
 fn default_volume_size() -> String {
     "1Gi".into()
 }

@@ -1,7 +1,7 @@
 //! What Kubernetes does otherwise than Compose says, told when an update is prepared: nothing is dropped silently.
 
 use super::spec;
-use crate::domain::cluster::{Cluster, Publish};
+use crate::domain::cluster::{Cluster, NODE_PORTS};
 use crate::domain::plan::Plan;
 use crate::domain::workload::{Restart, Service, ServiceKind};
 
@@ -30,19 +30,13 @@ fn of_service(service: &Service, cluster: &Cluster) -> Vec<String> {
         service.tmpfs.iter().any(|folder| folder.mode.is_some()),
         "folders in memory are open to all, whatever their `mode`",
     );
-    let by_node = matches!(cluster.publish, Publish::NodePort);
-    for port in service.ports.iter().filter_map(|port| port.host_port) {
-        if !by_node || !spec::NODE_PORTS.contains(&port) {
-            let range = spec::NODE_PORTS;
-            note(
-                true,
-                &format!(
-                    "port {port} of the host is not taken: a cluster gives ports {} to {}, and chooses one here",
-                    range.start(),
-                    range.end()
-                ),
-            );
-        }
+    let fixed = service.ports.iter().filter_map(|port| port.host_port);
+    for port in fixed.filter(|port| !cluster.takes_port(*port)) {
+        let (first, last) = (NODE_PORTS.start(), NODE_PORTS.end());
+        let words = format!(
+            "port {port} of the host is not taken: a cluster gives ports {first} to {last} by itself"
+        );
+        note(true, &words);
     }
     note(
         service.ports.iter().any(|port| port.host_ip.is_some()),

@@ -12,7 +12,7 @@ mod tests;
 
 pub(super) use contents::{Contents, contents};
 pub(super) use ingress::ingress;
-pub(super) use network::{NODE_PORTS, claim, node_ports, of_workload, policy, service};
+pub(super) use network::{claim, node_ports, of_workload, policy, service};
 pub(super) use pod::template;
 pub(super) use rollout::{PROGRESS_SECONDS, Rollout, again, deployment, job};
 

@@ -20,9 +20,6 @@ use crate::domain::workload::{Protocol, Workload};
 use crate::engine::kubernetes::names::{self, Map};
 use crate::engine::{ServiceRequest, label};
 
-/// Ports that a cluster gives out on its nodes, unless it is set otherwise.
-pub(in crate::engine::kubernetes) const NODE_PORTS: std::ops::RangeInclusive<u16> = 30_000..=32_767;
-
 /// The Service that peers reach a service by: every port that it has. `None` where it has none. Its traffic goes to the
 /// pods of `serving`.
 pub(in crate::engine::kubernetes) fn service(
@@ -43,7 +40,7 @@ pub(in crate::engine::kubernetes) fn node_ports(
     serving: &str,
 ) -> Option<Service> {
     let ports = &request.service.ports;
-    let fixed = |port: Option<u16>| port.filter(|port| NODE_PORTS.contains(port));
+    let fixed = |port: Option<u16>| port.filter(|port| setting.cluster.takes_port(*port));
     let ports = ports
         .iter()
         .map(|port| service_port((port.container_port, port.protocol), fixed(port.host_port)))
