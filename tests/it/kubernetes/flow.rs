@@ -22,12 +22,15 @@ pub struct Scene {
 
 impl Scene {
     pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more lines of configuration.
+    pub async fn with(more: &str) -> Self {
         slipway::tls::install();
         mirror("busybox", "lab").await;
         let dir = tempfile::tempdir().unwrap();
-        let config = format!(
-            "[registry.\"{LAB}\"]\nusername = \"lab\"\npassword = \"lab-secret\"\n[updates]\nverify_timeout = \"25s\"\n"
-        );
+        let config = format!("[registry.\"{LAB}\"]\nusername = \"lab\"\npassword = \"lab-secret\"\n{more}");
         std::fs::write(dir.path().join("config.toml"), config).unwrap();
         let house = House::at(dir.path()).await;
         let namespace = Namespace::fresh();
@@ -185,7 +188,7 @@ async fn a_deployment_is_promoted_from_docker_updated_without_a_gap_and_rolled_b
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_a_rollout_from_going_through_is_told_and_the_old_revision_serves() {
-    let scene = Scene::new().await;
+    let scene = Scene::with("[updates]\nverify_timeout = \"25s\"\n").await;
     let (house, id) = (&scene.house, "failing");
     house.publish("failing", "1", &compose(1)).await;
     let crash = compose(2).replace("exec httpd -f", "exit 3; exec httpd -f");
