@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::flow::{Scene, compose};
+use super::flow::{Scene, compose, says};
 
 const FOREIGN: usize = 50;
 const UPDATES: usize = 6;
@@ -48,16 +48,7 @@ async fn a_rollout_that_is_killed_anywhere_ends_as_it_would_have() {
             "killed after {pause} ms: {services:?}"
         );
         let address = scene.endpoint(id, "web").await;
-        // The nodes hear of where a Service leads a moment after the API does.
-        let mut said = String::new();
-        for _ in 0..100 {
-            said = reqwest::get(&address).await.unwrap().text().await.unwrap();
-            if said.trim() == version.to_string() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert_eq!(said.trim(), version.to_string(), "killed after {pause} ms");
+        says(&address, &version.to_string()).await;
     }
     scene.house.remove(id).await;
     assert_eq!(versions(&scene), before, "what is not ours was touched");
