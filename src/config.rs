@@ -23,7 +23,8 @@ use crate::config::file::ConfigFile;
 use crate::config::kind::BaseUrl;
 use crate::config::layers::{FlagValue, Layers, variable};
 use crate::config::section::{
-    Access, Bundles, Data, Docker, Log, Metrics, Oidc, Registry, Section as _, Server, Session, Updates,
+    Access, Bundles, Data, Docker, Kubeconfig, Log, Metrics, Oidc, Registry, Section, Server, Session,
+    Updates,
 };
 use crate::config::value::Scalar as _;
 use crate::domain::{Error, Problem, Result};
@@ -42,6 +43,8 @@ pub struct Config {
     pub updates: Updates,
     /// By host, as `ghcr.io` or `registry.example.org:5000`.
     pub registry: BTreeMap<String, Registry>,
+    /// By name.
+    pub kubeconfig: BTreeMap<String, Kubeconfig>,
     pub metrics: Metrics,
     pub docker: Docker,
     /// Where the state is kept.
@@ -104,7 +107,8 @@ impl Config {
             session: Session::read(&mut layers, "session"),
             bundles: Bundles::read(&mut layers, "bundles"),
             updates: Updates::read(&mut layers, "updates"),
-            registry: registries(&mut layers),
+            registry: named(&mut layers, "registry"),
+            kubeconfig: named(&mut layers, "kubeconfig"),
             metrics: Metrics::read(&mut layers, "metrics"),
             docker: Docker::read(&mut layers, "docker"),
         };
@@ -210,6 +214,12 @@ impl Config {
                 wrong(&section, "password", "user name and password go together", "Set both, or neither.");
             }
         }
+        for (name, kubeconfig) in &self.kubeconfig {
+            if kubeconfig.context.is_some() && kubeconfig.file.is_none() {
+                let section = format!("kubeconfig.{name}");
+                wrong(&section, "file", "a context is set without it", "Set the kubeconfig's path.");
+            }
+        }
     }
 }
 
@@ -219,12 +229,13 @@ fn line_of(problem: &Problem) -> Option<usize> {
     line.parse().ok()
 }
 
-fn registries(layers: &mut Layers<'_>) -> BTreeMap<String, Registry> {
-    let hosts: Vec<String> =
-        layers.file.iter().flat_map(|file| file.registry_hosts()).map(String::from).collect();
-    let read = hosts.into_iter().map(|host| {
-        let registry = Registry::read(layers, &format!("registry.{host}"));
-        (host, registry)
+/// The sections `[kind.NAME]`.
+fn named<S: Section>(layers: &mut Layers<'_>, kind: &str) -> BTreeMap<String, S> {
+    let names: Vec<String> =
+        layers.file.iter().flat_map(|file| file.names_of(kind)).map(String::from).collect();
+    let read = names.into_iter().map(|name| {
+        let section = S::read(layers, &format!("{kind}.{name}"));
+        (name, section)
     });
     read.collect()
 }

@@ -19,6 +19,9 @@ use crate::engine::registry::{Engines, Factory};
 use crate::store::audit::JournalKey;
 use crate::store::{Mode, Store, meta};
 
+/// Makes the engines' factory, given the instance's id and the keys that open its infrastructures' credentials.
+pub type MakeFactory = Box<dyn FnOnce(&str, Arc<KeyRing>) -> Factory + Send>;
+
 /// What an instance is opened with.
 pub struct Options<'a> {
     pub dir: &'a Path,
@@ -29,8 +32,8 @@ pub struct Options<'a> {
     pub archive_limits: blob::Limits,
     /// Of the infrastructure `local` that a first run adds.
     pub local_engine: EngineConnection,
-    /// Makes engines, given this instance's id.
-    pub engines: Box<dyn FnOnce(&str) -> Factory + Send>,
+    /// Makes the engines' factory, given this instance's id and its keys.
+    pub engines: MakeFactory,
 }
 
 /// An open instance.
@@ -52,7 +55,7 @@ impl Instance {
         let store = Store::open(options.dir, Bus::new(), options.mode)?;
         let id = instance_id(&store).await?;
         let blobs = Arc::new(blob::Store::open(options.dir).await?);
-        let engines = Arc::new(Engines::new((options.engines)(&id)));
+        let engines = Arc::new(Engines::new((options.engines)(&id, Arc::clone(&keys))));
         let app = App {
             store: store.clone(),
             clock: Arc::clone(&options.clock),
@@ -112,6 +115,7 @@ async fn first_run(app: &App, engine: EngineConnection) -> Result<()> {
                 id: InfrastructureId::parse("local")?,
                 stage: StageId::parse("dev")?,
                 engine: Some(engine),
+                kubeconfig: None,
                 govern_policy: GovernPolicy::NoCheck,
                 policy: Policy::default(),
             };

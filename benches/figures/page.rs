@@ -56,7 +56,7 @@ async fn cookie(house: &House) -> String {
         lifetimes: slipway::auth::Lifetimes::default(),
         archive_limits: slipway::blob::Limits::default(),
         local_engine: slipway::domain::infrastructure::EngineConnection::Fake {},
-        engines: Box::new(|_| Box::new(|_| unreachable!("no engine is asked"))),
+        engines: Box::new(|_, _| Box::new(|_| unreachable!("no engine is asked"))),
     })
     .await
     .unwrap();

@@ -1,6 +1,8 @@
 //! Infrastructures: made by administrators, whose are the connection and the exceptions from the policy; the rest
 //! belongs to those with `admin` on it.
 
+pub mod connection;
+
 use serde_json::json;
 
 use super::{App, Idempotency, Note, expect_revision, load, remember, replayed};
@@ -10,10 +12,11 @@ use crate::domain::infrastructure::{EngineConnection, GovernPolicy, Infrastructu
 use crate::domain::name::{GroupName, InfrastructureId, StageId};
 use crate::domain::policy::Policy;
 use crate::domain::{Error, Result};
-use crate::engine::EngineReport;
+use crate::engine::{EngineReport, kubernetes};
 use crate::store;
 use crate::store::Tx;
 use crate::store::observation::EngineState;
+use connection::{Pasted, Wanted};
 
 /// An infrastructure to be made.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct NewInfrastructure {
     pub stage: StageId,
     /// The local Docker engine where none is named.
     pub engine: Option<EngineConnection>,
+    /// For a Kubernetes engine whose access is left out.
+    pub kubeconfig: Option<Pasted>,
     pub govern_policy: GovernPolicy,
     pub policy: Policy,
 }
@@ -29,7 +34,7 @@ pub struct NewInfrastructure {
 /// Makes an infrastructure.
 ///
 /// # Errors
-/// Forbidden but for administrators; `infrastructure_exists`; no such stage.
+/// Forbidden but for administrators; `infrastructure_exists`; no such stage; `kubeconfig_refused`.
 pub async fn create(
     app: &App,
     caller: &Caller,
@@ -55,10 +60,20 @@ pub fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewInfrastructure) 
         return Err(Error::conflict("infrastructure_exists", format!("infrastructure {} exists", new.id)));
     }
     let now = app.now();
+    let stage = known_stage(tx, &new.stage)?;
+    let wanted = Wanted {
+        id: &new.id,
+        held: None,
+        revision: 1,
+        engine: new.engine.as_ref(),
+        pasted: new.kubeconfig.as_ref(),
+    };
+    let (engine, credential) = wanted.settle(app, tx)?;
     let infrastructure = Infrastructure {
         id: new.id.clone(),
-        stage: known_stage(tx, &new.stage)?,
-        engine: new.engine.clone().unwrap_or_else(EngineConnection::local_docker),
+        stage,
+        engine,
+        credential,
         govern_policy: new.govern_policy,
         policy: new.policy.clone(),
         created_at: now,
@@ -130,6 +145,8 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>> {
 pub struct Changes {
     pub stage: Option<StageId>,
     pub engine: Option<EngineConnection>,
+    /// Replaces how a Kubernetes engine is reached, and its credential.
+    pub kubeconfig: Option<Pasted>,
     pub govern_policy: Option<GovernPolicy>,
     pub policy: Option<Policy>,
     /// The revision that the caller read.
@@ -139,7 +156,8 @@ pub struct Changes {
 /// Saves the settings. Every deployment on it is planned again, to show what is out of sync now.
 ///
 /// # Errors
-/// Without `admin` on it; changing the connection or the exceptions takes an administrator; `changed_meanwhile`.
+/// Without `admin` on it; changing the connection or the exceptions takes an administrator; `changed_meanwhile`;
+/// `kubeconfig_refused`.
 pub async fn save(
     app: &App,
     caller: &Caller,
@@ -152,13 +170,14 @@ pub async fn save(
             let held = load::infrastructure(tx, &id, &caller.subject, InfrastructureRight::Admin)?;
             expect_revision("infrastructure", id.as_str(), held.revision, changes.revision)?;
             let mut infrastructure = held.into_inner();
-            apply(tx, &caller, &mut infrastructure, &changes)?;
-            infrastructure.updated_at = app_.now();
             infrastructure.revision += 1;
+            apply(&app_, tx, &caller, &mut infrastructure, &changes)?;
+            infrastructure.updated_at = app_.now();
             store::infrastructure::put(tx, &infrastructure)?;
             super::deployment::plan_again(tx, &infrastructure)?;
             let detail = json!({ "stage": infrastructure.stage, "govern_policy": infrastructure.govern_policy,
-                "policy": infrastructure.policy, "engine": infrastructure.engine.kind() });
+                "policy": infrastructure.policy, "engine": infrastructure.engine.kind(),
+                "credential_replaced": changes.kubeconfig.is_some() });
             let object = ("infrastructure", id.as_str());
             app_.journal(tx, &caller, "infrastructure.saved", object, Note::detail(detail))?;
             tx.publish(Topic::Infrastructure(id.clone()));
@@ -167,14 +186,17 @@ pub async fn save(
         .await
 }
 
-fn apply(tx: &Tx<'_>, caller: &Caller, infrastructure: &mut Infrastructure, changes: &Changes) -> Result<()> {
+fn apply(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    infrastructure: &mut Infrastructure,
+    changes: &Changes,
+) -> Result<()> {
     if let Some(stage) = &changes.stage {
         infrastructure.stage = known_stage(tx, stage)?;
     }
-    if let Some(engine) = changes.engine.as_ref().filter(|engine| **engine != infrastructure.engine) {
-        caller.subject.demand_admin("changing an engine's connection")?;
-        infrastructure.engine = engine.clone();
-    }
+    reconnect(app, tx, caller, infrastructure, changes)?;
     if let Some(govern_policy) = changes.govern_policy {
         infrastructure.govern_policy = govern_policy;
     }
@@ -186,6 +208,34 @@ fn apply(tx: &Tx<'_>, caller: &Caller, infrastructure: &mut Infrastructure, chan
         }
         infrastructure.policy = policy.clone();
     }
+    Ok(())
+}
+
+/// Changes how the engine is reached where the save says anything of it.
+fn reconnect(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    infrastructure: &mut Infrastructure,
+    changes: &Changes,
+) -> Result<()> {
+    let differs =
+        changes.engine.as_ref().is_some_and(|engine| connection::differs(engine, &infrastructure.engine));
+    if !differs && changes.kubeconfig.is_none() {
+        return Ok(());
+    }
+    // Before anything is judged: what a refusal names is for administrators.
+    caller.subject.demand_admin("changing an engine's connection")?;
+    let wanted = Wanted {
+        id: &infrastructure.id,
+        held: Some(infrastructure),
+        revision: infrastructure.revision,
+        engine: changes.engine.as_ref(),
+        pasted: changes.kubeconfig.as_ref(),
+    };
+    let (engine, credential) = wanted.settle(app, tx)?;
+    infrastructure.engine = engine;
+    infrastructure.credential = credential;
     Ok(())
 }
 
@@ -207,6 +257,12 @@ pub async fn delete(app: &App, caller: &Caller, id: InfrastructureId) -> Result<
                 )
                 .hint("Delete them first."));
             }
+            let built: Vec<String> = builds_for(tx, &id)?;
+            if !built.is_empty() {
+                let message = format!("infrastructure {id} builds images for {}", built.join(", "));
+                return Err(Error::conflict("infrastructure_in_use", message)
+                    .hint("Name another builder in their settings first."));
+            }
             store::infrastructure::delete(tx, &id)?;
             app_.journal(
                 tx,
@@ -219,6 +275,32 @@ pub async fn delete(app: &App, caller: &Caller, id: InfrastructureId) -> Result<
             Ok(())
         })
         .await
+}
+
+/// The infrastructures that name this one as their builder.
+fn builds_for(tx: &Tx<'_>, id: &InfrastructureId) -> Result<Vec<String>> {
+    let all = store::infrastructure::all(tx)?.into_iter();
+    let named = all.filter(|one| match &one.engine {
+        EngineConnection::Kubernetes(cluster) => cluster.builder.as_ref() == Some(id),
+        _ => false,
+    });
+    Ok(named.map(|one| one.id.to_string()).collect())
+}
+
+/// The smallest Role that Slipway needs in the infrastructure's namespace, and its RoleBinding, as YAML to copy.
+///
+/// # Errors
+/// Without `view` on it; `no_role` where the engine is no Kubernetes cluster.
+pub async fn role(app: &App, caller: &Caller, id: InfrastructureId) -> Result<String> {
+    let (infrastructure, _) = get(app, caller, id).await?;
+    match &infrastructure.engine {
+        EngineConnection::Kubernetes(cluster) => Ok(kubernetes::role(&cluster.namespace)),
+        other => Err(Error::conflict(
+            "no_role",
+            format!("infrastructure {} is of kind {}, which knows no roles", infrastructure.id, other.kind()),
+        )
+        .hint("Roles are Kubernetes'; ask for that of an infrastructure of kind kubernetes.")),
+    }
 }
 
 /// Asks the engine itself what it is and what is missing.

@@ -5,13 +5,14 @@
 
 use serde_json::json;
 
+use super::infrastructure::connection;
 use super::{App, Note};
 use crate::crypto::Context;
 use crate::domain::Result;
 use crate::domain::access::Caller;
 use crate::store;
 
-/// Adds a key to the ring and seals all secrets under it; says how many. The database's write lock is held meanwhile,
+/// Adds a key to the ring and seals all secrets and credentials under it; says how many. The database's write lock is held meanwhile,
 /// so that one process rotates at a time and no secret is saved in between; a running server takes part by itself.
 ///
 /// # Errors
@@ -23,19 +24,34 @@ pub async fn rotate(app: &App, caller: &Caller) -> Result<usize> {
     app.store
         .write(move |tx| {
             let keys = &app_.keys;
-            let mut clear = Vec::new();
+            let mut secrets = Vec::new();
             for (deployment, name, version, sealed) in store::secret::all(tx)? {
                 let value = keys.open(&place(deployment.as_str(), name.as_str(), version), &sealed)?;
-                clear.push((deployment, name, version, value));
+                secrets.push((deployment, name, version, value));
+            }
+            let mut credentials = Vec::new();
+            for (id, credential) in store::infrastructure::credentials(tx)? {
+                let value = keys.open(&connection::place(&id, credential.version), &credential.sealed)?;
+                credentials.push((id, credential.version, value));
             }
             keys.rotate()?;
-            for (deployment, name, version, value) in &clear {
+            for (deployment, name, version, value) in &secrets {
                 let sealed = keys.seal(&place(deployment.as_str(), name.as_str(), *version), value);
                 store::secret::reseal(tx, deployment, name, &sealed)?;
             }
-            let note = Note::detail(json!({ "secrets": clear.len() }));
-            app_.journal(tx, &caller, "keys.rotated", ("instance", "keys"), note)?;
-            Ok(clear.len())
+            for (id, version, value) in &credentials {
+                let sealed = keys.seal(&connection::place(id, *version), value);
+                store::infrastructure::reseal(tx, id, &sealed)?;
+            }
+            let count = secrets.len() + credentials.len();
+            app_.journal(
+                tx,
+                &caller,
+                "keys.rotated",
+                ("instance", "keys"),
+                Note::detail(json!({ "secrets": count })),
+            )?;
+            Ok(count)
         })
         .await
 }

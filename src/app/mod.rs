@@ -17,6 +17,7 @@ pub mod stats;
 pub mod update;
 pub mod user;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -55,6 +56,8 @@ pub struct Rules {
     pub admin_groups: Groups,
     /// Who may make projects; empty: everyone signed in.
     pub project_makers: Groups,
+    /// The kubeconfigs that the configuration names, each with its context's namespace.
+    pub kubeconfigs: BTreeMap<String, Option<String>>,
 }
 
 impl App {

@@ -21,6 +21,7 @@ pub fn run(command: Command, places: Places) -> Result<()> {
     match command {
         Command::Check => {
             let loaded = places.load()?;
+            super::open::kubeconfigs(&loaded.config)?;
             let read = loaded.file.map_or("no file".into(), |path| path.display().to_string());
             super::print(&format!("the configuration is good ({read})\n"))
         }

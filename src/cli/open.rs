@@ -1,5 +1,8 @@
 //! Opens the instance of a configuration: for the server, and for commands beside it.
 
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -13,9 +16,47 @@ use crate::config::kind::{BaseUrl, GroupsSource};
 use crate::domain::clock::SystemClock;
 use crate::domain::{Error, Problem, Result};
 use crate::engine::fake::FakeEngine;
+use crate::engine::kubernetes::kubeconfig::{self, Sanitised};
 use crate::engine::registry::Factory;
-use crate::instance::{Instance, Options};
+use crate::instance::{Instance, MakeFactory, Options};
 use crate::store::Mode;
+
+/// What was kept of the kubeconfigs that the configuration names.
+pub type Kubeconfigs = BTreeMap<String, Sanitised>;
+
+/// Reads the kubeconfigs that the configuration names.
+///
+/// # Errors
+/// `config_invalid` with every section whose file can't be read or is refused.
+pub fn kubeconfigs(config: &Config) -> Result<Kubeconfigs> {
+    let (mut kept, mut problems) = (Kubeconfigs::new(), Vec::new());
+    for (name, section) in &config.kubeconfig {
+        let Some(path) = &section.file else { continue };
+        match read_kubeconfig(path).and_then(|text| kubeconfig::sanitise(&text, section.context.as_deref())) {
+            Ok(read) => {
+                kept.insert(name.clone(), read);
+            }
+            Err(error) => problems.extend(error.problems.into_iter().map(|problem| {
+                // `kubeconfig:12:5` becomes the file's own line.
+                let at = problem.place.trim_start_matches("kubeconfig");
+                let place = format!("[kubeconfig.{name}] {}{at}", path.display());
+                Problem { place, ..problem }
+            })),
+        }
+    }
+    if problems.is_empty() { Ok(kept) } else { Err(Error::problems("config_invalid", problems)) }
+}
+
+fn read_kubeconfig(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let most = kubeconfig::LONGEST as u64 + 1;
+    let read = std::fs::File::open(path).and_then(|file| file.take(most).read_to_string(&mut text));
+    read.map(|_| text).map_err(|error| {
+        let problem = Problem::new("", format!("it can't be read: {error}"));
+        let hint = "Name a kubeconfig that the user whom Slipway runs as may read.";
+        Error::problems("config_invalid", vec![problem.hint(hint)])
+    })
+}
 
 /// Opens the instance beside a running server; as its leader on a data directory that no server has seen yet.
 ///
@@ -28,8 +69,8 @@ pub async fn beside(config: &Config) -> Result<Instance> {
     };
     let clock = Arc::new(SystemClock);
     // No command calls an engine: those of the fake kind stand in for what is never asked.
-    let engines = |_: &str| -> Factory { Box::new(move |_| Arc::new(FakeEngine::new(clock.clone()))) };
-    open(config, mode, Box::new(engines)).await
+    let engines = |_: &str, _| -> Factory { Box::new(move |_| Arc::new(FakeEngine::new(clock.clone()))) };
+    open(config, mode, &Kubeconfigs::new(), Box::new(engines)).await
 }
 
 /// Opens the instance.
@@ -39,13 +80,14 @@ pub async fn beside(config: &Config) -> Result<Instance> {
 pub async fn open(
     config: &Config,
     mode: Mode,
-    engines: Box<dyn FnOnce(&str) -> Factory + Send>,
+    kubeconfigs: &Kubeconfigs,
+    engines: MakeFactory,
 ) -> Result<Instance> {
     Instance::open(Options {
         dir: &config.data_dir,
         mode,
         clock: Arc::new(SystemClock),
-        rules: rules(config),
+        rules: rules(config, kubeconfigs),
         lifetimes: lifetimes(config)?,
         archive_limits: archive_limits(config),
         local_engine: config.docker.connection(),
@@ -54,8 +96,10 @@ pub async fn open(
     .await
 }
 
-fn rules(config: &Config) -> Rules {
+fn rules(config: &Config, kubeconfigs: &Kubeconfigs) -> Rules {
+    let namespaces = kubeconfigs.iter().map(|(name, read)| (name.clone(), read.namespace.clone()));
     Rules {
+        kubeconfigs: namespaces.collect(),
         admin_groups: config.access.admin_groups.iter().cloned().collect(),
         project_makers: config.access.project_makers.iter().cloned().collect(),
     }

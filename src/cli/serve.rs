@@ -52,7 +52,10 @@ fn start_log(config: &Config) {
 async fn serve(config: Config) -> Result<()> {
     // From here on a signal ends it in good order, also one that comes while it opens.
     let stop = stop_signal();
-    let instance = super::open::open(&config, Mode::Lead, Box::new(super::engines::factory)).await?;
+    let kubeconfigs = super::open::kubeconfigs(&config)?;
+    let for_engines = kubeconfigs.clone();
+    let engines = Box::new(move |id: &str, keys| super::engines::factory(id, keys, for_engines));
+    let instance = super::open::open(&config, Mode::Lead, &kubeconfigs, engines).await?;
     let local = instance.app.store.read(crate::store::user::any_local).await?;
     config.demand_login(local)?;
     let listener = bind(&config)?;

@@ -7,6 +7,9 @@ use toml::de::{DeTable, DeValue};
 use crate::config::value::Raw;
 use crate::domain::{Error, Problem, Result};
 
+/// Kinds of sections of which there may be many, each with a name.
+pub const NAMED: [&str; 2] = ["registry", "kubeconfig"];
+
 /// A file, its sections in order.
 #[derive(Debug)]
 pub struct ConfigFile {
@@ -14,7 +17,7 @@ pub struct ConfigFile {
     pub sections: Vec<FileSection>,
 }
 
-/// A section; one registry's is called `registry.<host>`.
+/// A section; of those with a name of their own it is `registry.<host>`, `kubeconfig.<name>`.
 #[derive(Debug)]
 pub struct FileSection {
     pub name: String,
@@ -47,8 +50,8 @@ impl ConfigFile {
         for (name, value) in table.get_ref() {
             let at = line(name.span().start);
             match value.get_ref() {
-                DeValue::Table(inner) if name.get_ref() == "registry" => {
-                    file.registries(inner, &line, &mut strays);
+                DeValue::Table(inner) if NAMED.contains(&name.get_ref().as_ref()) => {
+                    file.named(name.get_ref(), inner, &line, &mut strays);
                 }
                 DeValue::Table(inner) => file.section(name.get_ref().to_string(), at, inner, &line),
                 _ => strays.push(file.stray(at, name.get_ref())),
@@ -65,9 +68,10 @@ impl ConfigFile {
         format!("{}:{line}", self.path.display())
     }
 
-    /// The hosts that have a section of their own.
-    pub fn registry_hosts(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().filter_map(|section| section.name.strip_prefix("registry."))
+    /// What has a section of its own below `kind`: hosts of registries, names of kubeconfigs.
+    pub fn names_of(&self, kind: &str) -> impl Iterator<Item = &str> {
+        let named = self.sections.iter().filter_map(|section| section.name.split_once('.'));
+        named.filter(move |(of, _)| *of == kind).map(|(_, name)| name)
     }
 
     /// A key of a section.
@@ -85,25 +89,32 @@ impl ConfigFile {
         self.sections.push(FileSection { name, line: at, keys: keys.collect() });
     }
 
-    fn registries(&mut self, table: &DeTable<'_>, line: &dyn Fn(usize) -> usize, strays: &mut Vec<Problem>) {
-        for (host, value) in table {
-            let at = line(host.span().start);
+    fn named(
+        &mut self,
+        kind: &str,
+        table: &DeTable<'_>,
+        line: &dyn Fn(usize) -> usize,
+        strays: &mut Vec<Problem>,
+    ) {
+        for (name, value) in table {
+            let at = line(name.span().start);
+            let name = format!("{kind}.{}", name.get_ref());
             match value.get_ref() {
                 // An unquoted `[registry.ghcr.io]` nests, and is meant as the host.
-                DeValue::Table(inner) => self.registry(host.get_ref().to_string(), at, inner, line),
-                _ => strays.push(self.stray(at, &format!("registry.{}", host.get_ref()))),
+                DeValue::Table(inner) => self.nested(name, at, inner, line),
+                _ => strays.push(self.stray(at, &name)),
             }
         }
     }
 
-    fn registry(&mut self, host: String, at: usize, table: &DeTable<'_>, line: &dyn Fn(usize) -> usize) {
+    fn nested(&mut self, name: String, at: usize, table: &DeTable<'_>, line: &dyn Fn(usize) -> usize) {
         let nested = table.iter().all(|(_, value)| value.get_ref().is_table()) && !table.is_empty();
         if !nested {
-            return self.section(format!("registry.{host}"), at, table, line);
+            return self.section(name, at, table, line);
         }
         for (part, value) in table {
             if let DeValue::Table(inner) = value.get_ref() {
-                self.registry(format!("{host}.{}", part.get_ref()), line(part.span().start), inner, line);
+                self.nested(format!("{name}.{}", part.get_ref()), line(part.span().start), inner, line);
             }
         }
     }

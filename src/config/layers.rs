@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::file::ConfigFile;
+use crate::config::file::{ConfigFile, NAMED};
 use crate::config::value::{Raw, Value};
 use crate::domain::Problem;
 
@@ -183,9 +183,8 @@ impl<'a> Layers<'a> {
         let mut unknown = Vec::new();
         for section in self.file.iter().flat_map(|file| &file.sections) {
             let file = self.file.expect("its sections were just listed");
-            if !section.name.starts_with("registry.")
-                && !self.entries.iter().any(|e| e.section == section.name)
-            {
+            let kind = section.name.split('.').next().unwrap_or_default();
+            if !NAMED.contains(&kind) && !self.entries.iter().any(|e| e.section == section.name) {
                 let why = format!("there is no section [{}]", section.name);
                 let problem = Problem::new(file.place(section.line), why);
                 unknown.push(hinted(problem, self.nearest_section(&section.name)));
@@ -244,6 +243,9 @@ impl<'a> Layers<'a> {
         if name.starts_with("SLIPWAY_REGISTRY__") {
             return Some("Give the registry its section in the configuration file first.".into());
         }
+        if name.starts_with("SLIPWAY_KUBECONFIG__") {
+            return Some("Give the kubeconfig its section in the configuration file first.".into());
+        }
         let options = self.entries.iter().map(|entry| variable(&entry.section, entry.key));
         let all = options.chain(SPECIAL.map(String::from));
         nearest(name, all).map(|near| format!("Did you mean {near}?"))
@@ -257,9 +259,9 @@ fn hinted(problem: Problem, hint: Option<String>) -> Problem {
     }
 }
 
-/// `SLIPWAY_SERVER__LISTEN`; a registry's host in capitals, `_` for what no variable's name may hold.
+/// `SLIPWAY_SERVER__LISTEN`; a section's own name in capitals, `_` for what no variable's name may hold.
 pub fn variable(section: &str, key: &str) -> String {
-    let section = section.replacen("registry.", "registry__", 1);
+    let section = section.replacen('.', "__", 1);
     let spelled = |text: &str| -> String {
         let letters =
             text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });

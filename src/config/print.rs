@@ -47,6 +47,7 @@ pub fn example() -> String {
     part::<section::Bundles>(&mut text, "bundles");
     part::<section::Updates>(&mut text, "updates");
     part::<section::Registry>(&mut text, "registry.registry.example.org");
+    part::<section::Kubeconfig>(&mut text, "kubeconfig.prod");
     part::<section::Metrics>(&mut text, "metrics");
     part::<section::Docker>(&mut text, "docker");
     text

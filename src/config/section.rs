@@ -170,6 +170,14 @@ sections! {
         password: Option<SecretString> = None;
     }
 
+    /// A Kubernetes cluster that infrastructures may name; the heading gives its name, as in `[kubeconfig."prod"]`.
+    Kubeconfig {
+        /// The kubeconfig, read at the start: a token or a client certificate in it, no programs and no other files.
+        file: Option<PathBuf> = None, for example "\"/etc/slipway/prod.kubeconfig\"";
+        /// The context that counts; its current one when left out.
+        context: Option<String> = None, for example "\"prod\"";
+    }
+
     /// Who may ask for /healthz, /readyz and /metrics, which take no sign-in.
     Metrics {
         /// Ranges of addresses; loopback and private networks when left out.

@@ -303,7 +303,8 @@ fn the_example_uncommented_is_a_configuration_with_the_defaults() {
     }
     case.flags.config = Some(case.put("example.toml", &text.join("\n")));
     let loaded = case.load().unwrap();
-    let defaults = Case::new("[registry.\"registry.example.org\"]\n").load().unwrap().entries;
+    let defaults =
+        Case::new("[registry.\"registry.example.org\"]\n[kubeconfig.\"prod\"]\n").load().unwrap().entries;
     assert_eq!(loaded.entries.len(), defaults.len());
     for (entry, default) in loaded.entries.iter().zip(&defaults) {
         assert_eq!((&entry.section, entry.key), (&default.section, default.key));

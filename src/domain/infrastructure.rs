@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::{Guarded, InfrastructureRight};
 use crate::domain::clock::Timestamp;
+use crate::domain::cluster::Cluster;
 use crate::domain::name::{InfrastructureId, StageId};
 use crate::domain::policy::Policy;
 
@@ -24,6 +25,8 @@ pub enum EngineConnection {
         #[serde(default = "default_pool")]
         network_pool: String,
     },
+    /// A namespace of a Kubernetes cluster.
+    Kubernetes(Box<Cluster>),
     /// The stateful in-memory engine, for tests and for trying the console.
     Fake {},
 }
@@ -52,6 +55,7 @@ impl EngineConnection {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Docker { .. } => "docker",
+            Self::Kubernetes(_) => "kubernetes",
             Self::Fake {} => "fake",
         }
     }
@@ -67,12 +71,28 @@ pub enum GovernPolicy {
     Prevent,
 }
 
+/// A credential under the instance's key ring, sealed for `(infrastructure, id, "credential", version)`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedCredential {
+    /// The revision of the save that set it.
+    pub version: u32,
+    pub sealed: Vec<u8>,
+}
+
+impl std::fmt::Debug for SealedCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealedCredential {{ version: {} }}", self.version)
+    }
+}
+
 /// An infrastructure as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Infrastructure {
     pub id: InfrastructureId,
     pub stage: StageId,
     pub engine: EngineConnection,
+    /// What proves to the engine who we are, sealed; a new one has a new version.
+    pub credential: Option<SealedCredential>,
     pub govern_policy: GovernPolicy,
     pub policy: Policy,
     pub created_at: Timestamp,

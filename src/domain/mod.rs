@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod audit;
 pub mod bundle;
 pub mod clock;
+pub mod cluster;
 pub mod deployment;
 pub mod diff;
 pub mod error;

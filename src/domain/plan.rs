@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::bundle::{Bundle, BundleFile, Digest};
+use crate::domain::cluster;
 use crate::domain::deployment::{ServiceSettings, Settings};
-use crate::domain::infrastructure::Infrastructure;
+use crate::domain::infrastructure::{EngineConnection, Infrastructure};
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version};
 use crate::domain::policy::{self, Profile};
 use crate::domain::secret::SecretInfo;
@@ -118,6 +119,9 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
     problems.extend(missing_environment(&workload));
     problems.extend(missing_secrets(&workload, &secrets));
     problems.extend(policy::refusals(&workload, &inputs.infrastructure.policy));
+    if matches!(inputs.infrastructure.engine, EngineConnection::Kubernetes(_)) {
+        problems.extend(cluster::refusals(&workload));
+    }
     if !problems.is_empty() {
         return Err(Error::problems("plan_refused", problems));
     }

@@ -8,6 +8,7 @@ pub mod broken;
 pub mod docker;
 mod error;
 pub mod fake;
+pub mod kubernetes;
 mod observed;
 pub mod registry;
 mod slots;
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, SecretName, ServiceName};
 use crate::domain::plan::Plan;
-use crate::domain::workload::{SecretMount, Service};
+use crate::domain::workload::{Protocol, SecretMount, Service};
 
 pub use error::{EngineError, EngineResult};
 pub use observed::{
@@ -60,7 +61,7 @@ pub struct SlotRef {
 }
 
 /// What `prepare` is asked: a whole plan and where its bundle's files lie.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PrepareRequest {
     pub plan: Arc<Plan>,
     /// A folder with the bundle's files, unpacked; `None` when no service needs one.
@@ -71,6 +72,24 @@ pub struct PrepareRequest {
     /// these are wanted, whatever their names mean today. One that is gone is pulled by its digest; one without a
     /// digest is `ImageNotFound`, or built again where the service is built.
     pub pinned: BTreeMap<ServiceName, ResolvedImage>,
+    /// Who builds images for an engine that can't; `None` where its connection names nobody.
+    pub builder: Option<Arc<dyn Engine>>,
+}
+
+/// What [`Engine::publish`] is asked: one service's `build:`, to be pushed.
+#[derive(Debug, Clone)]
+pub struct PublishRequest {
+    pub workload: DeploymentId,
+    pub service: ServiceName,
+    pub build: crate::domain::workload::Build,
+    /// The bundle's files, unpacked.
+    pub files: PathBuf,
+    /// Covers everything that goes in; the same inputs are built and pushed once.
+    pub inputs: crate::domain::bundle::Digest,
+    /// `host[:port]/name` that it is pushed to; the tag is derived from `inputs`.
+    pub repository: String,
+    /// Per registry host: who pulls and pushes.
+    pub registries: BTreeMap<String, RegistryCredentials>,
 }
 
 /// Who pulls from a registry.
@@ -99,6 +118,36 @@ pub struct ResolvedImage {
     /// `host/name@sha256:…` where it came from a registry: how a roll back finds it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_digest: Option<String>,
+    /// Ports that the image says it listens on, where the engine has to know them beforehand.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub exposed: BTreeSet<(u16, Protocol)>,
+    /// The engine's object that brings the bundle's files where the image does not hold them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_from: Option<String>,
+}
+
+impl ResolvedImage {
+    /// An image of this immutable id, asked for as `reference`, that came from nowhere else.
+    pub fn new(id: impl Into<String>, reference: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            reference: reference.into(),
+            pull_digest: None,
+            exposed: BTreeSet::new(),
+            files_from: None,
+        }
+    }
+}
+
+/// A port that an image exposes, as its configuration writes it: `8080`, `8080/tcp`, `53/udp`.
+pub(crate) fn exposed_port(text: &str) -> Option<(u16, Protocol)> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return None,
+    };
+    Some((number.parse().ok()?, protocol))
 }
 
 /// Makes `hash` of a slot from the template's hash and the image in it.
@@ -208,6 +257,20 @@ pub trait Engine: Send + Sync + 'static {
     /// `ImageNotFound`, `ImageDenied`, `RegistryUnreachable`, `BuildFailed`, `NoNetworkLeft`, `NameTaken`, and the
     /// transient ones.
     async fn prepare(&self, request: &PrepareRequest, progress: &dyn Progress) -> EngineResult<Resolution>;
+
+    /// Builds an image from a bundle's files and pushes it to a registry, for an engine that can't build. What was
+    /// pushed before with the same inputs is found, not built again.
+    ///
+    /// # Errors
+    /// `Unsupported` where it can't build; `BuildFailed`, `ImageDenied`, `RegistryUnreachable`, and the transient ones.
+    async fn publish(
+        &self,
+        request: &PublishRequest,
+        progress: &dyn Progress,
+    ) -> EngineResult<ResolvedImage> {
+        let _ = (request, progress);
+        Err(EngineError::Unsupported("building images".into()))
+    }
 
     /// Makes the service's wanted replicas exist and run, by the slots' derived names. What runs already with the
     /// same hash is kept. Where the service must be replaced stop-first ([`Service::stop_first_because`]), replicas of

@@ -29,6 +29,10 @@ pub enum Phase {
         code: i64,
         oom_killed: bool,
     },
+    /// The engine has yet to start it, and does so by itself.
+    Pending,
+    /// Something keeps the engine from starting it, and it goes on trying: the detail says what.
+    Blocked,
     /// The engine can't tell, or can't remove it.
     Dead,
 }
@@ -44,6 +48,8 @@ impl Phase {
             Self::Restarting => "restarting",
             Self::Paused => "paused",
             Self::Exited { .. } => "stopped",
+            Self::Pending => "waiting to be started",
+            Self::Blocked => "not startable",
             Self::Dead => "dead",
         }
     }

@@ -3,17 +3,29 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::infrastructure::{EngineConnection, Infrastructure};
+use crate::domain::infrastructure::{EngineConnection, Infrastructure, SealedCredential};
 use crate::domain::name::InfrastructureId;
 use crate::engine::Engine;
 
 /// Makes an engine for a connection. It connects lazily: an engine that is down answers `Unreachable` when called.
 pub type Factory = Box<dyn Fn(&Infrastructure) -> Arc<dyn Engine> + Send + Sync>;
 
+struct Made {
+    connection: EngineConnection,
+    credential: Option<SealedCredential>,
+    engine: Arc<dyn Engine>,
+}
+
+impl Made {
+    fn serves(&self, infrastructure: &Infrastructure) -> bool {
+        self.connection == infrastructure.engine && self.credential == infrastructure.credential
+    }
+}
+
 /// The engines of all infrastructures.
 pub struct Engines {
     factory: Factory,
-    made: Mutex<HashMap<InfrastructureId, (EngineConnection, Arc<dyn Engine>)>>,
+    made: Mutex<HashMap<InfrastructureId, Made>>,
 }
 
 impl Engines {
@@ -26,11 +38,15 @@ impl Engines {
     pub fn get(&self, infrastructure: &Infrastructure) -> Arc<dyn Engine> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         match made.get(&infrastructure.id) {
-            Some((connection, engine)) if *connection == infrastructure.engine => Arc::clone(engine),
+            Some(one) if one.serves(infrastructure) => Arc::clone(&one.engine),
             _ => {
                 let engine = (self.factory)(infrastructure);
-                let entry = (infrastructure.engine.clone(), Arc::clone(&engine));
-                made.insert(infrastructure.id.clone(), entry);
+                let one = Made {
+                    connection: infrastructure.engine.clone(),
+                    credential: infrastructure.credential.clone(),
+                    engine: Arc::clone(&engine),
+                };
+                made.insert(infrastructure.id.clone(), one);
                 engine
             }
         }

@@ -102,7 +102,7 @@ mod tests {
             hash: "new".into(),
             service: Arc::new(service),
             profile: Default::default(),
-            image: ResolvedImage { id: "sha256:1".into(), reference: "busybox".into(), pull_digest: None },
+            image: ResolvedImage::new("sha256:1", "busybox"),
             network: "net".into(),
             has_peers: true,
             secrets: Arc::default(),

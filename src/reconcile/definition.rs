@@ -113,11 +113,7 @@ pub(crate) mod testing {
     pub fn definition<'a>(number: u32, services: impl IntoIterator<Item = (&'a str, Service)>) -> Definition {
         let services: BTreeMap<ServiceName, Service> =
             services.into_iter().map(|(name, service)| (name.parse().unwrap(), service)).collect();
-        let image = |name: &ServiceName| ResolvedImage {
-            id: format!("sha256:{name}"),
-            reference: name.to_string(),
-            pull_digest: None,
-        };
+        let image = |name: &ServiceName| ResolvedImage::new(format!("sha256:{name}"), name.to_string());
         let resolution = Resolution {
             images: services.keys().map(|name| (name.clone(), image(name))).collect(),
             network: "net".into(),

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use crate::domain::Result;
 use crate::domain::access::{InfrastructureRight, Subject, Unchecked};
 use crate::domain::group::Groups;
-use crate::domain::infrastructure::Infrastructure;
+use crate::domain::infrastructure::{Infrastructure, SealedCredential};
 use crate::domain::name::{GroupName, InfrastructureId, StageId};
 use crate::domain::policy::Policy;
 use crate::store::row::{self, Columns as _, millis};
@@ -15,12 +15,18 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Infrastructure> {
         id: row.parsed("id")?,
         stage: row.parsed("stage")?,
         engine: row.json("engine")?,
+        credential: credential(row)?,
         govern_policy: row.json("govern_policy")?,
         policy: row.json("policy")?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         revision: row.get("revision")?,
     })
+}
+
+fn credential(row: &Row<'_>) -> rusqlite::Result<Option<SealedCredential>> {
+    let sealed: Option<Vec<u8>> = row.get("credential")?;
+    sealed.map(|sealed| Ok(SealedCredential { version: row.get("credential_version")?, sealed })).transpose()
 }
 
 /// The infrastructure with the highest right that `subject` holds on it.
@@ -106,17 +112,43 @@ pub fn policies(connection: &Connection) -> Result<Vec<Policy>> {
 pub fn put(connection: &Connection, infrastructure: &Infrastructure) -> Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO infrastructure (id, stage, engine, govern_policy, policy, created_at, updated_at, revision)
-             VALUES (:id, :stage, :engine, :govern_policy, :policy, :created_at, :updated_at, :revision)
-             ON CONFLICT (id) DO UPDATE SET stage = :stage, engine = :engine, govern_policy = :govern_policy,
-                 policy = :policy, updated_at = :updated_at, revision = :revision",
+            "INSERT INTO infrastructure (id, stage, engine, credential, credential_version, govern_policy, policy,
+                 created_at, updated_at, revision)
+             VALUES (:id, :stage, :engine, :credential, :credential_version, :govern_policy, :policy,
+                 :created_at, :updated_at, :revision)
+             ON CONFLICT (id) DO UPDATE SET stage = :stage, engine = :engine, credential = :credential,
+                 credential_version = :credential_version, govern_policy = :govern_policy, policy = :policy,
+                 updated_at = :updated_at, revision = :revision",
         )?
         .execute(named_params! {
             ":id": infrastructure.id.as_str(), ":stage": infrastructure.stage.as_str(),
-            ":engine": row::json(&infrastructure.engine), ":govern_policy": row::json(&infrastructure.govern_policy),
+            ":engine": row::json(&infrastructure.engine),
+            ":credential": infrastructure.credential.as_ref().map(|credential| &credential.sealed),
+            ":credential_version": infrastructure.credential.as_ref().map_or(0, |credential| credential.version),
+            ":govern_policy": row::json(&infrastructure.govern_policy),
             ":policy": row::json(&infrastructure.policy), ":created_at": millis(infrastructure.created_at),
             ":updated_at": millis(infrastructure.updated_at), ":revision": infrastructure.revision,
         })?;
+    Ok(())
+}
+
+/// Every sealed credential there is.
+pub fn credentials(connection: &Connection) -> Result<Vec<(InfrastructureId, SealedCredential)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, credential, credential_version FROM infrastructure WHERE credential IS NOT NULL",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let sealed = row.get("credential")?;
+        Ok((row.parsed("id")?, SealedCredential { version: row.get("credential_version")?, sealed }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Exchanges the seal of a credential that stays what it is.
+pub fn reseal(connection: &Connection, id: &InfrastructureId, sealed: &[u8]) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE infrastructure SET credential = ?2 WHERE id = ?1")?
+        .execute((id.as_str(), sealed))?;
     Ok(())
 }
 

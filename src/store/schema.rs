@@ -156,6 +156,10 @@ CREATE TABLE release (
     r"
 CREATE INDEX deployment_place ON deployment (project, infrastructure, id);
 ",
+    r"
+ALTER TABLE infrastructure ADD COLUMN credential BLOB;
+ALTER TABLE infrastructure ADD COLUMN credential_version INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// Migrations of `observed.db`: not acknowledged facts, rebuilt from the engines when lost.

@@ -212,6 +212,16 @@ async fn a_repeated_request_makes_nothing_twice() {
         let all = team.deployer.get(updates).await.expect(200).json();
         assert_eq!(all.as_array().unwrap().len(), count, "{action}");
     }
+    let next = json!({ "name": "next", "spec": { "stage": "test", "engine": { "kind": "fake" } } });
+    team.admin.post("/api/v1/infrastructures", &next).await.expect(200);
+    let right = json!({ "right": "deploy" });
+    team.admin.put("/api/v1/infrastructures/next/grants/ml", &right).await.expect(200);
+    let promote = format!("{deployment}/promote");
+    let first = post(&promote, json!({ "to": "next" })).await.expect(200).json();
+    let second = post(&promote, json!({ "to": "next" })).await.expect(200).json();
+    assert_eq!((&second["uuid"], &second["updatedAt"]), (&first["uuid"], &first["updatedAt"]));
+    let other = post(&promote, json!({ "to": "local" })).await.expect(409).json();
+    assert_eq!(other["code"], "idempotency_key_reused");
 }
 
 #[tokio::test]

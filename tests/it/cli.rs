@@ -176,6 +176,31 @@ async fn a_server_is_healthy_until_it_stops_and_alone_on_its_data() {
     assert!(said.contains("does not answer"), "{said}");
 }
 
+#[test]
+fn a_kubeconfig_that_the_configuration_names_is_read_and_judged_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, cluster) = (dir.path().join("config.toml"), dir.path().join("prod.kubeconfig"));
+    let section = |more: &str| format!("[kubeconfig.prod]\nfile = \"{}\"\n{more}", cluster.display());
+    std::fs::write(&file, section("")).unwrap();
+    for command in [&["config", "check"][..], &["serve"]] {
+        let said = failed(&slipway(dir.path(), command, ""));
+        assert!(said.contains("[kubeconfig.prod]") && said.contains("can't be read"), "{said}");
+    }
+    let text = "clusters: [{name: c, cluster: {server: 'https://c'}}]\nusers:\n- {name: u, user: {exec: {command: touch}}}\n\
+                contexts: [{name: x, context: {cluster: c, user: u}}]\n";
+    std::fs::write(&cluster, text).unwrap();
+    std::fs::write(&file, section("context = \"x\"\n")).unwrap();
+    for command in [&["config", "check"][..], &["serve"]] {
+        let said = failed(&slipway(dir.path(), command, ""));
+        let place = format!("[kubeconfig.prod] {}:3:20", cluster.display());
+        assert!(said.contains(&place) && said.contains("would run a program"), "{said}");
+    }
+    std::fs::write(&cluster, text.replace("exec: {command: touch}", "token: t")).unwrap();
+    good(slipway(dir.path(), &["config", "check"], ""));
+    std::fs::write(&file, "[kubeconfig.prod]\ncontext = \"x\"\n").unwrap();
+    assert!(failed(&slipway(dir.path(), &["config", "check"], "")).contains("a context is set without it"));
+}
+
 #[tokio::test]
 async fn keys_rotate_beside_the_running_server_and_old_secrets_stay_readable() {
     let house = House::fresh().await;

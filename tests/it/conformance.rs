@@ -11,7 +11,7 @@ pub mod task;
 pub mod update;
 pub mod watch;
 
-pub use bed::{Bed, Harness, Lines, Tamper, contents, sh};
+pub use bed::{Bed, Harness, Lacks, Lines, Tamper, contents, sh};
 
 /// One `#[tokio::test]` for each case, against the engine of one harness.
 macro_rules! suite {

@@ -22,6 +22,8 @@ mod fake;
 mod faults;
 mod harness;
 mod http_base;
+mod kubeconfig;
+mod kubernetes;
 mod layers;
 mod oidc;
 mod overload;

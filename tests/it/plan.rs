@@ -48,6 +48,7 @@ fn infrastructure(policy: Policy) -> Infrastructure {
         id: InfrastructureId::parse("local").unwrap(),
         stage: StageId::parse("dev").unwrap(),
         engine: EngineConnection::Fake {},
+        credential: None,
         govern_policy: GovernPolicy::NoCheck,
         policy,
         created_at: SystemClock.now(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Changes, NewDeployment, create, get, save};
-use crate::app::App;
+use crate::app::{App, Idempotency, remember, replayed};
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::deployment::Deployment;
 use crate::domain::name::{DeploymentId, InfrastructureId};
@@ -20,7 +20,11 @@ pub async fn promote(
     id: DeploymentId,
     to: InfrastructureId,
     as_id: Option<DeploymentId>,
+    once: Option<Idempotency>,
 ) -> Result<Authorized<Deployment>> {
+    if let Some(there) = promoted_before(app, caller, once.clone()).await? {
+        return get(app, caller, there).await;
+    }
     let from = get(app, caller, id).await?;
     let target = match as_id {
         Some(target) => target,
@@ -35,7 +39,12 @@ pub async fn promote(
     match existing {
         Some(there) if there.project == from.project && there.infrastructure == to => {
             let changes = Changes { version: Some(from.version.clone()), reason, ..Changes::default() };
-            save(app, caller, target, changes).await
+            let saved = save(app, caller, target.clone(), changes).await?;
+            let (app_, caller) = (app.clone(), caller.clone());
+            let noted =
+                app.store.write(move |tx| remember(tx, &caller, once.as_ref(), target.as_str(), app_.now()));
+            noted.await?;
+            Ok(saved)
         }
         Some(_) => Err(Error::conflict(
             "deployment_exists",
@@ -53,7 +62,18 @@ pub async fn promote(
                 auto_repair: from.auto_repair,
                 folder: from.folder.clone(),
             };
-            create(app, caller, new, None).await
+            create(app, caller, new, once).await
         }
     }
+}
+
+/// Where an earlier request of the same key took it.
+async fn promoted_before(
+    app: &App,
+    caller: &Caller,
+    once: Option<Idempotency>,
+) -> Result<Option<DeploymentId>> {
+    let caller = caller.clone();
+    let before = app.store.read(move |db| replayed(db, &caller, once.as_ref())).await?;
+    before.map(DeploymentId::parse).transpose()
 }

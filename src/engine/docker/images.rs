@@ -88,9 +88,8 @@ impl Core {
 /// What an image is known by from now on.
 pub(super) fn resolved(reference: &str, image: &ImageInspect) -> ResolvedImage {
     ResolvedImage {
-        id: image.id.clone().unwrap_or_default(),
-        reference: reference.to_owned(),
         pull_digest: pull_digests(reference, image).min().cloned(),
+        ..ResolvedImage::new(image.id.clone().unwrap_or_default(), reference)
     }
 }
 

@@ -21,6 +21,7 @@ mod network;
 mod observe;
 mod places;
 mod prepare;
+mod publish;
 mod pull;
 mod release;
 mod snapshot;
@@ -44,7 +45,8 @@ use crate::domain::infrastructure::EngineConnection;
 use crate::domain::name::DeploymentId;
 use crate::engine::{
     ContainerLine, Cursor, Engine, EngineError, EngineEvent, EngineReport, EngineResult, Ensured, LogOptions,
-    PrepareRequest, Progress, Resolution, ServiceRequest, SlotRef, Snapshot, Stats,
+    PrepareRequest, Progress, PublishRequest, Resolution, ResolvedImage, ServiceRequest, SlotRef, Snapshot,
+    Stats,
 };
 use client::Client;
 use names::Names;
@@ -117,6 +119,14 @@ impl Engine for DockerEngine {
 
     async fn prepare(&self, request: &PrepareRequest, progress: &dyn Progress) -> EngineResult<Resolution> {
         self.core.prepare_workload(request, progress).await
+    }
+
+    async fn publish(
+        &self,
+        request: &PublishRequest,
+        progress: &dyn Progress,
+    ) -> EngineResult<ResolvedImage> {
+        self.core.publish_image(request, progress).await
     }
 
     async fn ensure(&self, request: &ServiceRequest) -> EngineResult<Ensured> {

@@ -149,7 +149,7 @@ impl Core {
                 request,
             )
             .await?;
-        Ok(ResolvedImage { id: layered.id, reference: base.reference, pull_digest: base.pull_digest })
+        Ok(ResolvedImage { id: layered.id, ..base })
     }
 
     /// Builds what bears `tag`, unless it is there.

@@ -96,7 +96,7 @@ fn line(image: &str, id: Option<&str>, status: Option<&str>) -> Option<String> {
     }
 }
 
-fn credentials(registries: &Registries, host: &str) -> Option<DockerCredentials> {
+pub(super) fn credentials(registries: &Registries, host: &str) -> Option<DockerCredentials> {
     let names: &[&str] = match host {
         "docker.io" => {
             &["docker.io", "index.docker.io", "registry-1.docker.io", "https://index.docker.io/v1/"]

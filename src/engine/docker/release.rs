@@ -28,25 +28,42 @@ impl Core {
     /// Takes our tags off the workload's images, save those with an id in `keep`. The engine removes an image with its
     /// last tag, unless a container still needs it.
     pub(super) async fn untag(&self, workload: &DeploymentId, keep: &BTreeSet<String>) -> EngineResult<()> {
-        let repository = self.names.repository(workload);
+        let tags = self.tags_in(&self.names.repository(workload)).await?;
+        for (_, tag) in tags.into_iter().filter(|(id, _)| !keep.contains(id)) {
+            self.remove_tag(&tag).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the tags that begin with `prefix` off a repository's images, except `keep`.
+    pub(super) async fn untag_others(&self, repository: &str, prefix: &str, keep: &str) -> EngineResult<()> {
+        let begins = format!("{repository}:{prefix}");
+        let tags = self.tags_in(repository).await?;
+        for (_, tag) in tags.into_iter().filter(|(_, tag)| tag.starts_with(&begins) && tag != keep) {
+            self.remove_tag(&tag).await?;
+        }
+        Ok(())
+    }
+
+    /// Ids and tags of a repository's images.
+    async fn tags_in(&self, repository: &str) -> EngineResult<Vec<(String, String)>> {
         let options = ListImagesOptions {
-            filters: Some(HashMap::from([("reference".to_owned(), vec![repository.clone()])])),
+            filters: Some(HashMap::from([("reference".to_owned(), vec![repository.to_owned()])])),
             ..Default::default()
         };
         let images = self
             .client
             .call("the list of images", ASK, |docker| async move { docker.list_images(Some(options)).await })
             .await?;
-        let ours = |tag: &String| tag.strip_prefix(&repository).is_some_and(|rest| rest.starts_with(':'));
-        for image in images.into_iter().filter(|image| !keep.contains(&image.id)) {
-            for tag in image.repo_tags.iter().filter(|tag| ours(tag)) {
-                self.remove_tag(tag).await?;
-            }
-        }
-        Ok(())
+        let ours = |tag: &String| tag.strip_prefix(repository).is_some_and(|rest| rest.starts_with(':'));
+        let tags = images.into_iter().flat_map(|image| {
+            let tags: Vec<String> = image.repo_tags.into_iter().filter(ours).collect();
+            tags.into_iter().map(move |tag| (image.id.clone(), tag))
+        });
+        Ok(tags.collect())
     }
 
-    async fn remove_tag(&self, tag: &str) -> EngineResult<()> {
+    pub(super) async fn remove_tag(&self, tag: &str) -> EngineResult<()> {
         let docker = self.client.docker().await?;
         match tokio::time::timeout(CHANGE, docker.remove_image(tag, None::<RemoveImageOptions>, None)).await {
             Ok(Ok(_)) => Ok(()),

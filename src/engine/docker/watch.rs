@@ -300,6 +300,8 @@ fn looks_like(phase: &Phase, container: &ContainerSummary) -> bool {
         Phase::Restarting => container.state == Some(State::RESTARTING),
         Phase::Paused => container.state == Some(State::PAUSED),
         Phase::Exited { .. } => container.state == Some(State::EXITED),
+        // No container is so.
+        Phase::Pending | Phase::Blocked => false,
         Phase::Dead => matches!(container.state, Some(State::DEAD | State::REMOVING)),
     }
 }

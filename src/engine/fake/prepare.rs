@@ -55,7 +55,7 @@ fn image(request: &PrepareRequest, name: &ServiceName, service: &Service) -> Eng
         }
     };
     let id = Digest::of(format!("{reference}\n{inputs}").as_bytes());
-    Ok(ResolvedImage { id: format!("sha256:{id}"), reference, pull_digest })
+    Ok(ResolvedImage { pull_digest, ..ResolvedImage::new(format!("sha256:{id}"), reference) })
 }
 
 fn inputs(plan: &Plan, name: &ServiceName) -> Digest {

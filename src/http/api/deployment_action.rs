@@ -122,7 +122,8 @@ async fn resume(state: Data<State>, who: Who, id: Path<String>, body: Body<Reaso
 /// Makes the deployment there, or moves the one that is there to the same bundle. Answers with that deployment; it runs
 /// after its next update. Secrets do not travel.
 #[utoipa::path(post, path = "/deployments/{id}/promote", tag = "deployments", operation_id = "promoteDeployment",
-    params(("id" = String, Path, description = "The deployment's id or uuid")),
+    params(("id" = String, Path, description = "The deployment's id or uuid"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
     request_body(content = Promotion, example = json!({ "to": "production" })),
     responses((status = 200, body = Deployment)))]
 async fn promote(
@@ -133,7 +134,7 @@ async fn promote(
 ) -> Reply<HttpResponse> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let Promotion { to, as_id } = body.value;
-    let there = app::deployment::promote(&state.app, &who, id, to, as_id).await?;
+    let there = app::deployment::promote(&state.app, &who, id, to, as_id, body.once).await?;
     Ok(answered(&state, &who, there.id.clone()).await?)
 }
 

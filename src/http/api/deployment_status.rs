@@ -258,6 +258,8 @@ fn phase_word(phase: &Phase) -> (&'static str, &'static str) {
         Phase::Exited { oom_killed: true, .. } => ("exited", "OutOfMemory"),
         Phase::Exited { code: 0, .. } => ("exited", "Completed"),
         Phase::Exited { .. } => ("exited", "Failed"),
+        Phase::Pending => ("pending", "Pending"),
+        Phase::Blocked => ("blocked", "Blocked"),
         Phase::Dead => ("dead", "Dead"),
     }
 }

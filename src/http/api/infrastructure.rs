@@ -2,14 +2,17 @@
 
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::app;
+use crate::app::infrastructure::connection::Pasted;
 use crate::app::infrastructure::{Changes, NewInfrastructure};
 use crate::domain::access::InfrastructureRight;
 use crate::domain::clock::Timestamp;
 use crate::domain::infrastructure::{self, EngineConnection, GovernPolicy};
 use crate::domain::name::{GroupName, InfrastructureId, StageId};
+use crate::domain::{Error, Problem};
 use crate::engine::EngineReport;
 use crate::http::State;
 use crate::http::api::body::Body;
@@ -25,6 +28,7 @@ noun! {
     put "/infrastructures/{id}" => save,
     delete "/infrastructures/{id}" => delete,
     post "/infrastructures/{id}/test" => test,
+    get "/infrastructures/{id}/role" => role,
     get "/infrastructures/{id}/grants" => grants,
     put "/infrastructures/{id}/grants/{group}" => grant,
     delete "/infrastructures/{id}/grants/{group}" => revoke,
@@ -51,10 +55,41 @@ pub struct InfrastructureSpec {
     pub stage: StageId,
     /// The engine and how it is reached. Left out: the local Docker engine when it is made, unchanged when it is saved.
     pub engine: Option<EngineConnection>,
+    /// For an engine of kind `kubernetes`, in place of its `access`: the text of a kubeconfig, of which server,
+    /// certificate authority and one token or client certificate are kept. Saved anew, it replaces them. Never answered.
+    #[serde(default, skip_serializing, deserialize_with = "secret")]
+    #[schema(value_type = Option<String>, write_only)]
+    pub kubeconfig: Option<SecretString>,
+    /// The context of `kubeconfig`; left out, its current one. Never answered.
+    #[serde(default, skip_serializing)]
+    #[schema(write_only)]
+    pub context: Option<String>,
     /// Left out: `NO_CHECK` when it is made, unchanged when it is saved.
     pub govern_policy: Option<GovernPolicy>,
     /// Left out: the default when it is made, unchanged when it is saved.
     pub policy: Option<PolicySpec>,
+}
+
+/// Reads a secret text. What is wrong with it is said without its value, which serde's own words would repeat.
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(text) => Ok(Some(text.into())),
+        _ => Err(serde::de::Error::custom("a kubeconfig is given as one text")),
+    }
+}
+
+impl InfrastructureSpec {
+    fn pasted(&mut self) -> crate::domain::Result<Option<Pasted>> {
+        match (self.kubeconfig.take(), self.context.take()) {
+            (Some(text), context) => Ok(Some(Pasted { text, context })),
+            (None, None) => Ok(None),
+            (None, Some(_)) => {
+                let problem = Problem::new("spec.context", "a context is named without a kubeconfig");
+                Err(Error::problems("invalid_input", vec![problem.hint("Give the kubeconfig as well.")]))
+            }
+        }
+    }
 }
 
 /// What was last seen of an infrastructure's engine, and what it is to the caller.
@@ -96,6 +131,8 @@ impl Infrastructure {
             spec: InfrastructureSpec {
                 stage: found.stage,
                 engine: Some(found.engine),
+                kubeconfig: None,
+                context: None,
                 govern_policy: Some(found.govern_policy),
                 policy: Some(found.policy.into()),
             },
@@ -173,10 +210,12 @@ async fn list(state: Data<State>, who: Who) -> Reply<Json<Vec<Infrastructure>>> 
     request_body(content = InfrastructureRequest, example = json!({ "name": "lab", "spec": { "stage": "test", "engine": { "kind": "docker" } } })),
     responses((status = 200, body = Infrastructure)))]
 async fn create(state: Data<State>, who: Who, body: Body<InfrastructureRequest>) -> Reply<HttpResponse> {
-    let InfrastructureRequest { name, spec } = body.value;
+    let InfrastructureRequest { name, mut spec } = body.value;
+    let kubeconfig = spec.pasted()?;
     let new = NewInfrastructure {
         id: name.clone(),
         stage: spec.stage,
+        kubeconfig,
         engine: spec.engine,
         govern_policy: spec.govern_policy.unwrap_or_default(),
         policy: spec.policy.unwrap_or_default().into(),
@@ -208,8 +247,9 @@ async fn save(
     id: Path<String>,
     body: Body<InfrastructureChange>,
 ) -> Reply<HttpResponse> {
-    let (id, spec): (InfrastructureId, _) = (named("infrastructure", &id)?, body.value.spec);
+    let (id, mut spec): (InfrastructureId, _) = (named("infrastructure", &id)?, body.value.spec);
     let changes = Changes {
+        kubeconfig: spec.pasted()?,
         stage: Some(spec.stage),
         engine: spec.engine,
         govern_policy: spec.govern_policy,
@@ -240,6 +280,17 @@ async fn delete(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<In
 async fn test(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<EngineReport>> {
     let report = app::infrastructure::test(&state.app, &who, named("infrastructure", &id)?).await?;
     Ok(Json(report))
+}
+
+/// Get the smallest Role that Slipway needs on a Kubernetes infrastructure, with its RoleBinding.
+///
+/// YAML for `kubectl apply -f -`; rights that may be left out stand in it as comments.
+#[utoipa::path(get, path = "/infrastructures/{id}/role", tag = "infrastructures", operation_id = "getInfrastructureRole",
+    params(("id" = String, Path, description = "The infrastructure's id")),
+    responses((status = 200, content_type = "text/yaml", body = String)))]
+async fn role(state: Data<State>, who: Who, id: Path<String>) -> Reply<HttpResponse> {
+    let role = app::infrastructure::role(&state.app, &who, named("infrastructure", &id)?).await?;
+    Ok(HttpResponse::Ok().content_type("text/yaml; charset=utf-8").body(role))
 }
 
 /// List who holds which right on an infrastructure.

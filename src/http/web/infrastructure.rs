@@ -1,5 +1,6 @@
 //! One infrastructure: its engine and the connection test, its policy with exceptions, who may do what, and its end.
 
+pub(super) mod cluster;
 mod grants;
 mod policy;
 
@@ -110,7 +111,16 @@ struct Show {
     report: Option<EngineReport>,
     /// What the test that was just asked for found.
     tested: Option<Note>,
+    /// Of a Kubernetes cluster.
+    role: Option<Role>,
     deployments: Vec<(String, State, String)>,
+}
+
+/// The Role to copy.
+struct Role {
+    text: String,
+    /// Whether it is needed now: a right is missing.
+    open: bool,
 }
 
 async fn show(visit: Visit, path: web::Path<String>) -> Answer {
@@ -122,25 +132,36 @@ async fn overview(visit: &Visit, id: InfrastructureId, fresh: Option<Result<Engi
     let (found, engine, frame) = Frame::load(visit, id.clone(), "Overview").await?;
     let filter = deployment::Filter { infrastructure: Some(id), ..deployment::Filter::default() };
     let here = deployment::list(&visit.app, &visit.caller, filter, PageRequest::first(DEPLOYMENTS)).await?;
-    let tested = fresh.as_ref().map(|fresh| match fresh {
-        Ok(report) if report.missing.is_empty() => {
-            Note::new(Tone::Ok, "The engine answers, and lets Slipway do its work", report.version.clone())
-        }
-        Ok(report) => {
-            Note::new(Tone::Bad, "The engine answers, but rights are missing", report.missing.join(" "))
-        }
-        Err(error) => Note::from(error),
+    let tested = fresh.as_ref().and_then(|fresh| match fresh {
+        Ok(report) if report.missing.is_empty() => Some(Note::new(
+            Tone::Ok,
+            "The engine answers, and lets Slipway do its work",
+            report.version.clone(),
+        )),
+        // What is missing is listed.
+        Ok(_) => None,
+        Err(error) => Some(Note::from(error)),
     });
     let known = engine.as_ref().and_then(|engine| serde_json::from_value(engine.report.clone()?).ok());
+    let answered = fresh.as_ref().is_some_and(Result::is_ok);
+    let report: Option<EngineReport> = fresh.and_then(Result::ok).or(known);
+    let role = match &found.engine {
+        EngineConnection::Kubernetes(cluster) => Some(Role {
+            text: crate::engine::kubernetes::role(&cluster.namespace),
+            open: report.as_ref().is_some_and(|report| !report.missing.is_empty()),
+        }),
+        _ => None,
+    };
     Ok(Show {
         page: page(visit, &frame.id),
         engine: engine_word(&found),
         connection: connection(&found.engine),
         govern: govern_word(found.govern_policy),
-        said: reached(engine.as_ref()).1,
+        said: if answered { String::new() } else { reached(engine.as_ref()).1 },
         asked: engine.as_ref().map(|engine| engine.at),
-        report: fresh.and_then(Result::ok).or(known),
+        report,
         tested,
+        role,
         deployments: here
             .items
             .iter()
@@ -167,6 +188,7 @@ fn connection(engine: &EngineConnection) -> Vec<(&'static str, String)> {
             ("Ports bind to", publish_address.to_string()),
             ("Network pool", network_pool.clone()),
         ],
+        EngineConnection::Kubernetes(cluster) => cluster::facts(cluster),
         EngineConnection::Fake {} => Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::deployment::{engine_word, renamed};
 use super::fields::Fields;
+use super::infrastructure::cluster::{ClusterForm, at_fields, cluster_of};
 use super::page::{Choice, Field, Page, Section, State, Tone, Trouble, blame, memory};
 use super::visit::{Answer, Visit};
 use crate::app::infrastructure::{self, Listed, NewInfrastructure};
@@ -78,7 +79,10 @@ fn report(engine: Option<&EngineState>) -> Option<EngineReport> {
 
 fn capacity(engine: Option<&EngineState>) -> String {
     report(engine)
-        .map(|report| format!("{}, {} CPUs, {}", report.version, report.cpus, memory(report.memory_bytes)))
+        .map(|report| match report.cpus {
+            0 => report.version,
+            cpus => format!("{}, {cpus} CPUs, {}", report.version, memory(report.memory_bytes)),
+        })
         .unwrap_or_default()
 }
 
@@ -94,6 +98,7 @@ struct New {
     publish: Field,
     pool: Field,
     govern: Field,
+    cluster: ClusterForm,
 }
 
 /// The choices of governance.
@@ -132,12 +137,15 @@ async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
         EngineConnection::Docker { host, publish_address, network_pool } => {
             (host, publish_address.to_string(), network_pool)
         }
-        EngineConnection::Fake {} => Default::default(),
+        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => Default::default(),
     };
     let kinds = vec![
         Choice::new("docker", "Docker on a socket of this host"),
+        Choice::new("kubernetes", "Kubernetes, a namespace of a cluster"),
         Choice::new("fake", "In memory, for trying things: nothing really runs"),
     ];
+    let mut cluster = ClusterForm::load(&visit.app, &visit.caller, None).await?;
+    cluster.typed(fields);
     let given = |name: &str, default: String| fields.optional(name).map_or(default, ToOwned::to_owned);
     Ok(New {
         page: visit
@@ -162,6 +170,7 @@ async fn new_page(visit: &Visit, fields: &Fields) -> Result<New> {
         govern: Field::select("govern", "Governance", govern_choices())
             .value(given("govern", "NO_CHECK".into()))
             .required(),
+        cluster,
     })
 }
 
@@ -185,8 +194,8 @@ async fn create(visit: Visit, fields: Fields) -> Answer {
         ),
         Err(error) if matches!(error.kind, Kind::Invalid | Kind::Conflict) => {
             let mut page = new_page(&visit, &fields).await?;
-            let error = renamed(error, "infrastructure", "id");
-            let all = &mut [
+            let error = at_fields(renamed(error, "infrastructure", "id"));
+            let mut all = vec![
                 &mut page.id,
                 &mut page.stage,
                 &mut page.kind,
@@ -195,7 +204,8 @@ async fn create(visit: Visit, fields: Fields) -> Answer {
                 &mut page.pool,
                 &mut page.govern,
             ];
-            page.trouble = Some(blame(all, &error));
+            all.extend(page.cluster.all());
+            page.trouble = Some(blame(&mut all, &error));
             visit.show_as(status(error.kind), &page)
         }
         Err(error) => Err(error.into()),
@@ -221,10 +231,15 @@ pub(super) fn connection_of(fields: &Fields) -> Result<EngineConnection> {
 }
 
 fn parse(fields: &Fields) -> Result<NewInfrastructure> {
+    let (engine, kubeconfig) = match fields.get("kind") {
+        "kubernetes" => cluster_of(fields, None)?,
+        _ => (connection_of(fields)?, None),
+    };
     Ok(NewInfrastructure {
         id: InfrastructureId::parse(fields.get("id"))?,
         stage: StageId::parse(fields.get("stage"))?,
-        engine: Some(connection_of(fields)?),
+        engine: Some(engine),
+        kubeconfig,
         govern_policy: govern_of(fields.get("govern"))?,
         policy: Policy::default(),
     })

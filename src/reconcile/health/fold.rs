@@ -192,6 +192,8 @@ fn drift_of(slot: &SlotRef, is_task: bool, state: Option<&SlotState>) -> Option<
             Phase::Dead => (Kind::Stopped, "is dead".to_owned()),
             Phase::Created => (Kind::Stopped, "was made and not started".to_owned()),
             Phase::Running | Phase::Starting | Phase::Unhealthy | Phase::Restarting => return None,
+            // The engine itself is at it.
+            Phase::Pending | Phase::Blocked => return None,
         },
     };
     Some(Drift { service: slot.service.clone(), index: slot.index, kind, detail })

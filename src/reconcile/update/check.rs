@@ -121,8 +121,10 @@ pub(super) fn fixed_ports<'a>(
 ) -> Vec<(String, u16, &'static str)> {
     let publish = match &infrastructure.engine {
         EngineConnection::Docker { publish_address, .. } => *publish_address,
+        EngineConnection::Kubernetes(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
         EngineConnection::Fake {} => std::net::Ipv4Addr::LOCALHOST.into(),
     };
+    let is_cluster = matches!(infrastructure.engine, EngineConnection::Kubernetes(_));
     let services =
         plans.into_iter().filter(|plan| plan.enabled).flat_map(|plan| plan.workload.services.values());
     let mut ports: Vec<_> = services
@@ -132,13 +134,22 @@ pub(super) fn fixed_ports<'a>(
                 Protocol::Tcp => "tcp",
                 Protocol::Udp => "udp",
             };
-            let address = port.host_ip.unwrap_or(publish);
-            port.host_port.map(|number| (address.to_string(), number, protocol))
+            let number = port.host_port.filter(|number| is_taken(&infrastructure.engine, *number))?;
+            let address = port.host_ip.filter(|_| !is_cluster).unwrap_or(publish);
+            Some((address.to_string(), number, protocol))
         })
         .collect();
     ports.sort_unstable();
     ports.dedup();
     ports
+}
+
+/// A cluster takes some fixed ports alone.
+fn is_taken(engine: &EngineConnection, port: u16) -> bool {
+    match engine {
+        EngineConnection::Kubernetes(cluster) => cluster.takes_port(port),
+        EngineConnection::Docker { .. } | EngineConnection::Fake {} => true,
+    }
 }
 
 /// The fixed ports that a deployment holds in the store.

@@ -8,11 +8,11 @@ use rusqlite::Connection;
 use super::check;
 use super::run::Halt;
 use super::words::failure;
-use crate::domain::access::{InfrastructureRight, Subject};
+use crate::domain::access::{Authorized, InfrastructureRight, Subject};
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::group::Groups;
-use crate::domain::infrastructure::Infrastructure;
+use crate::domain::infrastructure::{EngineConnection, Infrastructure};
 use crate::domain::name::{SecretName, ServiceName};
 use crate::domain::plan::Plan;
 use crate::domain::update::{Failure, Outcome, Step, Update, UpdateKind};
@@ -26,6 +26,8 @@ pub(super) struct Work {
     pub deployment: Deployment,
     pub infrastructure: Infrastructure,
     pub engine: Arc<dyn Engine>,
+    /// Who builds images for that engine, where its connection names somebody.
+    pub builder: Option<Arc<dyn Engine>>,
     /// What shall run.
     pub plan: Arc<Plan>,
     /// What runs.
@@ -46,6 +48,7 @@ pub(super) struct Work {
 pub(super) struct Loaded {
     pub deployment: Deployment,
     pub infrastructure: Infrastructure,
+    pub builder: Option<Infrastructure>,
     pub plan: Arc<Plan>,
     pub running: Option<Definition>,
     pub own: Option<Definition>,
@@ -73,6 +76,7 @@ pub(super) fn load(
         Err(error) => return Ok(Err(Halt::Failed(unreadable(&error)))),
     };
     let (deployment, infrastructure) = rows(db, update)?;
+    let builder = builder(db, &infrastructure)?;
     let running = match deployment.running_update {
         Some(running) => Definition::load(db, id, running)?,
         None => None,
@@ -87,6 +91,7 @@ pub(super) fn load(
         ports_held: check::held_ports(db, id)?,
         deployment,
         infrastructure,
+        builder,
         plan,
         running,
         own,
@@ -105,6 +110,20 @@ fn rows(db: &Connection, update: &Update) -> Result<(Deployment, Infrastructure)
         .authorize(&system, InfrastructureRight::View)?
         .into_inner();
     Ok((deployment, infrastructure))
+}
+
+/// The infrastructure that builds images for this one; one that is gone counts as none.
+fn builder(db: &Connection, infrastructure: &Infrastructure) -> Result<Option<Infrastructure>> {
+    let EngineConnection::Kubernetes(cluster) = &infrastructure.engine else {
+        return Ok(None);
+    };
+    let Some(named) = &cluster.builder else {
+        return Ok(None);
+    };
+    let system = Subject::system();
+    let found = store::infrastructure::find(db, named, &system)?;
+    let held = found.map(|found| found.authorize(&system, InfrastructureRight::View)).transpose()?;
+    Ok(held.map(Authorized::into_inner))
 }
 
 fn unreadable(error: &Error) -> Failure {

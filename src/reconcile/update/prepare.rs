@@ -25,6 +25,7 @@ impl Run {
             files: self.files(&work.plan).await?,
             registries: self.shared.settings.registries.clone(),
             pinned: work.pinned.clone(),
+            builder: work.builder.clone(),
         };
         let _turn = self.shared.prepares.acquire().await.map_err(Error::internal)?;
         self.interrupted()?;

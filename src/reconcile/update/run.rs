@@ -135,9 +135,11 @@ impl Run {
         let now = self.shared.clock.now();
         let loaded = self.shared.store.read(move |db| load(db, &update, &admins, now)).await??;
         let engine = self.shared.engines.get(&loaded.infrastructure);
+        let builder = loaded.builder.as_ref().map(|builder| self.shared.engines.get(builder));
         let Loaded {
             deployment,
             infrastructure,
+            builder: _,
             plan,
             running,
             own,
@@ -151,6 +153,7 @@ impl Run {
             deployment,
             infrastructure,
             engine,
+            builder,
             plan,
             running,
             own,

@@ -28,6 +28,9 @@ const MOST_RESTARTS: u32 = 3;
 /// How long a replica that its engine should start again may stay down.
 const RESTART_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long an engine may go on trying to start a replica that something keeps it from starting.
+const BLOCKED_FOR: Duration = Duration::from_secs(8);
+
 /// When nothing is heard for so long, the engine is listed: its event may have got lost.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -93,6 +96,7 @@ pub(super) enum Fault {
     Exited { code: i64, oom_killed: bool },
     CrashLoop { restarts: u32 },
     Unhealthy,
+    Blocked,
     Dead,
 }
 
@@ -150,9 +154,12 @@ fn judge_one(slot: &Slot, seen: &Seen, aim: Aim, now: Instant) -> Verdict {
             bad(Fault::CrashLoop { restarts: state.restarts })
         }
         Phase::Unhealthy => bad(Fault::Unhealthy),
+        Phase::Blocked => {
+            after(BLOCKED_FOR).map_or_else(|| bad(Fault::Blocked), |due| Verdict::Wait(Some(due)))
+        }
         Phase::Dead => bad(Fault::Dead),
         Phase::Restarting => Verdict::Wait(after(RESTART_WITHIN)),
-        Phase::Created | Phase::Starting | Phase::Paused => Verdict::Wait(None),
+        Phase::Created | Phase::Pending | Phase::Starting | Phase::Paused => Verdict::Wait(None),
     }
 }
 
@@ -256,6 +263,12 @@ impl Run {
                 format!("service {name} never became healthy. Its health check said: {}", or_nothing(detail)),
                 "Look at its last lines in the log, or give its health check a longer start_period.",
             ),
+            Fault::Blocked => failure(
+                "start_failed",
+                step,
+                format!("service {name} can't start: {}", or_nothing(detail)),
+                "Mend what it names in the bundle, the settings or the infrastructure, then retry.",
+            ),
             Fault::Dead => failure(
                 "replica_dead",
                 step,
@@ -289,9 +302,10 @@ impl Run {
                 "never_ready",
                 self.journal.step(),
                 format!(
-                    "service {name} was not ready within {seconds} s: its replica {} is {}",
+                    "service {name} was not ready within {seconds} s: its replica {} is {}{}",
                     late.slot.index,
-                    other.map_or("missing", |(phase, _)| phase.word())
+                    other.map_or("missing", |(phase, _)| phase.word()),
+                    because(other.map_or("", |(_, detail)| detail))
                 ),
                 "Look at the engine and at the service's log, then retry.",
             ),

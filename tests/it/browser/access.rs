@@ -10,13 +10,13 @@ use crate::web::table::PAGES;
 const RULES: &str = "wcag2a wcag2aa wcag21a wcag21aa wcag22aa best-practice";
 
 /// What the tests load into every page: npm's axe-core, as `tests/lab/lab browser` installs it.
-fn axe() -> String {
+pub fn axe() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/axe-core/axe.min.js");
     std::fs::read_to_string(path).expect("axe-core is there: run tests/lab/lab browser")
 }
 
 /// What a page breaks, one line each.
-async fn broken(browser: &Browser, axe: &str) -> Vec<String> {
+pub async fn broken(browser: &Browser, axe: &str) -> Vec<String> {
     browser.client.execute(axe, Vec::new()).await.unwrap();
     let run = "const [tags, done] = arguments;
         axe.run(document, { runOnly: tags, resultTypes: ['violations', 'passes'] }).then(done, (error) => done(String(error)));";

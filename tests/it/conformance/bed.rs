@@ -13,7 +13,7 @@ use slipway::domain::policy::Profile;
 use slipway::domain::workload::{Image, Resources, Service, Workload};
 use slipway::engine::{
     Contents, Engine, EngineError, Ensured, FileContent, LogOptions, Phase, PrepareRequest, Progress,
-    Resolution, ServiceRequest, SlotRef, SlotState, slot_hash,
+    RegistryCredentials, Resolution, ServiceRequest, SlotRef, SlotState, slot_hash,
 };
 
 /// What somebody does to a replica behind Slipway's back.
@@ -29,10 +29,49 @@ pub enum Tamper {
     Unpause,
 }
 
+/// What an engine may answer otherwise than the suite says; `docs/engines.md` lists who lacks what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lacks {
+    /// A replica that was stopped stays there, to be started again: the engine makes a new one by itself.
+    StoppedReplicas,
+    /// Replicas can be paused.
+    Pause,
+    /// A replica can be taken off its network.
+    Detach,
+    /// Both outputs are told apart.
+    SeparateOutputs,
+    /// A fresh replica of a hash that serves gets no traffic before the switch.
+    HeldScaling,
+    /// A service that ends is left ended where it asks for that.
+    NoRestart,
+    /// Limits of single processes are the service's own.
+    Ulimits,
+    /// Any free port of the host can be asked for.
+    HostPorts,
+    /// What a replica uses is measured.
+    Stats,
+    /// A named volume is there as soon as it is asked for: somebody has to provide it.
+    DynamicVolumes,
+}
+
 /// One kind of engine under test.
 #[async_trait]
 pub trait Harness: Send + Sync {
     fn engine(&self) -> Arc<dyn Engine>;
+    /// Who pulls, per registry host.
+    fn registries(&self) -> BTreeMap<String, RegistryCredentials> {
+        BTreeMap::new()
+    }
+    /// Who builds images, where the engine itself does not.
+    fn builder(&self) -> Option<Arc<dyn Engine>> {
+        None
+    }
+    /// What it answers otherwise.
+    fn lacks(&self) -> &'static [Lacks] {
+        &[]
+    }
+    /// Provides a volume for the next claim, where nobody else does.
+    async fn provide_volume(&self) {}
     /// Meddles with a replica as a hand at the engine's own tools would.
     async fn tamper(&self, slot: &SlotState, how: Tamper);
 }
@@ -86,6 +125,10 @@ impl<H: Harness> Bed<H> {
         }
     }
 
+    pub fn lacks(&self, what: Lacks) -> bool {
+        self.harness.lacks().contains(&what)
+    }
+
     /// A plan of one service.
     pub fn plan(&self, service: Service) -> Plan {
         let mut workload = Workload::default();
@@ -112,8 +155,9 @@ impl<H: Harness> Bed<H> {
         let request = PrepareRequest {
             plan: Arc::new(plan.clone()),
             files,
-            registries: BTreeMap::new(),
+            registries: self.harness.registries(),
             pinned: BTreeMap::new(),
+            builder: self.harness.builder(),
         };
         let resolution = self.engine.prepare(&request, &lines).await.unwrap();
         (resolution, lines.0.into_inner().unwrap())
@@ -171,6 +215,11 @@ impl<H: Harness> Bed<H> {
         self.until(slot, |state| state.phase == Phase::Running).await
     }
 
+    /// Waits until it has run at all.
+    pub async fn begun(&self, slot: &SlotRef) -> SlotState {
+        self.until(slot, |state| state.started_at.is_some()).await
+    }
+
     pub async fn exited(&self, slot: &SlotRef) -> SlotState {
         self.until(slot, |state| matches!(state.phase, Phase::Exited { .. })).await
     }
@@ -184,8 +233,9 @@ impl<H: Harness> Bed<H> {
             }
             Err(other) => panic!("{other}"),
             Ok(ensured) => {
-                let ended =
-                    |state: &SlotState| matches!(state.phase, Phase::Exited { .. } | Phase::Restarting);
+                let ended = |state: &SlotState| {
+                    matches!(state.phase, Phase::Exited { .. } | Phase::Restarting | Phase::Blocked)
+                };
                 self.until(&ensured.slots[0], ended).await.detail
             }
         }

@@ -7,7 +7,7 @@ use slipway::domain::clock::Timestamp;
 use slipway::domain::workload::ServiceKind;
 use slipway::engine::{ContainerLine, LogOptions, LogStream, SlotRef};
 
-use super::bed::{Bed, Harness, sh};
+use super::bed::{Bed, Harness, Lacks, sh};
 
 async fn task<H: Harness>(bed: &Bed<H>, script: &str) -> SlotRef {
     let mut service = sh(script);
@@ -33,9 +33,8 @@ pub async fn lines_come_in_order_from_both_outputs<H: Harness>(bed: &Bed<H>) {
     let lines = read(bed, &slot, LogOptions::default()).await;
     assert_eq!(lines.len(), 5003);
     assert_eq!(text(&lines[..3]), ["one", "two", "oops"]);
-    let oops = lines.iter().filter(|line| line.stream == LogStream::Stderr);
-    assert_eq!(oops.count(), 1);
-    assert_eq!(lines[2].stream, LogStream::Stderr);
+    let oops: Vec<usize> = (0..lines.len()).filter(|&at| lines[at].stream == LogStream::Stderr).collect();
+    assert_eq!(oops, if bed.lacks(Lacks::SeparateOutputs) { vec![] } else { vec![2] });
     let numbers: Vec<String> = (1..=5000).map(|number| number.to_string()).collect();
     assert_eq!(text(&lines[3..]), numbers);
     assert!(lines.is_sorted_by_key(|line| line.at_nanos));
@@ -69,12 +68,14 @@ pub async fn since_and_until_cut_exactly<H: Harness>(bed: &Bed<H>) {
 
 pub async fn following_ends_with_the_replica<H: Harness>(bed: &Bed<H>) {
     let slot = task(bed, "echo one; sleep 0.9; echo two").await;
+    bed.begun(&slot).await;
     let follow = LogOptions { follow: true, ..LogOptions::default() };
     assert_eq!(text(&read(bed, &slot, follow).await), ["one", "two"]);
 }
 
 pub async fn a_line_is_seen_while_the_replica_runs<H: Harness>(bed: &Bed<H>) {
     let up = bed.up(sh("echo up; sleep 600"), 1).await;
+    bed.running(&up.ensured.slots[0]).await;
     let follow = LogOptions { follow: true, ..LogOptions::default() };
     let mut stream = bed.engine.logs(&up.ensured.slots[0], &follow).await.unwrap();
     let first = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
@@ -83,5 +84,6 @@ pub async fn a_line_is_seen_while_the_replica_runs<H: Harness>(bed: &Bed<H>) {
     assert!(more.is_err(), "the stream stays open and silent");
     bed.engine.retire(&up.ensured.slots[0]).await.unwrap();
     let end = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
-    assert!(end.unwrap().is_none(), "it ends with the replica");
+    let end = end.unwrap();
+    assert!(end.is_none(), "it ends with the replica: {end:?}");
 }

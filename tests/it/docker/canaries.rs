@@ -18,6 +18,7 @@ const MISTYPED: &str = "canary-mistyped-20c7fe";
 const PASSWORD: &str = "canary password e61d07 of ada";
 const REGISTRY: &str = "canary-registry-c0a8d3";
 const OIDC: &str = "canary-oidc-client-8d11f4";
+const CLUSTER: &str = "canary-cluster-token-3b90ae";
 
 const COMPOSE: &str = "services:
   api:
@@ -44,7 +45,7 @@ struct Search(Vec<(String, Vec<Vec<u8>>)>);
 
 impl Search {
     fn new(extra: &[&str]) -> Self {
-        let known = [BY_API, BY_CONSOLE, AS_FILE, MISTYPED, PASSWORD, REGISTRY, OIDC];
+        let known = [BY_API, BY_CONSOLE, AS_FILE, MISTYPED, PASSWORD, REGISTRY, OIDC, CLUSTER];
         let all = known.iter().chain(extra).map(|secret| ((*secret).to_owned(), spellings(secret)));
         Self(all.collect())
     }
@@ -127,6 +128,7 @@ async fn secrets_are_readable_nowhere() {
     house.stop(true);
     house.log = Some((logs.join("text.log"), "text"));
     house.start();
+    house.call(Method::POST, "/infrastructures", Some(cluster(&format!("token: {CLUSTER}")))).await;
     let id = format!("canary-{}", std::process::id());
     house.upload(archive(&[("compose.yaml", COMPOSE)]), "?project=canary&version=1").await;
     let secrets = json!({ "TOKEN": BY_API, "OTHER": "another", "file": AS_FILE });
@@ -163,6 +165,17 @@ async fn secrets_are_readable_nowhere() {
     }
 }
 
+/// An infrastructure on a cluster that nothing answers for, with this line in its user.
+fn cluster(user: &str) -> Value {
+    let text = format!(
+        "clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:9'}}}}]\nusers:\n- name: u\n  user:\n    {user}\n\
+         contexts: [{{name: x, context: {{cluster: c, user: u}}}}]\n"
+    );
+    let engine = json!({ "kind": "kubernetes" });
+    let spec = json!({ "stage": "prod", "engine": engine, "kubeconfig": text, "context": "x" });
+    json!({ "name": "cluster", "spec": spec })
+}
+
 /// Signs in by password, sets a secret by the form, and reads the pages that know of it.
 async fn console(house: &House, id: &str) -> (String, String) {
     let create = ["admin", "create-user", "--username", "ada", "--group", "admins", "--data-dir"];
@@ -196,6 +209,10 @@ async fn console(house: &House, id: &str) -> (String, String) {
     for path in [
         "/",
         "/deployments",
+        "/infrastructures",
+        "/infrastructures/cluster",
+        "/infrastructures/cluster/settings",
+        "/infrastructures/cluster/activity",
         "/admin/journal",
         "/admin/keys",
         "/admin",
@@ -224,6 +241,16 @@ async fn refused(house: &House, id: &str) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for body in bodies {
         let request = client.patch(format!("{base}/deployments/{id}")).bearer_auth(&house.key).json(&body);
+        let (status, text) = send(request).await;
+        assert!(status.is_client_error(), "{body}: {status}");
+        all.push((format!("the refusal of {body}"), text));
+    }
+    let bad = [format!("exec: {{command: {MISTYPED}}}"), format!("token: '{MISTYPED} {MISTYPED}'")];
+    let wrong = bad.iter().map(|user| cluster(user));
+    for body in
+        wrong.chain([json!({ "name": "x", "spec": { "stage": "dev", "kubeconfig": { "a": MISTYPED } } })])
+    {
+        let request = client.post(format!("{base}/infrastructures")).bearer_auth(&house.key).json(&body);
         let (status, text) = send(request).await;
         assert!(status.is_client_error(), "{body}: {status}");
         all.push((format!("the refusal of {body}"), text));

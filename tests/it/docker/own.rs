@@ -155,7 +155,13 @@ async fn two_who_ensure_at_once_make_one_container() {
 }
 
 fn request(plan: slipway::domain::plan::Plan) -> PrepareRequest {
-    PrepareRequest { plan: Arc::new(plan), files: None, registries: BTreeMap::new(), pinned: BTreeMap::new() }
+    PrepareRequest {
+        plan: Arc::new(plan),
+        files: None,
+        registries: BTreeMap::new(),
+        pinned: BTreeMap::new(),
+        builder: None,
+    }
 }
 
 async fn prepare(bed: &Bed<Docker>, image: Image) -> Result<(), EngineError> {

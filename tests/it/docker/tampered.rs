@@ -84,8 +84,13 @@ async fn an_image_made_for_a_deployment_is_no_other_ones_to_name() {
         let mut service = sh("sleep 600");
         service.image = Image::Reference(reference.clone());
         let plan = Arc::new(bed.plan(service));
-        let request =
-            PrepareRequest { plan, files: None, registries: BTreeMap::new(), pinned: BTreeMap::new() };
+        let request = PrepareRequest {
+            plan,
+            files: None,
+            registries: BTreeMap::new(),
+            pinned: BTreeMap::new(),
+            builder: None,
+        };
         let refused = bed.engine.prepare(&request, &Lines::default()).await.unwrap_err();
         let by_us = matches!(&refused, EngineError::Refused(said) if said.contains("as its registry does"));
         assert!(by_us, "{reference}: {refused}");

@@ -65,11 +65,15 @@ impl Builder {
             dir: own.path(),
             mode: Mode::Lead,
             clock: Arc::clone(&self.clock),
-            rules: Rules { admin_groups: groups(&["admins"]), project_makers: self.project_makers },
+            rules: Rules {
+                admin_groups: groups(&["admins"]),
+                project_makers: self.project_makers,
+                ..Rules::default()
+            },
             lifetimes: Lifetimes::default(),
             archive_limits: blob::Limits::default(),
             local_engine: EngineConnection::Fake {},
-            engines: Box::new(move |_| {
+            engines: Box::new(move |_, _| {
                 Box::new(move |_: &Infrastructure| Arc::clone(&for_factory) as Arc<dyn Engine>)
             }),
         })

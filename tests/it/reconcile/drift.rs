@@ -165,11 +165,7 @@ async fn stray(world: &World, workload: &str, service_name: &str) {
         hash: "00000000deadbeef".into(),
         service: std::sync::Arc::new(service()),
         profile: Default::default(),
-        image: slipway::engine::ResolvedImage {
-            id: "sha256:1".into(),
-            reference: "img".into(),
-            pull_digest: None,
-        },
+        image: slipway::engine::ResolvedImage::new("sha256:1", "img"),
         network: "n".into(),
         has_peers: false,
         secrets: Default::default(),

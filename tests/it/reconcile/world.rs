@@ -114,7 +114,7 @@ impl World {
             lifetimes: Lifetimes::default(),
             archive_limits: blob::Limits::default(),
             local_engine: EngineConnection::Fake {},
-            engines: Box::new(move |_| {
+            engines: Box::new(move |_, _| {
                 Box::new(move |_: &Infrastructure| Arc::clone(&engine) as Arc<dyn Engine>)
             }),
         })

@@ -59,7 +59,7 @@ fn request(service: Service, profile: Profile) -> ServiceRequest {
         hash: "hash".into(),
         service: Arc::new(service),
         profile,
-        image: ResolvedImage { id: "sha256:1".into(), reference: "a".into(), pull_digest: None },
+        image: ResolvedImage::new("sha256:1", "a"),
         network: "net".into(),
         has_peers: true,
         secrets: Arc::default(),

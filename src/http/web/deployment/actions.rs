@@ -259,7 +259,7 @@ async fn promoted(visit: &Visit, id: &DeploymentId, fields: &Fields) -> Result<D
         .map(DeploymentId::parse)
         .transpose()
         .map_err(|error| super::renamed(error, "deployment", "id"))?;
-    let there = deployment::promote(&visit.app, &visit.caller, id.clone(), to, as_id).await?;
+    let there = deployment::promote(&visit.app, &visit.caller, id.clone(), to, as_id, None).await?;
     Ok(there.id.clone())
 }
 

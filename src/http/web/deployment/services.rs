@@ -124,6 +124,8 @@ fn phase(phase: &Phase, is_task: bool) -> State {
         Phase::Exited { oom_killed: true, .. } => State::error("Out of memory"),
         Phase::Exited { code: 0, .. } if is_task => State::ok("Done"),
         Phase::Exited { code, .. } => State::error(format!("Exited with {code}")),
+        Phase::Pending => State::wait("Pending"),
+        Phase::Blocked => State::error("Can't start"),
         Phase::Dead => State::error("Dead"),
     }
 }

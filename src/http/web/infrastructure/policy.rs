@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use actix_web::web;
 use askama::Template;
 
+use super::cluster::{ClusterForm, at_fields, cluster_of};
 use super::{Frame, id_of, page};
 use crate::app::infrastructure::{self, Changes};
 use crate::app::stage;
 use crate::domain::access::InfrastructureRight;
+use crate::domain::cluster::Cluster;
 use crate::domain::infrastructure::{EngineConnection, Infrastructure};
 use crate::domain::name::{InfrastructureId, StageId};
 use crate::domain::policy::{Exception, Policy, Profile};
@@ -41,6 +43,16 @@ struct Settings {
     may_save: bool,
     stale: bool,
     docker: bool,
+    kubernetes: bool,
+    cluster: ClusterForm,
+}
+
+impl Settings {
+    fn all(&mut self) -> Vec<&mut Field> {
+        let mut all = self.form.all();
+        all.extend(self.cluster.all());
+        all
+    }
 }
 
 struct Form {
@@ -80,6 +92,12 @@ async fn form(visit: &Visit, id: InfrastructureId) -> Result<Settings> {
         stages.iter().map(|stage| Choice::new(stage.id.as_str(), stage.description.clone())).collect();
     let may_save = found.may(InfrastructureRight::Admin);
     let mut form = fields(&found, stages);
+    let held = held(&found);
+    let mut cluster = ClusterForm::load(&visit.app, &visit.caller, held).await?;
+    if !visit.caller.subject.is_admin {
+        cluster.all().into_iter().for_each(|field| field.read_only = true);
+        cluster.access.hint = "Takes an administrator.".to_owned();
+    }
     if !may_save {
         form.all().into_iter().for_each(|field| field.read_only = true);
     } else if !visit.caller.subject.is_admin {
@@ -93,6 +111,8 @@ async fn form(visit: &Visit, id: InfrastructureId) -> Result<Settings> {
     Ok(Settings {
         page: page(visit, &frame.id),
         docker: matches!(found.engine, EngineConnection::Docker { .. }),
+        kubernetes: held.is_some(),
+        cluster,
         revision: found.revision,
         frame,
         trouble: None,
@@ -108,7 +128,7 @@ fn fields(of: &Infrastructure, stages: Vec<Choice>) -> Form {
         EngineConnection::Docker { host, publish_address, network_pool } => {
             (host.clone(), publish_address.to_string(), network_pool.clone())
         }
-        EngineConnection::Fake {} => Default::default(),
+        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => Default::default(),
     };
     let profile = match policy.profile {
         Profile::Baseline => "baseline",
@@ -149,6 +169,13 @@ fn fields(of: &Infrastructure, stages: Vec<Choice>) -> Form {
     }
 }
 
+fn held(of: &Infrastructure) -> Option<&Cluster> {
+    match &of.engine {
+        EngineConnection::Kubernetes(cluster) => Some(cluster),
+        _ => None,
+    }
+}
+
 async fn show(visit: Visit, path: web::Path<String>) -> Answer {
     let page = form(&visit, id_of(&path)?).await?;
     visit.show(&page)
@@ -174,8 +201,10 @@ async fn save(visit: Visit, path: web::Path<String>, typed: Fields) -> Answer {
                 let value = typed.raw(&field.name).to_owned();
                 *field = field.clone().value(value);
             }
+            page.cluster.typed(&typed);
             page.stale = error.kind == Kind::Stale;
-            page.trouble = Some(blame(&mut page.form.all(), &error));
+            let error = at_fields(error);
+            page.trouble = Some(blame(&mut page.all(), &error));
             visit.show_as(status(error.kind), &page)
         }
         Err(error) => Err(error.into()),
@@ -187,13 +216,18 @@ fn changes(typed: &Fields, before: &Infrastructure) -> Result<Changes> {
     let policy = policy(typed, before, &mut problems);
     let stage = StageId::parse(typed.get("stage")).map_err(|error| problems.extend(error.problems)).ok();
     let govern = govern_of(typed.get("govern")).map_err(|error| problems.extend(error.problems)).ok();
-    let engine = match &before.engine {
+    let (engine, kubeconfig) = match &before.engine {
         EngineConnection::Docker { .. } => {
             let with_kind = typed.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
             let with_kind = Fields::of(with_kind.chain([("kind".to_owned(), "docker".to_owned())]));
-            connection_of(&with_kind).map_err(|error| problems.extend(error.problems)).ok()
+            (connection_of(&with_kind).map_err(|error| problems.extend(error.problems)).ok(), None)
         }
-        EngineConnection::Fake {} => None,
+        // A form without the connection's fields leaves it as it is.
+        EngineConnection::Kubernetes(cluster) if typed.optional("access").is_some() => {
+            let read = cluster_of(typed, Some(cluster)).map_err(|error| problems.extend(error.problems)).ok();
+            read.map_or((None, None), |(engine, pasted)| (Some(engine), pasted))
+        }
+        EngineConnection::Kubernetes(_) | EngineConnection::Fake {} => (None, None),
     };
     if !problems.is_empty() {
         return Err(Error::problems("invalid_input", problems));
@@ -201,6 +235,7 @@ fn changes(typed: &Fields, before: &Infrastructure) -> Result<Changes> {
     Ok(Changes {
         stage,
         engine,
+        kubeconfig,
         govern_policy: govern,
         policy: Some(policy),
         revision: typed.get("revision").parse().ok(),

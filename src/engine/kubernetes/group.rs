@@ -1,0 +1,168 @@
+//! Everything of one service in the cluster, and the replicas that it comes to.
+//!
+//! A pod has a name of its own each time, so a replica's place is its pod's rank by age among the pods of its hash that
+//! stay. Pods that have been asked to go are no replicas any more.
+
+use std::collections::{BTreeMap, HashMap};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Service};
+
+use super::names::{self, Map, note};
+use super::pod;
+use super::standing::{Standing, is_autoscaled};
+use crate::domain::clock::Timestamp;
+use crate::domain::workload::Protocol;
+use crate::engine::{Endpoint, Phase, SlotState, label};
+
+/// The objects of one service; keyed by name, pods by uid.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Group {
+    pub pods: BTreeMap<String, Pod>,
+    pub deployment: Option<Deployment>,
+    pub services: BTreeMap<String, Service>,
+    /// The newest warning about each pod, by uid.
+    pub said: HashMap<String, String>,
+}
+
+impl Group {
+    pub(super) fn is_empty(&self) -> bool {
+        self.pods.is_empty() && self.deployment.is_none() && self.services.is_empty()
+    }
+
+    /// The replicas at a moment.
+    pub(super) fn states(&self, now: Timestamp) -> Vec<SlotState> {
+        let standing = self.deployment.as_ref().and_then(Standing::read);
+        let mut by_hash: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+        for pod in self.pods.values().filter(|pod| !pod::is_leaving(pod)) {
+            let hash = pod.metadata.labels.as_ref().and_then(|labels| labels.get(label::HASH));
+            by_hash.entry(hash.map(String::as_str).unwrap_or_default()).or_default().push(pod);
+        }
+        let mut states = Vec::new();
+        for (hash, mut pods) in by_hash {
+            pods.sort_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()));
+            let most = self.most(hash, standing.as_ref());
+            for (index, pod) in pods.into_iter().enumerate().take(most) {
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                states.extend(self.state(pod, index, standing.as_ref(), now));
+            }
+        }
+        let missing = self.missing(standing.as_ref(), &states);
+        states.extend(missing);
+        states
+    }
+
+    /// Pods beyond what we asked for are an autoscaler's, and no replicas of ours.
+    fn most(&self, hash: &str, standing: Option<&Standing>) -> usize {
+        let own = self.deployment.as_ref().filter(|deployment| is_autoscaled(deployment));
+        let asked = own.and_then(|deployment| {
+            deployment.metadata.annotations.as_ref()?.get(note::REPLICAS)?.parse::<usize>().ok()
+        });
+        match (asked, standing) {
+            (Some(asked), Some(standing)) if standing.hash == hash => asked,
+            _ => usize::MAX,
+        }
+    }
+
+    fn state(&self, of: &Pod, index: u32, standing: Option<&Standing>, now: Timestamp) -> Option<SlotState> {
+        let (labels, notes) = pod::marks(of);
+        let slot = names::slot(&labels, &notes, index)?;
+        let uid = of.metadata.uid.clone()?;
+        let (phase, detail) = pod::phase(of, self.said.get(&uid).map(String::as_str), now);
+        let main = pod::main(of);
+        let state = main.and_then(|main| main.state.as_ref());
+        let (running, ended) = (
+            state.and_then(|state| state.running.as_ref()),
+            state.and_then(|state| state.terminated.as_ref()),
+        );
+        let last = main.and_then(|main| main.last_state.as_ref()?.terminated.as_ref());
+        let started = running.and_then(|state| state.started_at.as_ref());
+        let started = started.or_else(|| ended.or(last)?.started_at.as_ref());
+        let is_served = standing.is_none_or(|standing| standing.serving == slot.hash);
+        let serving = is_served && phase == Phase::Running;
+        Some(SlotState {
+            endpoints: if is_served { self.endpoints(of) } else { Vec::new() },
+            drift: self.drift(&slot.hash, standing),
+            slot,
+            engine_id: uid,
+            revision: labels.get(label::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0),
+            phase,
+            started_at: started.map(pod::moment),
+            ended_at: ended.and_then(|end| end.finished_at.as_ref()).map(pod::moment),
+            restarts: main.and_then(|main| u32::try_from(main.restart_count).ok()).unwrap_or(0),
+            detail,
+            image_id: notes.get(note::IMAGE).cloned().unwrap_or_default(),
+            serving,
+        })
+    }
+
+    fn drift(&self, hash: &str, standing: Option<&Standing>) -> Option<String> {
+        let standing = standing.filter(|standing| standing.hash == hash)?;
+        if standing.drift.is_some() {
+            return standing.drift.clone();
+        }
+        let spec = self.deployment.as_ref()?.spec.template.spec.as_ref()?;
+        let listens =
+            spec.containers.iter().any(|one| one.ports.as_ref().is_some_and(|ports| !ports.is_empty()));
+        (listens && self.services.is_empty()).then(|| "its Service was removed".to_owned())
+    }
+
+    /// Ports of nodes that lead to a pod, at the node that it runs on.
+    fn endpoints(&self, of: &Pod) -> Vec<Endpoint> {
+        let node = of.status.as_ref().and_then(|status| status.host_ip.as_ref()?.parse().ok());
+        let Some(host_ip) = node else { return Vec::new() };
+        let specs = self.services.values().filter_map(|service| service.spec.as_ref());
+        let ports = specs.flat_map(|spec| spec.ports.iter().flatten());
+        let endpoint = |port: &k8s_openapi::api::core::v1::ServicePort| {
+            Some(Endpoint {
+                container_port: u16::try_from(port.port).ok()?,
+                protocol: if port.protocol.as_deref() == Some("UDP") { Protocol::Udp } else { Protocol::Tcp },
+                host_ip,
+                host_port: u16::try_from(port.node_port?).ok()?,
+            })
+        };
+        ports.filter_map(endpoint).collect()
+    }
+
+    /// Replicas that no pod is there for: yet, or because the cluster refuses them, with its words.
+    fn missing(&self, standing: Option<&Standing>, states: &[SlotState]) -> Vec<SlotState> {
+        let (Some(standing), Some(deployment)) = (standing, &self.deployment) else {
+            return Vec::new();
+        };
+        let conditions = deployment.status.as_ref().and_then(|status| status.conditions.as_deref());
+        let failure = conditions.unwrap_or_default().iter().find(|condition| {
+            condition.type_.as_deref() == Some("ReplicaFailure")
+                && condition.status.as_deref() == Some("True")
+        });
+        let template = deployment.spec.template.metadata.as_ref();
+        let labels: Map = template.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
+        let notes = deployment.metadata.annotations.clone().unwrap_or_default();
+        let there = states.iter().filter(|state| state.slot.hash == standing.hash).count();
+        let there = u32::try_from(there).unwrap_or(u32::MAX);
+        let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
+        let state = |index| {
+            Some(SlotState {
+                slot: names::slot(&labels, &notes, index)?,
+                engine_id: format!("{uid}{MISSING}{index}"),
+                revision: labels.get(label::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0),
+                phase: if failure.is_some() { Phase::Blocked } else { Phase::Pending },
+                started_at: None,
+                ended_at: None,
+                restarts: 0,
+                detail: failure.map_or_else(String::new, |failure| refused_words(failure.message.as_deref())),
+                image_id: String::new(),
+                endpoints: Vec::new(),
+                serving: false,
+                drift: standing.drift.clone(),
+            })
+        };
+        (there..standing.replicas).filter_map(state).collect()
+    }
+}
+
+/// Between a Deployment's uid and the index of a replica without a pod.
+const MISSING: char = '/';
+
+fn refused_words(message: Option<&str>) -> String {
+    format!("the cluster refuses its pods: {}", crate::domain::text::clean_line(message.unwrap_or_default()))
+}

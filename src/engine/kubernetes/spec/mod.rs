@@ -1,0 +1,93 @@
+//! The objects of a service, built from closed types after policy decided: nothing that a user wrote becomes an object but
+//! through a field that is named here.
+
+pub(super) mod container;
+mod contents;
+mod ingress;
+mod network;
+mod pod;
+mod rollout;
+#[cfg(test)]
+mod tests;
+
+pub(super) use contents::{Contents, contents};
+pub(super) use ingress::ingress;
+pub(super) use network::{claim, node_ports, of_workload, policy, service};
+pub(super) use pod::template;
+pub(super) use rollout::{PROGRESS_SECONDS, Rollout, again, deployment, job};
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::domain::cluster::Cluster;
+use crate::domain::name::ServiceName;
+use crate::engine::ServiceRequest;
+use crate::engine::kubernetes::names::{self, Map};
+
+/// Of each key of a ConfigMap its path in the container, and whether that can be run.
+pub(super) type Paths = BTreeMap<String, (String, bool)>;
+
+/// What is known of the surroundings when a service's objects are built.
+pub(super) struct Setting<'a> {
+    pub instance: &'a str,
+    pub cluster: &'a Cluster,
+    /// Where peers are reached, by the names that they are known by.
+    pub peers: &'a BTreeMap<ServiceName, IpAddr>,
+    /// The Secret that images are pulled with.
+    pub pull_secret: Option<&'a str>,
+    /// Files of the bundle that come from a ConfigMap: its name, and where each of its keys goes.
+    pub files: Option<(&'a str, &'a Paths)>,
+}
+
+impl Setting<'_> {
+    /// The metadata of an object of a service.
+    pub(super) fn meta(&self, request: &ServiceRequest, name: String) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(name),
+            labels: Some(names::service_labels(self.instance, &request.workload, &request.name)),
+            annotations: Some(names::whole(&request.workload, &request.name)),
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+fn quantity(number: u64) -> Quantity {
+    Quantity(number.to_string())
+}
+
+fn milli(number: u32) -> Quantity {
+    Quantity(format!("{number}m"))
+}
+
+/// Labels of the bundle that Kubernetes takes as annotations; the others are named when the update is prepared.
+pub(super) fn annotations(labels: &Map) -> (Map, Vec<&str>) {
+    let (good, bad): (Vec<_>, Vec<_>) =
+        labels.iter().filter(|(key, _)| !key.starts_with("io.slipway.")).partition(|(key, _)| is_key(key));
+    (
+        good.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        bad.into_iter().map(|(key, _)| key.as_str()).collect(),
+    )
+}
+
+/// `[prefix/]name` as Kubernetes has it.
+fn is_key(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let inner = |text: &str, more: &[char]| {
+        text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
+            && edge(text.chars().next())
+            && edge(text.chars().last())
+    };
+    let reserved = |prefix: &str| prefix.ends_with("kubernetes.io") || prefix.ends_with("k8s.io");
+    name.len() <= 63
+        && inner(name, &['-', '_', '.'])
+        && prefix.is_none_or(|prefix| {
+            prefix.len() <= 253
+                && inner(prefix, &['-', '.'])
+                && prefix.to_lowercase() == prefix
+                && !reserved(prefix)
+        })
+}

@@ -1,0 +1,163 @@
+//! Everything of ours in the namespace, by service, fed by one list and one watch of each kind.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Event, Pod, Service};
+use kube::ResourceExt as _;
+
+use super::group::Group;
+use super::names::{self, Map};
+use crate::domain::clock::Timestamp;
+use crate::engine::{EngineEvent, Phase, SlotState, label};
+
+/// The labels of workload and service.
+type Key = (String, String);
+
+/// One object that came, changed or went.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Pod(Box<Pod>, bool),
+    Deployment(Box<Deployment>, bool),
+    Service(Box<Service>, bool),
+    /// A warning about a pod.
+    Warning(Box<Event>),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct View {
+    instance: String,
+    groups: HashMap<Key, Group>,
+    /// By the pod's uid: whose it is.
+    owners: HashMap<String, Key>,
+    /// What was told last, by the engine's id.
+    told: BTreeMap<Key, HashMap<String, SlotState>>,
+    /// Services with replicas whose state changes as time passes.
+    ticking: HashSet<Key>,
+}
+
+impl View {
+    pub(super) fn new(instance: &str) -> Self {
+        Self { instance: instance.to_owned(), ..Self::default() }
+    }
+
+    /// Takes a change in; says which service it is of, if any of ours.
+    pub(super) fn take(&mut self, change: Change) -> Option<Key> {
+        match change {
+            Change::Pod(mut pod, gone) => {
+                // Who set which field is half of a pod, and nobody asks it here.
+                pod.metadata.managed_fields = None;
+                let (key, uid) = (self.key(pod.metadata.labels.as_ref())?, pod.metadata.uid.clone()?);
+                if gone {
+                    self.owners.remove(&uid);
+                    let group = self.groups.get_mut(&key)?;
+                    group.pods.remove(&uid);
+                    group.said.remove(&uid);
+                } else {
+                    self.owners.insert(uid.clone(), key.clone());
+                    self.groups.entry(key.clone()).or_default().pods.insert(uid, *pod);
+                }
+                Some(key)
+            }
+            Change::Deployment(deployment, gone) => {
+                let key = self.key(deployment.metadata.labels.as_ref())?;
+                self.groups.entry(key.clone()).or_default().deployment = (!gone).then_some(*deployment);
+                Some(key)
+            }
+            Change::Service(mut service, gone) => {
+                service.metadata.managed_fields = None;
+                let key = self.key(service.metadata.labels.as_ref())?;
+                let services = &mut self.groups.entry(key.clone()).or_default().services;
+                let name = service.name_any();
+                if gone {
+                    services.remove(&name);
+                } else {
+                    services.insert(name, *service);
+                }
+                Some(key)
+            }
+            Change::Warning(event) => {
+                let uid = event.involved_object.uid.clone()?;
+                let key = self.owners.get(&uid)?.clone();
+                let said = &mut self.groups.get_mut(&key)?.said;
+                said.insert(uid, event.message.clone().unwrap_or_default());
+                Some(key)
+            }
+        }
+    }
+
+    fn key(&self, labels: Option<&Map>) -> Option<Key> {
+        names::is_ours(&self.instance, labels).then_some(())?;
+        let labels = labels?;
+        Some((labels.get(label::WORKLOAD)?.clone(), labels.get(label::SERVICE)?.clone()))
+    }
+
+    /// What became different of a service's replicas since it was last told.
+    pub(super) fn tell(&mut self, key: &Key, now: Timestamp) -> Vec<EngineEvent> {
+        let states = self.groups.get(key).map(|group| group.states(now)).unwrap_or_default();
+        if states.iter().any(|state| state.phase == Phase::Starting) {
+            self.ticking.insert(key.clone());
+        } else {
+            self.ticking.remove(key);
+        }
+        if self.groups.get(key).is_some_and(Group::is_empty) {
+            self.groups.remove(key);
+        }
+        let before = self.told.remove(key).unwrap_or_default();
+        let mut events = Vec::new();
+        for (engine_id, old) in &before {
+            if !states.iter().any(|state| state.engine_id == *engine_id) {
+                events.push(EngineEvent::Gone {
+                    slot: old.slot.clone(),
+                    engine_id: engine_id.clone(),
+                    at: now,
+                });
+            }
+        }
+        for state in &states {
+            let old = before.get(&state.engine_id);
+            if old != Some(state) {
+                let what = what_happened(old, state);
+                events.push(EngineEvent::Slot { state: Box::new(state.clone()), what: what.into(), at: now });
+            }
+        }
+        if !states.is_empty() {
+            let states = states.into_iter().map(|state| (state.engine_id.clone(), state)).collect();
+            self.told.insert(key.clone(), states);
+        }
+        events
+    }
+
+    /// Services that have to be looked at again because time passes.
+    pub(super) fn ticking(&self) -> Vec<Key> {
+        self.ticking.iter().cloned().collect()
+    }
+
+    /// All replicas; they count as told.
+    pub(super) fn all(&mut self, now: Timestamp) -> Vec<SlotState> {
+        let keys: Vec<Key> = self.groups.keys().cloned().collect();
+        for key in &keys {
+            self.tell(key, now);
+        }
+        let mut states: Vec<SlotState> = self.told.values().flat_map(HashMap::values).cloned().collect();
+        states.sort_by(|a, b| (&a.slot, &a.engine_id).cmp(&(&b.slot, &b.engine_id)));
+        states
+    }
+}
+
+/// A word for people.
+fn what_happened(old: Option<&SlotState>, new: &SlotState) -> &'static str {
+    let Some(old) = old else { return "create" };
+    if old.restarts < new.restarts {
+        return "restart";
+    }
+    match (&old.phase, &new.phase) {
+        (before, after) if before == after => "update",
+        (_, Phase::Running) => "ready",
+        (_, Phase::Starting) => "start",
+        (_, Phase::Unhealthy) => "health_status",
+        (_, Phase::Blocked) => "blocked",
+        (_, Phase::Restarting | Phase::Exited { .. } | Phase::Dead) => "die",
+        _ => "update",
+    }
+}

@@ -1,0 +1,13 @@
+//! Tests on a real Kubernetes cluster: `tests/lab/lab k8s` starts one; `SLIPWAY_TEST_KUBECONFIG` names another. Plain
+//! `cargo nextest run` leaves them out.
+
+mod away;
+mod conformance;
+mod connection;
+mod flow;
+mod harness;
+mod images;
+mod kill;
+pub mod lab;
+
+pub use harness::Kubernetes;
