@@ -154,7 +154,16 @@ async fn what_cannot_be_taken_back_asks_for_the_name() {
         it.deployer.form(&format!("{path}/stop"), &[("confirm", "iris-on-local")]).await.expect(303);
     assert_eq!(stopped.header("location"), Some("/deployments/iris-on-local/updates/2"));
     it.team.ended("/api/v1/deployments/iris-on-local/updates/2").await;
-    assert_eq!(page(&it.viewer, path).await.text("#pills .state"), "Stopped");
+    // What is shown is folded a moment after the update's end.
+    let mut state = String::new();
+    for _ in 0..100 {
+        state = page(&it.viewer, path).await.text("#pills .state");
+        if state == "Stopped" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(state, "Stopped");
     it.deployer.form(&format!("{path}/resume"), &[]).await.expect(303);
     it.team.ended("/api/v1/deployments/iris-on-local/updates/3").await;
     it.deployer.form(&format!("{path}/stop"), &[("confirm", "iris-on-local")]).await.expect(303);
