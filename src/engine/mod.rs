@@ -6,6 +6,7 @@
 
 pub mod broken;
 pub mod docker;
+mod entry;
 mod error;
 pub mod fake;
 pub mod kubernetes;

@@ -11,6 +11,7 @@ use futures_util::stream::{BoxStream, StreamExt, unfold};
 use tokio::sync::mpsc;
 
 use crate::engine::docker::ignore::Ignore;
+use crate::engine::entry::header;
 
 /// Bytes of one piece.
 const PIECE: usize = 64 << 10;
@@ -92,17 +93,6 @@ fn append(
     let mode = if is_executable(&metadata) { 0o755 } else { 0o644 };
     let mut header = header(tar::EntryType::Regular, mode, metadata.len());
     builder.append_data(&mut header, name, std::fs::File::open(source)?)
-}
-
-fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_size(size);
-    header.set_mtime(0);
-    header.set_uid(0);
-    header.set_gid(0);
-    header
 }
 
 fn joined(folder: &str, name: &str) -> String {

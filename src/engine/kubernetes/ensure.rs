@@ -8,6 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodTemplateSpec, Secret, Service};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt as _;
+use kube::api::PostParams;
 
 use super::group::Group;
 use super::names::{self, Map, note};
@@ -94,18 +95,21 @@ impl Core {
         self.merge::<Deployment>(name, &note).await.map(drop)
     }
 
-    /// Replaces what other hands wrote into a Deployment: an apply leaves alone what others own.
+    /// Replaces what other hands wrote into a Deployment: an apply leaves alone what others own. A dry run comes first
+    /// here as well.
     async fn take_over(&self, wanted: &Deployment) -> EngineResult<()> {
         let mut whole = wanted.clone();
         // An empty list resets who owns which field.
         whole.metadata.managed_fields = Some(Vec::new());
         let api = self.objects::<Deployment>().await?;
         let name = whole.name_any();
-        let parameters =
-            kube::api::PostParams { field_manager: Some(names::MANAGER.into()), ..Default::default() };
-        let replaced =
-            self.client.call("putting a Deployment right", || api.replace(&name, &parameters, &whole));
-        replaced.await.map(drop)
+        for dry_run in [true, false] {
+            let parameters = PostParams { dry_run, field_manager: Some(names::MANAGER.into()) };
+            let replacing = || api.replace(&name, &parameters, &whole);
+            let shown = self.client.call("putting a Deployment right", replacing).await?;
+            verify::template(wanted, &shown)?;
+        }
+        Ok(())
     }
 
     async fn ensure_task(

@@ -40,7 +40,7 @@ impl Group {
         }
         let mut states = Vec::new();
         for (hash, mut pods) in by_hash {
-            pods.sort_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()));
+            pod::sort_by_age(&mut pods);
             let most = self.most(hash, standing.as_ref());
             for (index, pod) in pods.into_iter().enumerate().take(most) {
                 let index = u32::try_from(index).unwrap_or(u32::MAX);

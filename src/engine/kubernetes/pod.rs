@@ -157,6 +157,15 @@ pub(super) fn marks(pod: &Pod) -> (Map, Map) {
     (metadata.labels.clone().unwrap_or_default(), metadata.annotations.clone().unwrap_or_default())
 }
 
+/// Pods in the order in which they were made: what their replicas' places are counted by.
+pub(super) fn sort_by_age<P: std::borrow::Borrow<Pod>>(pods: &mut [P]) {
+    let age = |pod: &P| {
+        let metadata = &pod.borrow().metadata;
+        (metadata.creation_timestamp.clone(), metadata.name.clone())
+    };
+    pods.sort_by_key(age);
+}
+
 /// Whether it has been asked to go.
 pub(super) fn is_leaving(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()

@@ -90,7 +90,10 @@ impl Core {
         }
         self.wait_for_pods(slot, stay).await?;
         if stay == 0 {
-            self.remove::<Secret>(&names::of_hash(&slot.workload, &slot.service, &slot.hash)).await?;
+            // A roll back to this revision prepares them anew.
+            let own = names::of_hash(&slot.workload, &slot.service, &slot.hash);
+            self.remove::<Secret>(&own).await?;
+            self.remove::<ConfigMap>(&own).await?;
         }
         Ok(())
     }

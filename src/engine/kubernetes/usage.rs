@@ -34,13 +34,13 @@ struct Usage {
 }
 
 impl Core {
-    /// The newest pod in a slot.
+    /// The pod in a slot.
     pub(super) async fn find_pod(&self, slot: &SlotRef) -> EngineResult<Pod> {
         let mut labels = names::service_labels(&self.instance, &slot.workload, &slot.service);
         labels.insert(label::HASH.into(), slot.hash.clone());
         let (pods, _) = self.list::<Pod>(&labels).await?;
         let mut pods: Vec<Pod> = pods.into_iter().filter(|pod| !pod::is_leaving(pod)).collect();
-        pods.sort_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()));
+        pod::sort_by_age(&mut pods);
         pods.into_iter().nth(slot.index as usize).ok_or(EngineError::NoSuchSlot)
     }
 

@@ -188,6 +188,8 @@ async fn the_printed_role_is_enough_to_deploy_to_change_and_to_remove() {
     {
         assert!(there.lines().any(|line| line.starts_with(kind)), "{there}");
     }
+    let maps = there.lines().filter(|line| line.starts_with("configmap")).count();
+    assert_eq!(maps, 1, "the files of the revision before are gone: {there}");
     house.remove("role").await;
     assert_eq!(namespace.kubectl(&select, ""), "");
 }

@@ -16,6 +16,7 @@ use super::files::Files;
 use super::manifest::Blob;
 use super::tree::{Folder, Tree, Way};
 use crate::domain::bundle::Digest;
+use crate::engine::entry::header;
 
 /// Fixed, like everything that decides over the bytes.
 const LEVEL: u32 = 6;
@@ -118,17 +119,6 @@ impl Layer {
             }
         }))
     }
-}
-
-fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_mode(mode);
-    header.set_size(size);
-    header.set_mtime(0);
-    header.set_uid(0);
-    header.set_gid(0);
-    header
 }
 
 /// Passes on what is written, and counts and hashes it.
