@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use super::{Browser, PASSWORD, WIDE, Window};
 use crate::docker::harness::{Docker, aside, remove_all};
+use crate::kubernetes::harness::{MIRROR, mirror};
+use crate::kubernetes::images::stage::LAB;
+use crate::kubernetes::lab::{self, Namespace};
 use slipway::engine::label;
 
 /// Building the image on a busy machine takes a while.
@@ -24,7 +27,16 @@ struct FirstRun {
 
 impl FirstRun {
     fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With a configuration.
+    fn with(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        if !config.is_empty() {
+            std::fs::create_dir(folder.path().join("data")).unwrap();
+            std::fs::write(folder.path().join("data/config.toml"), config).unwrap();
+        }
         let mut server = Command::new(env!("CARGO_BIN_EXE_slipway"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder.path().join("data"))
@@ -50,6 +62,11 @@ impl FirstRun {
         Self { server, base, setup_link, folder, deployment }
     }
 
+    /// The deployment that it is promoted to.
+    fn promoted(&self) -> String {
+        format!("{}-k8s", self.deployment)
+    }
+
     /// `examples/pack`, as the README has it.
     fn pack(&self, arguments: &[&str]) -> PathBuf {
         let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pack");
@@ -65,10 +82,12 @@ impl Drop for FirstRun {
         let pid = rustix::process::Pid::from_child(&self.server);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.server.wait();
-        let id = self.deployment.clone();
+        let ids = [self.deployment.clone(), self.promoted()];
         aside(async move {
             let docker = Docker::by_hand();
-            remove_all(&docker, (label::WORKLOAD, &id), &format!("slipway/*/{id}")).await;
+            for id in ids {
+                remove_all(&docker, (label::WORKLOAD, &id), &format!("slipway/*/{id}")).await;
+            }
         });
     }
 }
@@ -115,7 +134,11 @@ async fn watch(browser: &Browser, scripts: bool, number: u32) {
 
 /// Opens the deployment's page; answers where its API is.
 async fn healthy(browser: &Browser, run: &FirstRun, version: &str) -> String {
-    browser.go(&format!("{}/deployments/{}", run.base, run.deployment)).await;
+    healthy_at(browser, run, &run.deployment, version).await
+}
+
+async fn healthy_at(browser: &Browser, run: &FirstRun, id: &str, version: &str) -> String {
+    browser.go(&format!("{}/deployments/{id}", run.base)).await;
     browser.see_on_reload("#pills", "Healthy", Duration::from_secs(60)).await;
     browser.see("#pills", "4 of 4 ready").await;
     browser.see(".facts", version).await;
@@ -187,6 +210,67 @@ async fn the_readme_is_followed_without_scripts() {
     predicts(&healthy(&browser, &run, "1.0.0").await).await;
     browser.press_words("Logs").await;
     browser.see_on_reload("[data-rows]", "POST /predict", Duration::from_secs(20)).await;
+}
+
+/// Makes infrastructure `k8s` by its form: the lab's cluster, this namespace, the lab's registry.
+async fn connect_cluster(browser: &Browser, run: &FirstRun, namespace: &Namespace) {
+    browser.go(&format!("{}/infrastructures/new", run.base)).await;
+    browser.fill("#f-id", "k8s").await;
+    browser.choose("#f-stage", "Prod").await;
+    browser.press("[name=kind][value=kubernetes]").await;
+    browser.fill("#f-kubeconfig_file", &lab::kubeconfig().to_string_lossy()).await;
+    for (field, text) in [("namespace", namespace.name.as_str()), ("registry", &format!("{LAB}/slwtest"))] {
+        browser
+            .client
+            .find(fantoccini::Locator::Css(&format!("#f-{field}")))
+            .await
+            .unwrap()
+            .clear()
+            .await
+            .unwrap();
+        browser.fill(&format!("#f-{field}"), text).await;
+    }
+    browser.choose("#f-builder", "local").await;
+    browser.fill("#f-mirrors", &format!("docker.io={MIRROR}")).await;
+    browser.client.find(fantoccini::Locator::Css("#f-volume_size")).await.unwrap().clear().await.unwrap();
+    browser.fill("#f-volume_size", "64Mi").await;
+    browser.press_words("Make the infrastructure").await;
+    browser.see("h1", "k8s").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bundle_is_promoted_from_docker_to_kubernetes() {
+    slipway::tls::install();
+    for (image, tag) in [("redis", "7"), ("python", "3.11-slim")] {
+        mirror(image, tag).await;
+    }
+    let run =
+        FirstRun::with(&format!("[registry.\"{LAB}\"]\nusername = \"lab\"\npassword = \"lab-secret\"\n"));
+    let (namespace, zip) = (Namespace::fresh(), run.pack(&["iris"]));
+    let browser = Browser::open(WIDE).await;
+    become_administrator(&browser, &run).await;
+    upload(&browser, &zip, "1.0.0").await;
+    deploy(&browser, &run).await;
+    watch(&browser, true, 1).await;
+    connect_cluster(&browser, &run, &namespace).await;
+
+    browser.go(&format!("{}/deployments/{}", run.base, run.deployment)).await;
+    browser.press_words("Promote…").await;
+    browser.choose("#f-to", "k8s · prod").await;
+    browser.fill("#f-id", &run.promoted()).await;
+    browser.press_words("Promote").await;
+    browser.see("main", "What will run").await;
+    browser.press_words("Update now").await;
+    // The lab's cluster makes no volumes by itself.
+    namespace.provide_next_volume().await;
+    watch(&browser, true, 1).await;
+    let at = healthy_at(&browser, &run, &run.promoted(), "1.0.0").await;
+    predicts(&at).await;
+    browser.press_words("Logs").await;
+    browser.see("[data-rows]", "POST /predict").await;
+    let pods = namespace.kubectl(&["get", "pods", "-l=io.slipway.workload", "-o", "name"], "");
+    assert_eq!(pods.lines().count(), 4, "{pods}");
+    predicts(&healthy(&browser, &run, "1.0.0").await).await;
 }
 
 #[test]

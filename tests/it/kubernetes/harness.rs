@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::json;
 use slipway::domain::clock::SystemClock;
 use slipway::domain::cluster::{Cluster, Publish};
 use slipway::engine::kubernetes::KubernetesEngine;
@@ -99,17 +98,7 @@ impl Harness for Kubernetes {
 
     /// A folder of the node for the claim of volume `data` of the suite's workload.
     async fn provide_volume(&self) {
-        let name = &self.namespace.name;
-        let volume = json!({
-            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
-            "spec": {
-                "capacity": { "storage": "64Mi" }, "accessModes": ["ReadWriteOnce"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": { "path": format!("/var/tmp/slipway-volumes/{name}"), "type": "DirectoryOrCreate" },
-                "claimRef": { "namespace": name, "name": "conformance-data-data-0703ccf8" },
-            },
-        });
-        lab::kubectl(&["create", "-f", "-"], &volume.to_string());
+        self.namespace.provide_volume("conformance-data-data-0703ccf8");
     }
 
     async fn tamper(&self, slot: &SlotState, how: Tamper) {

@@ -59,6 +59,33 @@ impl Namespace {
         kubectl(&[&["--namespace", self.name.as_str()], arguments].concat(), input)
     }
 
+    /// Makes a folder of the node the volume of this claim.
+    pub fn provide_volume(&self, claim: &str) {
+        let name = &self.name;
+        let volume = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
+            "spec": {
+                "capacity": { "storage": "64Mi" }, "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Retain",
+                "hostPath": { "path": format!("/var/tmp/slipway-volumes/{name}"), "type": "DirectoryOrCreate" },
+                "claimRef": { "namespace": name, "name": claim },
+            },
+        });
+        kubectl(&["create", "-f", "-"], &volume.to_string());
+    }
+
+    /// Waits for the first claim to be made, and makes its volume.
+    pub async fn provide_next_volume(&self) {
+        for _ in 0..600 {
+            let claims = self.kubectl(&["get", "persistentvolumeclaims", "-o", "name"], "");
+            if let Some(claim) = claims.lines().next() {
+                return self.provide_volume(claim.trim_start_matches("persistentvolumeclaim/"));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+        panic!("no volume was claimed in {}", self.name);
+    }
+
     /// A token of its service account, for an hour.
     pub fn token(&self) -> String {
         let path = format!("/api/v1/namespaces/{}/serviceaccounts/slipway/token", self.name);
@@ -109,9 +136,9 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        let targets = [format!("namespace/{}", self.name), format!("persistentvolume/{}", self.name)];
         let mut command = Command::new("kubectl");
-        command.arg("--kubeconfig").arg(kubeconfig());
-        let _ =
-            command.args(["delete", "namespace", &self.name, "--wait=false"]).stdout(Stdio::null()).status();
+        command.arg("--kubeconfig").arg(kubeconfig()).args(["delete", "--wait=false", "--ignore-not-found"]);
+        let _ = command.args(targets).stdout(Stdio::null()).status();
     }
 }

@@ -5,8 +5,8 @@ mod away;
 mod conformance;
 mod connection;
 mod flow;
-mod harness;
-mod images;
+pub mod harness;
+pub mod images;
 mod kill;
 pub mod lab;
 
