@@ -3,7 +3,8 @@
 //!     cargo bench --bench figures            all of them
 //!     cargo bench --bench figures -- page    those whose name holds a word
 //!
-//! Needs a Docker engine on /var/run/docker.sock with the image `busybox:lab` (`tests/lab/lab docker`). Every object it
+//! Needs a Docker engine on /var/run/docker.sock with the image `busybox:lab` (`tests/lab/lab docker`), and for `cluster`
+//! a Kubernetes (`tests/lab/lab k8s`). Every object it
 //! makes on the engine carries the prefix `slwbench` or a throw-away instance's label, and is removed at the end.
 
 #![expect(
@@ -11,11 +12,16 @@
     reason = "figures use the machine's clock, and start product and references"
 )]
 
+mod cluster;
 mod engine;
 mod events;
 mod fill;
 #[path = "../../tests/it/harness/process.rs"]
 mod house;
+mod kubelet;
+#[path = "../../tests/it/kubernetes/lab.rs"]
+#[expect(dead_code, reason = "the tests ask more of a cluster")]
+mod lab;
 mod list;
 mod load;
 mod logs;
@@ -70,6 +76,7 @@ fn main() {
             "events" => events::figures(),
             "open-page" => open_page::figures(),
             "memory" => memory::figures(),
+            "cluster" => cluster::figures(),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(2));

@@ -1,11 +1,17 @@
 //! The cluster's API server stopped and started in the middle of a rollout. Nothing else may run meanwhile.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use serde_json::json;
+use slipway::domain::clock::SystemClock;
+use slipway::engine::Engine as _;
+use slipway::engine::kubernetes::KubernetesEngine;
 
 use super::flow::{Scene, compose};
+use super::harness::cluster;
 
 fn lab() -> std::path::PathBuf {
     std::env::var_os("LAB_DIR").map_or_else(|| "/var/tmp/slipway-lab".into(), Into::into)
@@ -50,13 +56,22 @@ async fn a_rollout_goes_on_when_its_api_server_comes_back() {
     let body = json!({ "name": id, "spec": spec });
     scene.house.call(reqwest::Method::POST, "/deployments", Some(body)).await;
     scene.house.update(id).await;
+    let (connection, credential) = cluster(&scene.namespace.name);
+    let watcher =
+        KubernetesEngine::connect(&connection, Some(&credential), "away", Arc::new(SystemClock)).unwrap();
     for (version, pause) in [("1", 300), ("2", 2_500)] {
         scene.house.choose(id, version).await;
         let number = scene.house.ask(id).await;
         tokio::time::sleep(Duration::from_millis(pause)).await;
+        let place = watcher.snapshot().await.unwrap().cursor;
         tokio::task::spawn_blocking(stop).await.unwrap();
         let told = scene.house.call(reqwest::Method::GET, &format!("/deployments/{id}"), None).await;
         tokio::task::spawn_blocking(start).await.unwrap();
+        // It has forgotten what was before (410): whoever stood there has to list again, and can.
+        let told_from_there = watcher.watch(&place).await.unwrap().next().await.unwrap();
+        let forgotten = told_from_there.expect_err("the server knows nothing of that place").to_string();
+        assert!(forgotten.contains("too old resource version"), "{forgotten}");
+        watcher.snapshot().await.unwrap();
         let update = scene.house.wait(id, number).await;
         assert_eq!(update["spec"]["bundle"], version, "{told}");
         let pods = scene.pods();

@@ -27,16 +27,21 @@ impl Scene {
 
     /// With more lines of configuration.
     pub async fn with(more: &str) -> Self {
+        let kubeconfig = std::fs::read_to_string(lab::kubeconfig()).unwrap();
+        Self::connected(Namespace::fresh(), &kubeconfig, more).await
+    }
+
+    /// By this kubeconfig.
+    pub async fn connected(namespace: Namespace, kubeconfig: &str, more: &str) -> Self {
         slipway::tls::install();
         mirror("busybox", "lab").await;
         let dir = tempfile::tempdir().unwrap();
         let config = format!("[registry.\"{LAB}\"]\nusername = \"lab\"\npassword = \"lab-secret\"\n{more}");
         std::fs::write(dir.path().join("config.toml"), config).unwrap();
         let house = House::at(dir.path()).await;
-        let namespace = Namespace::fresh();
         let spec = json!({
             "stage": "prod",
-            "kubeconfig": std::fs::read_to_string(lab::kubeconfig()).unwrap(),
+            "kubeconfig": kubeconfig,
             "engine": {
                 "kind": "kubernetes", "namespace": namespace.name, "registry": format!("{LAB}/slwtest"),
                 "mirrors": { "docker.io": MIRROR }, "builder": "local", "volumeSize": "64Mi",

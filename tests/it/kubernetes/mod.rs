@@ -7,7 +7,9 @@ mod connection;
 mod flow;
 pub mod harness;
 pub mod images;
+mod inside;
 mod kill;
 pub mod lab;
+mod pressure;
 
 pub use harness::Kubernetes;
