@@ -174,7 +174,7 @@ mod load {
     use super::{Authorized, Connection, Error, Result};
     use crate::domain::access::{InfrastructureRight, ProjectRight, Subject};
     use crate::domain::deployment::{Deployment, DeploymentRight};
-    use crate::domain::infrastructure::Infrastructure;
+    use crate::domain::infrastructure::{EngineConnection, Infrastructure};
     use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
     use crate::domain::project::Project;
     use crate::store;
@@ -198,6 +198,12 @@ mod load {
         let found = store::infrastructure::find(db, id, who)?
             .ok_or_else(|| Error::not_found("infrastructure", id))?;
         found.authorize(who, needed)
+    }
+
+    /// The engine of an infrastructure, for what it does with a plan that may be seen.
+    pub fn engine(db: &Connection, id: &InfrastructureId) -> Result<EngineConnection> {
+        let found = infrastructure(db, id, &Subject::system(), InfrastructureRight::View)?;
+        Ok(found.into_inner().engine)
     }
 
     pub fn deployment(

@@ -215,6 +215,8 @@ pub struct Preview {
     pub plan: Plan,
     pub changes: Vec<Change>,
     pub downtime: Vec<Downtime>,
+    /// What its engine does otherwise than the bundle says, a line for each.
+    pub differences: Vec<String>,
 }
 
 /// The plan of the saved settings with its diff against what runs.
@@ -228,8 +230,10 @@ pub async fn preview(app: &App, caller: &Caller, id: DeploymentId) -> Result<Pre
             let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
             let (plan, running) = (wanted_plan(db, &deployment)?, running_plan(db, &deployment)?);
             let changes = diff::plans(running.as_ref(), &plan);
-            let downtime = plan.downtime(running.as_ref());
-            Ok(Preview { plan, changes, downtime })
+            let engine = load::engine(db, &deployment.infrastructure)?;
+            let downtime = plan.downtime(running.as_ref(), engine.host_ports());
+            let differences = engine.differences(&plan.workload);
+            Ok(Preview { plan, changes, downtime, differences })
         })
         .await
 }

@@ -1,6 +1,7 @@
 //! How a Kubernetes cluster is reached and used. It holds no secret: what proves who we are is sealed apart.
 
 mod check;
+mod differences;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::domain::name::InfrastructureId;
 use crate::domain::policy::Exception;
 use crate::domain::workload::{Service, Workload};
 
-pub use check::{is_dns_label, is_dns_name};
+pub use check::{is_dns_label, is_dns_name, is_key};
 
 /// A cluster as an infrastructure uses it: one namespace of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

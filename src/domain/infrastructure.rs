@@ -7,6 +7,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::cluster::Cluster;
 use crate::domain::name::{InfrastructureId, StageId};
 use crate::domain::policy::Policy;
+use crate::domain::workload::Workload;
 
 /// Which engine, and how it is reached. The connection is an administrator's; it holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -51,6 +52,22 @@ impl EngineConnection {
         }
     }
 
+    /// Who holds a fixed port of the host here: on a cluster a port of the nodes is its Service's.
+    pub fn host_ports(&self) -> HostPorts {
+        match self {
+            Self::Docker { .. } | Self::Fake {} => HostPorts::OfReplicas,
+            Self::Kubernetes(_) => HostPorts::OfTheService,
+        }
+    }
+
+    /// What it does otherwise than the workload says, a line for each; none where it does all of it.
+    pub fn differences(&self, workload: &Workload) -> Vec<String> {
+        match self {
+            Self::Kubernetes(cluster) => cluster.differences(workload),
+            Self::Docker { .. } | Self::Fake {} => Vec::new(),
+        }
+    }
+
     /// The kind's word: `docker`, `kubernetes`, `fake`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -59,6 +76,15 @@ impl EngineConnection {
             Self::Fake {} => "fake",
         }
     }
+}
+
+/// Who holds a fixed port of the host, which is an engine's own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostPorts {
+    /// Each replica binds it, so that its successor has it only once it has ended.
+    OfReplicas,
+    /// Something that stays while replicas come and go, and leads to those that serve.
+    OfTheService,
 }
 
 /// What governance does with a bundle that is not approved.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::bundle::{Bundle, BundleFile, Digest};
 use crate::domain::cluster;
 use crate::domain::deployment::{ServiceSettings, Settings};
-use crate::domain::infrastructure::{EngineConnection, Infrastructure};
+use crate::domain::infrastructure::{EngineConnection, HostPorts, Infrastructure};
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version};
 use crate::domain::policy::{self, Profile};
 use crate::domain::secret::SecretInfo;
@@ -69,8 +69,8 @@ impl Plan {
         }
     }
 
-    /// What will interrupt the service, for each service whose replicas are replaced stop-first.
-    pub fn downtime(&self, running: Option<&Plan>) -> Vec<Downtime> {
+    /// What will interrupt the service, for each service whose replicas are replaced stop-first; `ports` is the engine's way.
+    pub fn downtime(&self, running: Option<&Plan>, ports: HostPorts) -> Vec<Downtime> {
         let Some(running) = running else {
             return Vec::new();
         };
@@ -80,7 +80,7 @@ impl Plan {
             .filter(|(name, _)| running.workload.services.contains_key(*name))
             .filter(|(name, _)| running.template_hash(name) != self.template_hash(name))
             .filter_map(|(name, service)| {
-                service.stop_first_because().map(|because| Downtime { service: name.clone(), because })
+                service.stop_first_because(ports).map(|because| Downtime { service: name.clone(), because })
             })
             .collect()
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::infrastructure::HostPorts;
 use crate::domain::name::{SecretName, ServiceName, VolumeName};
 use crate::domain::policy::Exception;
 
@@ -166,15 +167,16 @@ impl Service {
     }
 
     /// Why the old replicas must stop before new ones start, whatever `order` says: a volume that both would write,
-    /// or a host port that only one can hold.
-    pub fn stop_first_because(&self) -> Option<String> {
+    /// or a host port that only one can hold, where replicas hold such ports themselves.
+    pub fn stop_first_because(&self, ports: HostPorts) -> Option<String> {
         if let Some(mount) = self.volumes.iter().find(|mount| !mount.read_only) {
             return Some(format!("volume {} is writable", mount.volume));
         }
         if let Some(mount) = self.host_mounts.iter().find(|mount| !mount.read_only) {
             return Some(format!("host path {} is writable", mount.source));
         }
-        if let Some(port) = self.ports.iter().find_map(|port| port.host_port) {
+        let fixed = self.ports.iter().find_map(|port| port.host_port);
+        if let Some(port) = fixed.filter(|_| ports == HostPorts::OfReplicas) {
             return Some(format!("host port {port} is fixed"));
         }
         (self.order == UpdateOrder::StopFirst).then(|| "its update order is stop-first".to_owned())

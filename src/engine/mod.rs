@@ -274,12 +274,12 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// Makes the service's wanted replicas exist and run, by the slots' derived names. What runs already with the
-    /// same hash is kept. Where the service must be replaced stop-first ([`Service::stop_first_because`]), replicas of
-    /// other hashes are stopped (and kept) first; otherwise they go on serving, and fresh replicas get no traffic by
-    /// the service's name before [`Engine::switch`]. Where nothing of the service serves yet, fresh replicas serve at
-    /// once. A task that has ended is left as it is. Before a container is started, what the engine made is
-    /// inspected against what was asked. A kept slot that somebody changed behind our back ([`SlotState::drift`]) is put
-    /// right in place.
+    /// same hash is kept. Where the service must be replaced stop-first ([`Service::stop_first_because`], by who holds
+    /// fixed ports on this engine), replicas of other hashes are stopped (and kept) first; otherwise they go on serving,
+    /// and fresh replicas get no traffic by the service's name before [`Engine::switch`]. Where nothing of the service
+    /// serves yet, fresh replicas serve at once. A task that has ended is left as it is. Before a container is started,
+    /// what the engine made is inspected against what was asked. A kept slot that somebody changed behind our back
+    /// ([`SlotState::drift`]) is put right in place.
     ///
     /// # Errors
     /// `PortTaken`, `StartFailed`, `NameTaken`, `ImageNotFound` and the transient ones. Whatever was made stays; the

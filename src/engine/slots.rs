@@ -4,6 +4,7 @@
 //! service must be replaced stop-first; a fresh slot serves at once only where nothing of the service serves, or where
 //! the workload has no other service that could call it by name.
 
+use crate::domain::infrastructure::HostPorts;
 use crate::domain::workload::ServiceKind;
 use crate::engine::{Phase, ServiceRequest, SlotRef};
 
@@ -41,7 +42,7 @@ pub struct Steps {
 pub fn decide(request: &ServiceRequest, found: &[Found]) -> Steps {
     let is_task = request.service.kind == ServiceKind::Task;
     let replicas = if is_task { 1 } else { request.service.replicas };
-    let stop_first = request.service.stop_first_because().is_some();
+    let stop_first = request.service.stop_first_because(HostPorts::OfReplicas).is_some();
     let mut steps = Steps::default();
     let mut serves = false;
     for one in found {

@@ -4,14 +4,14 @@ use slipway::domain::bundle::{Bundle, BundleFile, Digest, Manifest};
 use slipway::domain::clock::{Clock as _, SystemClock};
 use slipway::domain::deployment::{ServiceSettings, Settings};
 use slipway::domain::diff;
-use slipway::domain::infrastructure::{EngineConnection, GovernPolicy, Infrastructure};
+use slipway::domain::infrastructure::{EngineConnection, GovernPolicy, HostPorts, Infrastructure};
 use slipway::domain::name::{
     DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, StageId, Version, VolumeName,
 };
 use slipway::domain::plan::{self, Inputs, Plan};
 use slipway::domain::policy::{Exception, Policy, Profile};
 use slipway::domain::secret::SecretInfo;
-use slipway::domain::workload::{FileMount, Image, Service, VolumeMount, Workload};
+use slipway::domain::workload::{FileMount, Image, Port, Protocol, Service, VolumeMount, Workload};
 
 fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
@@ -201,9 +201,42 @@ fn a_writable_volume_or_a_fixed_port_means_downtime() {
     };
     let before = plain(&with_volume("api:1"), &Settings::default());
     let after = plain(&with_volume("api:2"), &Settings::default());
-    let downtime = after.downtime(Some(&before));
+    let downtime = after.downtime(Some(&before), HostPorts::OfTheService);
     assert_eq!(downtime.len(), 1);
     assert_eq!(downtime[0].because, "volume data is writable");
-    assert!(after.downtime(None).is_empty(), "a first start interrupts nothing");
-    assert!(before.downtime(Some(&before)).is_empty());
+    assert!(after.downtime(None, HostPorts::OfReplicas).is_empty(), "a first start interrupts nothing");
+    assert!(before.downtime(Some(&before), HostPorts::OfReplicas).is_empty());
+}
+
+#[test]
+fn a_fixed_port_stops_first_only_where_replicas_hold_it() {
+    let with_port = |image: &str| {
+        let image = image.to_owned();
+        bundle(move |workload| {
+            let api = workload.services.get_mut(&name("api")).unwrap();
+            api.image = Image::Reference(image);
+            api.ports = vec![Port {
+                container_port: 8000,
+                protocol: Protocol::Tcp,
+                host_port: Some(8443),
+                host_ip: None,
+            }];
+        })
+    };
+    let before = plain(&with_port("api:1"), &Settings::default());
+    let after = plain(&with_port("api:2"), &Settings::default());
+    let because = |engine: &EngineConnection| -> Vec<String> {
+        let downtime = after.downtime(Some(&before), engine.host_ports());
+        downtime.into_iter().map(|each| each.because).collect()
+    };
+    let docker = EngineConnection::local_docker();
+    assert_eq!(because(&docker), ["host port 8443 is fixed"]);
+    assert_eq!(docker.differences(&after.workload), Vec::<String>::new());
+    let cluster =
+        serde_json::json!({ "kind": "kubernetes", "access": { "by": "in_cluster" }, "namespace": "ml" });
+    let cluster: EngineConnection = serde_json::from_value(cluster).unwrap();
+    assert_eq!(because(&cluster), Vec::<String>::new());
+    let told = cluster.differences(&after.workload);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("api: port 8443 of the host is not taken"), "{told:?}");
 }

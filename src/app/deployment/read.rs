@@ -94,7 +94,9 @@ pub async fn detail(app: &App, caller: &Caller, id: DeploymentId) -> Result<Deta
             let running = running_plan(db, &deployment)?;
             let wanted = wanted_plan(db, &deployment);
             let changes = wanted.as_ref().map(|plan| diff::plans(running.as_ref(), plan)).unwrap_or_default();
-            let downtime = wanted.as_ref().map(|plan| plan.downtime(running.as_ref())).unwrap_or_default();
+            let ports = infrastructure.engine.host_ports();
+            let downtime =
+                wanted.as_ref().map(|plan| plan.downtime(running.as_ref(), ports)).unwrap_or_default();
             Ok(Detail {
                 summary,
                 infrastructure: infrastructure.into_inner(),

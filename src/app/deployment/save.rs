@@ -108,9 +108,10 @@ pub async fn preview_save(app: &App, caller: &Caller, id: DeploymentId, changes:
             after.version = changes.version.unwrap_or(after.version);
             after.settings = changes.settings.unwrap_or(after.settings);
             let (plan, running) = (wanted_plan(db, &after)?, running_plan(db, &deployment)?);
+            let engine = load::engine(db, &deployment.infrastructure)?;
             Ok(Saving {
                 changes: diff::plans(running.as_ref(), &plan),
-                downtime: plan.downtime(running.as_ref()),
+                downtime: plan.downtime(running.as_ref(), engine.host_ports()),
                 deployment,
             })
         })

@@ -168,6 +168,26 @@ fn is_quantity(text: &str) -> bool {
     units.contains(&unit) && digits && number.parse::<f64>().is_ok_and(|number| number > 0.0)
 }
 
+/// Whether a label's name is one for Kubernetes: `[prefix/]name`, and no prefix of its own.
+pub fn is_key(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let inner = |text: &str, more: &[char]| {
+        text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
+            && edge(text.chars().next())
+            && edge(text.chars().last())
+    };
+    let reserved = |prefix: &str| prefix.ends_with("kubernetes.io") || prefix.ends_with("k8s.io");
+    name.len() <= 63
+        && inner(name, &['-', '_', '.'])
+        && prefix.is_none_or(|prefix| {
+            prefix.len() <= 253
+                && inner(prefix, &['-', '.'])
+                && prefix.to_lowercase() == prefix
+                && !reserved(prefix)
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,6 @@
 mod apply;
 mod check;
 mod client;
-mod differences;
 mod ensure;
 mod error;
 mod group;

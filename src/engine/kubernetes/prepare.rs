@@ -6,10 +6,10 @@ use std::sync::{Arc, PoisonError};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
 
+use super::Core;
 use super::images::{self, FileMap, Prepared};
 use super::names::{self, note};
 use super::spec::{self, Paths, Setting};
-use super::{Core, differences};
 use crate::domain::name::{DeploymentId, ServiceName};
 use crate::domain::plan::Plan;
 use crate::engine::{
@@ -28,7 +28,7 @@ impl Core {
     ) -> EngineResult<Resolution> {
         let plan = &*request.plan;
         self.remember(&request.registries);
-        for difference in differences::lines(plan, &self.cluster) {
+        for difference in self.cluster.differences(&plan.workload) {
             progress.line(&difference);
         }
         let prepared = images::prepare(&self.cluster, &self.instance, request, progress).await?;

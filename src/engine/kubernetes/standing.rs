@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use super::names::note;
 use super::spec::Rollout;
 use crate::domain::bundle::Digest;
+use crate::domain::infrastructure::HostPorts;
 use crate::engine::{Ensured, ServiceRequest, SlotRef, SlotState, label};
 
 /// A service's Deployment as it stands.
@@ -105,7 +106,7 @@ pub(super) struct Decision {
 
 /// Compares what is wanted of a replicated service with what stands and which pods there are.
 pub(super) fn decide(request: &ServiceRequest, standing: Option<&Standing>, pods: &[SlotState]) -> Decision {
-    let stop_first = request.service.stop_first_because().is_some();
+    let stop_first = request.service.stop_first_because(HostPorts::OfTheService).is_some();
     let wanted = request.service.replicas;
     let slots: Vec<SlotRef> = (0..wanted).map(|index| crate::engine::slots::slot(request, index)).collect();
     // What stands already is the controller's to keep.

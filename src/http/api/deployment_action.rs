@@ -42,6 +42,9 @@ pub struct Preview {
     pub changes: Vec<Change>,
     /// Which services it would interrupt, and why.
     pub downtime: Vec<Downtime>,
+    /// What the engine does otherwise than the bundle says, a line for each: e.g. which fixed port a cluster does not
+    /// give.
+    pub differences: Vec<String>,
 }
 
 /// Show what an update would change now, before it is asked for.
@@ -57,6 +60,7 @@ async fn plan(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Prev
         enabled: preview.plan.enabled,
         changes: preview.changes,
         downtime: preview.downtime,
+        differences: preview.differences,
     }))
 }
 

@@ -134,6 +134,7 @@ struct Plan {
     enabled: bool,
     changes: Vec<Change>,
     downtime: Vec<Downtime>,
+    differences: Vec<String>,
     digest: String,
     lead: String,
     reason: String,
@@ -157,6 +158,7 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
     };
     let changes = preview.as_ref().map(|preview| preview.changes.clone()).unwrap_or_default();
     let downtime = preview.as_ref().map(|preview| preview.downtime.clone()).unwrap_or_default();
+    let differences = preview.as_ref().map(|preview| preview.differences.clone()).unwrap_or_default();
     let lead = match (changes.len(), downtime.len()) {
         (0, _) => "What runs is what the settings say. An update checks that and changes nothing.".to_owned(),
         (count, 0) => format!("{}, no downtime.", plural(count as u64, "change")),
@@ -176,6 +178,7 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
         nothing_runs: deployment.running_update.is_none(),
         changes,
         downtime,
+        differences,
         lead,
         reason,
     })

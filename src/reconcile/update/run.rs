@@ -233,7 +233,7 @@ impl Run {
             self.journal.say("Going on with an update that was cut off.");
         }
         let running = work.running.as_ref().map(|running| running.plan.as_ref());
-        for downtime in work.plan.downtime(running) {
+        for downtime in work.plan.downtime(running, work.infrastructure.engine.host_ports()) {
             self.journal.say(format!(
                 "Service {} stops before its successor starts, because {}.",
                 downtime.service, downtime.because

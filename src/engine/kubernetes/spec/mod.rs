@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, is_key};
 use crate::domain::name::ServiceName;
 use crate::engine::ServiceRequest;
 use crate::engine::kubernetes::names::{self, Map};
@@ -62,32 +62,8 @@ fn milli(number: u32) -> Quantity {
     Quantity(format!("{number}m"))
 }
 
-/// Labels of the bundle that Kubernetes takes as annotations; the others are named when the update is prepared.
-pub(super) fn annotations(labels: &Map) -> (Map, Vec<&str>) {
-    let (good, bad): (Vec<_>, Vec<_>) =
-        labels.iter().filter(|(key, _)| !key.starts_with("io.slipway.")).partition(|(key, _)| is_key(key));
-    (
-        good.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        bad.into_iter().map(|(key, _)| key.as_str()).collect(),
-    )
-}
-
-/// `[prefix/]name` as Kubernetes has it.
-fn is_key(key: &str) -> bool {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-    let inner = |text: &str, more: &[char]| {
-        text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(&c))
-            && edge(text.chars().next())
-            && edge(text.chars().last())
-    };
-    let reserved = |prefix: &str| prefix.ends_with("kubernetes.io") || prefix.ends_with("k8s.io");
-    name.len() <= 63
-        && inner(name, &['-', '_', '.'])
-        && prefix.is_none_or(|prefix| {
-            prefix.len() <= 253
-                && inner(prefix, &['-', '.'])
-                && prefix.to_lowercase() == prefix
-                && !reserved(prefix)
-        })
+/// Labels of the bundle that Kubernetes takes as annotations; the plan names the others.
+pub(super) fn annotations(labels: &Map) -> Map {
+    let taken = |key: &str| !key.starts_with("io.slipway.") && is_key(key);
+    labels.iter().filter(|(key, _)| taken(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }

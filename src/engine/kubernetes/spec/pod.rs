@@ -25,7 +25,7 @@ pub(in crate::engine::kubernetes) fn template(
     let mut labels = names::service_labels(setting.instance, &request.workload, &request.name);
     labels.insert(label::HASH.into(), request.hash.clone());
     labels.insert(label::REVISION.into(), request.revision.to_string());
-    let (mut annotations, _) = super::annotations(&service.labels);
+    let mut annotations = super::annotations(&service.labels);
     annotations.extend(names::whole(&request.workload, &request.name));
     annotations.insert(note::IMAGE.into(), request.image.id.clone());
     if let Some(check) = &service.healthcheck {

@@ -1,17 +1,17 @@
-//! What Kubernetes does otherwise than Compose says, told when an update is prepared: nothing is dropped silently.
+//! What Kubernetes does otherwise than Compose says, told with the plan and in the update's log: nothing is dropped
+//! silently.
 
-use super::spec;
-use crate::domain::cluster::{Cluster, NODE_PORTS};
-use crate::domain::plan::Plan;
-use crate::domain::workload::{Restart, Service, ServiceKind};
+use super::{Cluster, NODE_PORTS, is_key};
+use crate::domain::workload::{Restart, Service, ServiceKind, Workload};
 
-/// A line for each difference.
-pub(super) fn lines(plan: &Plan, cluster: &Cluster) -> Vec<String> {
-    let services = plan.workload.services.iter();
-    let lines = services.flat_map(|(name, service)| {
-        of_service(service, cluster).into_iter().map(move |difference| format!("{name}: {difference}"))
-    });
-    lines.collect()
+impl Cluster {
+    /// A line for each difference.
+    pub fn differences(&self, workload: &Workload) -> Vec<String> {
+        let lines = workload.services.iter().flat_map(|(name, service)| {
+            of_service(service, self).into_iter().map(move |difference| format!("{name}: {difference}"))
+        });
+        lines.collect()
+    }
 }
 
 fn of_service(service: &Service, cluster: &Cluster) -> Vec<String> {
@@ -34,7 +34,8 @@ fn of_service(service: &Service, cluster: &Cluster) -> Vec<String> {
     for port in fixed.filter(|port| !cluster.takes_port(*port)) {
         let (first, last) = (NODE_PORTS.start(), NODE_PORTS.end());
         let words = format!(
-            "port {port} of the host is not taken: a cluster gives ports {first} to {last} by itself"
+            "port {port} of the host is not taken: a cluster gives ports {first} to {last} by itself, so nothing has to \
+             stop first for it"
         );
         note(true, &words);
     }
@@ -42,8 +43,8 @@ fn of_service(service: &Service, cluster: &Cluster) -> Vec<String> {
         service.ports.iter().any(|port| port.host_ip.is_some()),
         "ports are the nodes', whatever address of the host `ports` names",
     );
-    let (_, odd) = spec::annotations(&service.labels);
-    for label in odd {
+    let ours = |label: &str| label.starts_with("io.slipway.");
+    for label in service.labels.keys().filter(|label| !ours(label) && !is_key(label)) {
         note(true, &format!("label {label:?} is left out: Kubernetes takes no such name"));
     }
     found
