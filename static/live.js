@@ -6,6 +6,8 @@ import { element, flash, meta, stillIn } from "./common.js";
 
 // What is being typed into a field of a live part stays.
 Idiomorph.defaults.ignoreActiveValue = true;
+// And what the reader opened stays open.
+Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.localName === "details");
 
 const GRACE = 2500; // a stream that comes back sooner was not worth a word
 const POLL = 5000;

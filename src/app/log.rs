@@ -143,7 +143,7 @@ async fn open(
             let system = Subject::system();
             let infrastructure =
                 load::infrastructure(db, &deployment.infrastructure, &system, InfrastructureRight::View)?;
-            let slots: Vec<SlotState> = store::observation::slots(db, &id)?;
+            let slots: Vec<SlotState> = store::observation::slots(db, &infrastructure.id, &id)?;
             Ok((infrastructure, slots))
         })
         .await?;

@@ -38,7 +38,7 @@ pub async fn of(app: &App, caller: &Caller, id: DeploymentId) -> Result<Vec<Slot
             let system = Subject::system();
             let infrastructure =
                 load::infrastructure(db, &deployment.infrastructure, &system, InfrastructureRight::View)?;
-            let slots: Vec<SlotState> = store::observation::slots(db, &id)?;
+            let slots: Vec<SlotState> = store::observation::slots(db, &infrastructure.id, &id)?;
             Ok((infrastructure, slots))
         })
         .await?;

@@ -148,6 +148,7 @@ impl Engine for FakeEngine {
         let world = self.shared.world();
         Ok(Snapshot {
             slots: world.states(),
+            objects: world.objects(),
             cursor: Cursor(format!("{}.{}", world.epoch, world.events.len())),
         })
     }

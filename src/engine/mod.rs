@@ -10,6 +10,7 @@ mod entry;
 mod error;
 pub mod fake;
 pub mod kubernetes;
+mod object;
 mod observed;
 pub mod registry;
 mod slots;
@@ -30,6 +31,7 @@ use crate::domain::plan::Plan;
 use crate::domain::workload::{Protocol, SecretMount, Service};
 
 pub use error::{EngineError, EngineResult};
+pub use object::{Condition, EngineObject};
 pub use observed::{
     ContainerLine, Cursor, Endpoint, EngineEvent, EngineReport, LogStream, Phase, SlotState, Snapshot, Stats,
 };
@@ -318,7 +320,7 @@ pub trait Engine: Send + Sync + 'static {
     /// The transient ones.
     async fn forget_images(&self, workload: &DeploymentId, keep: &BTreeSet<String>) -> EngineResult<()>;
 
-    /// All of this instance's slots, and a cursor from which [`Engine::watch`] misses nothing.
+    /// All of this instance's slots and objects, and a cursor from which [`Engine::watch`] misses nothing.
     ///
     /// # Errors
     /// `Unreachable`, `Timeout`.

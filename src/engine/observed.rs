@@ -1,12 +1,13 @@
 //! What engines tell: replicas, events, log lines, usage, and what they are themselves.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::SlotRef;
+use super::{EngineObject, SlotRef};
 use crate::domain::clock::Timestamp;
+use crate::domain::name::DeploymentId;
 use crate::domain::workload::Protocol;
 
 /// Where a replica stands.
@@ -54,6 +55,24 @@ impl Phase {
         }
     }
 
+    /// In one word, as conditions spell their reasons.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Created => "Created",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Unhealthy => "Unhealthy",
+            Self::Restarting => "Restarting",
+            Self::Paused => "Paused",
+            Self::Exited { oom_killed: true, .. } => "OutOfMemory",
+            Self::Exited { code: 0, .. } => "Completed",
+            Self::Exited { .. } => "Failed",
+            Self::Pending => "Pending",
+            Self::Blocked => "Blocked",
+            Self::Dead => "Dead",
+        }
+    }
+
     /// Whether it counts as ready: running and healthy, or a task that ended well.
     pub fn is_ready(&self, is_task: bool) -> bool {
         match self {
@@ -70,9 +89,39 @@ impl Phase {
 pub struct Endpoint {
     pub container_port: u16,
     pub protocol: Protocol,
-    #[schema(value_type = String)]
-    pub host_ip: IpAddr,
-    pub host_port: u16,
+    /// Of a port of a host; `0.0.0.0` where that is every address of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub host_ip: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<u16>,
+    /// Where a browser finds it, whatever it speaks: of an Ingress its address, of a TCP port of a host `http://…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl Endpoint {
+    /// A port of a host.
+    pub fn of_host(container_port: u16, protocol: Protocol, host_ip: IpAddr, host_port: u16) -> Self {
+        Self { container_port, protocol, host_ip: Some(host_ip), host_port: Some(host_port), url: None }
+    }
+
+    /// `127.0.0.1:32768`, of a port of a host; `here` is the name of the host whose every address is meant.
+    pub fn place(&self, here: Option<&str>) -> Option<String> {
+        let (ip, port) = self.host_ip.zip(self.host_port)?;
+        Some(match here {
+            Some(here) if ip.is_unspecified() => format!("{here}:{port}"),
+            _ => SocketAddr::new(ip, port).to_string(),
+        })
+    }
+
+    /// Says where a browser finds a TCP port of a host, where that can be known.
+    pub fn locate(&mut self, here: Option<&str>) {
+        let known = here.is_some() || self.host_ip.is_some_and(|ip| !ip.is_unspecified());
+        if self.url.is_none() && self.protocol == Protocol::Tcp && known {
+            self.url = self.place(here).map(|place| format!("http://{place}/"));
+        }
+    }
 }
 
 /// One replica as the engine has it.
@@ -102,6 +151,8 @@ pub struct SlotState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub slots: Vec<SlotState>,
+    /// The objects behind them, each with its workload.
+    pub objects: Vec<(DeploymentId, EngineObject)>,
     pub cursor: Cursor,
 }
 
@@ -116,8 +167,12 @@ pub enum EngineEvent {
     Slot { state: Box<SlotState>, what: String, at: Timestamp },
     /// This replica's process has just ended, which is all that the engine says so far: a `Slot` with the rest follows.
     Ended { slot: SlotRef, engine_id: String, phase: Phase, at: Timestamp },
-    /// This replica is no more.
+    /// This replica is no more, nor is the object of that id.
     Gone { slot: SlotRef, engine_id: String, at: Timestamp },
+    /// This object says something new of itself.
+    Object { workload: DeploymentId, object: Box<EngineObject> },
+    /// The object of this id is no more, or has nothing to say.
+    ObjectGone { workload: DeploymentId, uid: String },
 }
 
 /// What the engine is, and whether it lets us do our work.
@@ -163,4 +218,24 @@ pub struct Stats {
     /// 0 when there is no limit.
     pub memory_limit_bytes: u64,
     pub pids: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_of_a_host_is_found_where_its_host_is_known() {
+        let at = |ip: &str, protocol, here| {
+            let mut endpoint = Endpoint::of_host(80, protocol, ip.parse().unwrap(), 32_768);
+            endpoint.locate(here);
+            endpoint.url
+        };
+        let (tcp, here) = (Protocol::Tcp, Some("slipway.example.org"));
+        assert_eq!(at("127.0.0.1", tcp, here).unwrap(), "http://127.0.0.1:32768/");
+        assert_eq!(at("::1", tcp, None).unwrap(), "http://[::1]:32768/");
+        assert_eq!(at("0.0.0.0", tcp, here).unwrap(), "http://slipway.example.org:32768/");
+        assert_eq!(at("0.0.0.0", tcp, None), None);
+        assert_eq!(at("127.0.0.1", Protocol::Udp, here), None);
+    }
 }

@@ -5,6 +5,7 @@
 //! for long: it lists anew when the stream ends, when somebody asks, and every so often.
 
 mod batch;
+mod objects;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::batch::Batch;
+use self::objects::Objects;
 use super::table::Reach;
 use super::{Child, Shared};
 use crate::bus::Topic;
@@ -71,7 +73,7 @@ async fn adjust(
         running.remove(&id);
         shared.table.forget(&id);
         shared.engines.forget(&id);
-        shared.store.observe(move |tx| store::observation::clear_slots(tx, &id)).await?;
+        shared.store.observe(move |tx| store::observation::clear(tx, &id)).await?;
     }
     for infrastructure in all {
         let same = |(known, task): &(Infrastructure, Child)| {
@@ -158,10 +160,12 @@ impl Observer {
             match self
                 .shared
                 .store
-                .read_much(move |db| store::observation::slots_on::<SlotState>(db, &id))
+                .read_much(move |db| {
+                    Ok((store::observation::slots_on::<SlotState>(db, &id)?, Objects::written(db, &id)?))
+                })
                 .await
             {
-                Ok(written) => return Batch::new(self.id.clone(), written),
+                Ok((slots, objects)) => return Batch::new(self.id.clone(), slots, objects),
                 Err(error) => tracing::warn!(infrastructure = %self.id, %error, "observations can't be read"),
             }
             sleep(Duration::from_secs(1)).await;
@@ -194,6 +198,12 @@ impl Observer {
         for state in snapshot.slots {
             batch.put(&state);
             self.shared.table.put(&self.id, state);
+        }
+        for (workload, uid) in batch.objects_missing_from(&snapshot.objects) {
+            batch.object_gone(&uid, &workload);
+        }
+        for (workload, object) in &snapshot.objects {
+            batch.put_object(workload, object);
         }
     }
 
@@ -252,6 +262,8 @@ impl Observer {
                 batch.note(&slot, "destroy".to_owned(), String::new(), at);
                 self.shared.table.remove(&self.id, &slot.workload, &engine_id);
             }
+            EngineEvent::Object { workload, object } => batch.put_object(&workload, &object),
+            EngineEvent::ObjectGone { workload, uid } => batch.object_gone(&uid, &workload),
         }
     }
 

@@ -48,20 +48,80 @@ pub fn remove_slot(
     Ok(())
 }
 
-/// Forgets all replicas of an infrastructure, before a snapshot is written.
-pub fn clear_slots(connection: &Connection, infrastructure: &InfrastructureId) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM slot WHERE infrastructure = ?1")?
-        .execute([infrastructure.as_str()])?;
+/// Forgets everything that was seen on an infrastructure.
+pub fn clear(connection: &Connection, infrastructure: &InfrastructureId) -> Result<()> {
+    for table in ["slot", "object"] {
+        connection
+            .prepare_cached(&format!("DELETE FROM {table} WHERE infrastructure = ?1"))?
+            .execute([infrastructure.as_str()])?;
+    }
     Ok(())
 }
 
-/// The replicas of a deployment, as they were written.
-pub fn slots<T: DeserializeOwned>(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<T>> {
+/// Saves one of the engine's objects. `state` is its `EngineObject` as JSON.
+pub fn put_object(
+    connection: &Connection,
+    infrastructure: &InfrastructureId,
+    uid: &str,
+    deployment: &DeploymentId,
+    state: &str,
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO object (infrastructure, uid, deployment, state) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (infrastructure, uid) DO UPDATE SET state = ?4",
+        )?
+        .execute([infrastructure.as_str(), uid, deployment.as_str(), state])?;
+    Ok(())
+}
+
+/// Forgets one of the engine's objects.
+pub fn remove_object(connection: &Connection, infrastructure: &InfrastructureId, uid: &str) -> Result<()> {
+    connection
+        .prepare_cached("DELETE FROM object WHERE infrastructure = ?1 AND uid = ?2")?
+        .execute([infrastructure.as_str(), uid])?;
+    Ok(())
+}
+
+/// The engine's objects behind a deployment on its infrastructure, as they were written.
+pub fn objects<T: DeserializeOwned>(
+    connection: &Connection,
+    infrastructure: &InfrastructureId,
+    deployment: &DeploymentId,
+) -> Result<Vec<T>> {
     let mut statement = connection.prepare_cached(
-        "SELECT state FROM observed.slot WHERE deployment = ?1 ORDER BY service, engine_id",
+        "SELECT state FROM observed.object WHERE deployment = ?1 AND infrastructure = ?2 ORDER BY uid",
     )?;
-    let rows = statement.query_map([deployment.as_str()], |row| row.json("state"))?;
+    let rows =
+        statement.query_map([deployment.as_str(), infrastructure.as_str()], |row| row.json("state"))?;
+    Ok(row::readable("object", rows, u32::MAX)?)
+}
+
+/// Every object of an infrastructure: its id, its deployment, and what `digest` makes of its JSON.
+pub fn objects_on<T>(
+    connection: &Connection,
+    infrastructure: &InfrastructureId,
+    digest: fn(&str) -> T,
+) -> Result<Vec<(String, DeploymentId, T)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT uid, deployment, state FROM observed.object WHERE infrastructure = ?1")?;
+    let rows = statement.query_map([infrastructure.as_str()], |row| {
+        Ok((row.get("uid")?, row.parsed("deployment")?, digest(row.get_ref("state")?.as_str()?)))
+    })?;
+    Ok(rows.filter_map(|row| row.ok()).collect())
+}
+
+/// The replicas of a deployment on its infrastructure, as they were written.
+pub fn slots<T: DeserializeOwned>(
+    connection: &Connection,
+    infrastructure: &InfrastructureId,
+    deployment: &DeploymentId,
+) -> Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT state FROM observed.slot WHERE deployment = ?1 AND infrastructure = ?2 ORDER BY service, engine_id",
+    )?;
+    let rows =
+        statement.query_map([deployment.as_str(), infrastructure.as_str()], |row| row.json("state"))?;
     Ok(crate::store::row::readable("slot", rows, u32::MAX)?)
 }
 
@@ -103,7 +163,7 @@ pub fn put_state(
 
 /// Forgets a deployment that is no more.
 pub fn remove_deployment(connection: &Connection, deployment: &DeploymentId) -> Result<()> {
-    for table in ["deployment_state", "slot", "engine_event"] {
+    for table in ["deployment_state", "slot", "object", "engine_event"] {
         connection
             .prepare_cached(&format!("DELETE FROM {table} WHERE deployment = ?1"))?
             .execute([deployment.as_str()])?;

@@ -163,7 +163,8 @@ ALTER TABLE infrastructure ADD COLUMN credential_version INTEGER NOT NULL DEFAUL
 ];
 
 /// Migrations of `observed.db`: not acknowledged facts, rebuilt from the engines when lost.
-pub const OBSERVED: &[&str] = &[r"
+pub const OBSERVED: &[&str] = &[
+    r"
 CREATE TABLE slot (
     infrastructure TEXT NOT NULL, engine_id TEXT NOT NULL, deployment TEXT NOT NULL, service TEXT NOT NULL,
     state TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (infrastructure, engine_id)
@@ -185,4 +186,12 @@ CREATE TABLE engine_event (
     slot INTEGER NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX engine_event_deployment ON engine_event (deployment, seq);
-"];
+",
+    r"
+CREATE TABLE object (
+    infrastructure TEXT NOT NULL, uid TEXT NOT NULL, deployment TEXT NOT NULL, state TEXT NOT NULL,
+    PRIMARY KEY (infrastructure, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX object_deployment ON object (deployment);
+",
+];

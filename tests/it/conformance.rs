@@ -84,6 +84,7 @@ macro_rules! every_case {
                 a_removal_is_told,
                 a_burst_ends_in_the_latest_state,
                 an_unknown_place_asks_for_a_new_snapshot,
+                what_an_engine_says_of_its_objects_is_told,
             },
         }
     };

@@ -1,5 +1,7 @@
 //! Deployments as people look at them: one, all about one, and lists.
 
+use rusqlite::Connection;
+
 use super::{Filter, Sort, Summary, running_plan, wanted_plan};
 use crate::app::{App, load};
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, Subject};
@@ -11,7 +13,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{Downtime, Plan};
 use crate::domain::secret::SecretInfo;
 use crate::domain::{Error, Kind, Result};
-use crate::engine::SlotState;
+use crate::engine::{EngineObject, SlotState};
 use crate::store;
 use crate::store::observation::EngineNote;
 
@@ -76,8 +78,20 @@ pub struct Detail {
     pub changes: Vec<Change>,
     pub downtime: Vec<Downtime>,
     pub slots: Vec<SlotState>,
+    /// What the engine keeps them as.
+    pub objects: Vec<EngineObject>,
     pub secrets: Vec<SecretInfo>,
     pub events: Vec<EngineNote>,
+}
+
+impl Detail {
+    /// With the addresses of published ports, for somebody who reaches this host by the name `here`.
+    #[must_use]
+    pub fn seen_from(mut self, here: Option<&str>) -> Self {
+        let endpoints = self.slots.iter_mut().flat_map(|slot| &mut slot.endpoints);
+        endpoints.for_each(|endpoint| endpoint.locate(here));
+        self
+    }
 }
 
 /// Everything about one deployment, from one moment.
@@ -104,13 +118,22 @@ pub async fn detail(app: &App, caller: &Caller, id: DeploymentId) -> Result<Deta
                 changes,
                 downtime,
                 wanted,
-                slots: store::observation::slots(db, &id)?,
+                slots: store::observation::slots(db, &deployment.infrastructure, &id)?,
+                objects: objects(db, &deployment)?,
                 secrets: store::secret::list(db, &id)?,
                 events: store::observation::events(db, &id, 20)?,
                 deployment,
             })
         })
         .await
+}
+
+/// The engine's objects behind a deployment, by service; those that make others before those that are made.
+fn objects(db: &Connection, of: &Deployment) -> Result<Vec<EngineObject>> {
+    let mut objects: Vec<EngineObject> = store::observation::objects(db, &of.infrastructure, &of.id)?;
+    let made = |object: &EngineObject| object.kind == "Pod";
+    objects.sort_by(|a, b| (&a.service, made(a), &a.name).cmp(&(&b.service, made(b), &b.name)));
+    Ok(objects)
 }
 
 /// What the engine last told of a deployment's replicas, newest first.

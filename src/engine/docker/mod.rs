@@ -18,6 +18,7 @@ mod lines;
 mod logs;
 mod names;
 mod network;
+mod object;
 mod observe;
 mod places;
 mod prepare;

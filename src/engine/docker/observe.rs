@@ -9,12 +9,14 @@ use crate::domain::clock::Timestamp;
 use crate::domain::workload::Protocol;
 use crate::engine::docker::error::plain;
 use crate::engine::docker::names::{Expected, Names};
-use crate::engine::{Endpoint, Phase, SlotState, label};
+use crate::engine::docker::object::object;
+use crate::engine::{Endpoint, EngineObject, Phase, SlotState, label};
 
 /// A container of ours, taken apart.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) state: SlotState,
+    pub(super) object: EngineObject,
     pub(super) expected: Expected,
     /// On the workload's network, where it is on it.
     pub(super) address: Option<String>,
@@ -78,25 +80,27 @@ pub(super) fn read(names: &Names, container: ContainerInspectResponse) -> Option
     }
     let started_at = time(state.started_at.as_deref());
     let ended_at = time(state.finished_at.as_deref()).filter(|_| !up);
+    let replica = SlotState {
+        slot,
+        engine_id: container.id.clone().unwrap_or_default(),
+        revision,
+        started_at,
+        // The engine may note the end of a very short life before its start.
+        ended_at: ended_at.map(|ended| started_at.map_or(ended, |started| ended.max(started))),
+        restarts: container.restart_count.and_then(|count| count.try_into().ok()).unwrap_or(0),
+        detail: detail(&state, &phase, container.path.as_deref().unwrap_or_default()),
+        phase,
+        image_id,
+        endpoints: endpoints(settings.ports.unwrap_or_default()),
+        serving,
+        drift: (!words.is_empty()).then(|| words.join("; ")),
+    };
     Some(Seen {
         address: endpoint
             .and_then(|endpoint| endpoint.ip_address.clone())
             .filter(|address| !address.is_empty()),
-        state: SlotState {
-            slot,
-            engine_id: container.id.unwrap_or_default(),
-            revision,
-            started_at,
-            // The engine may note the end of a very short life before its start.
-            ended_at: ended_at.map(|ended| started_at.map_or(ended, |started| ended.max(started))),
-            restarts: container.restart_count.and_then(|count| count.try_into().ok()).unwrap_or(0),
-            detail: detail(&state, &phase, container.path.as_deref().unwrap_or_default()),
-            phase,
-            image_id,
-            endpoints: endpoints(settings.ports.unwrap_or_default()),
-            serving,
-            drift: (!words.is_empty()).then(|| words.join("; ")),
-        },
+        object: object(name, labels, &state, &replica),
+        state: replica,
         expected,
         drift,
         stop_timeout: stop_timeout.unwrap_or(10),
@@ -203,12 +207,9 @@ fn endpoints(ports: PortMap) -> Vec<Endpoint> {
         .flat_map(|(port, bindings)| {
             bindings.iter().flatten().filter_map(|binding| {
                 let (number, protocol) = port.split_once('/')?;
-                Some(Endpoint {
-                    container_port: number.parse().ok()?,
-                    protocol: if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp },
-                    host_ip: binding.host_ip.as_deref()?.parse().ok()?,
-                    host_port: binding.host_port.as_deref()?.parse().ok()?,
-                })
+                let protocol = if protocol == "udp" { Protocol::Udp } else { Protocol::Tcp };
+                let (ip, port) = (binding.host_ip.as_deref()?, binding.host_port.as_deref()?);
+                Some(Endpoint::of_host(number.parse().ok()?, protocol, ip.parse().ok()?, port.parse().ok()?))
             })
         })
         .collect();

@@ -12,8 +12,10 @@ impl Core {
         let at = self.clock.now();
         let seen = self.all_slots().await?;
         let cursor = self.places.remember(at, &seen);
+        let object = |one: &Seen| (one.state.slot.workload.clone(), one.object.clone());
+        let objects = seen.iter().map(object).collect();
         let slots = seen.into_iter().map(|one| one.state).collect();
-        Ok(Snapshot { slots, cursor: Cursor(cursor) })
+        Ok(Snapshot { slots, objects, cursor: Cursor(cursor) })
     }
 
     pub(super) async fn all_slots(&self) -> EngineResult<Vec<Seen>> {

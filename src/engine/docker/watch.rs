@@ -187,6 +187,8 @@ impl Pump {
 
     fn tell_gone(&mut self, id: String, slot: SlotRef, at: Timestamp) {
         self.known.remove(&id);
+        // What was not handed out yet is no longer so.
+        self.results.remove(&of_object(&id));
         if self.gone.insert(id.clone()) {
             let engine_id = id.clone();
             self.make_ready(id, EngineEvent::Gone { slot, engine_id, at });
@@ -238,8 +240,10 @@ impl Pump {
             Ok(Some(_)) if self.news.get(&id).is_some_and(|news| news.what == "die") => None,
             Ok(Some(seen)) if !self.gone.contains(&id) => {
                 let News { what, at } = news;
-                let state = Box::new(seen.state);
-                self.make_ready(id, EngineEvent::Slot { state, what, at });
+                let (state, object) = (Box::new(seen.state), Box::new(seen.object));
+                let workload = state.slot.workload.clone();
+                self.make_ready(id.clone(), EngineEvent::Slot { state, what, at });
+                self.make_ready(of_object(&id), EngineEvent::Object { workload, object });
                 None
             }
             // Gone meanwhile, which an event says, or not ours.
@@ -268,6 +272,11 @@ impl Pump {
         }
         Ok(())
     }
+}
+
+/// Under which name news of a container's own object wait, beside those of its replica.
+fn of_object(id: &str) -> String {
+    format!("{id}/object")
 }
 
 /// What an event of an end says: whether more comes of it is known from the labels that every event bears.

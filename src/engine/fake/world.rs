@@ -14,8 +14,8 @@ use crate::domain::workload::{EnvValue, HealthTest, Restart, ServiceKind};
 use crate::engine::fake::controls::Faults;
 use crate::engine::fake::program::{self, Surroundings};
 use crate::engine::{
-    ContainerLine, Endpoint, EngineError, EngineEvent, EngineResult, FileContent, LogStream, Phase,
-    ServiceRequest, SlotRef, SlotState,
+    Condition, ContainerLine, Endpoint, EngineError, EngineEvent, EngineObject, EngineResult, FileContent,
+    LogStream, Phase, ServiceRequest, SlotRef, SlotState, label,
 };
 
 /// The world behind a lock, and a bell that rings on every change.
@@ -105,6 +105,12 @@ impl World {
         self.slots.values().map(|slot| slot.state.clone()).collect()
     }
 
+    /// The objects behind the slots, each with its workload.
+    pub(super) fn objects(&self) -> Vec<(DeploymentId, EngineObject)> {
+        let objects = self.slots.iter().map(|(slot, found)| (slot.workload.clone(), object(found)));
+        objects.collect()
+    }
+
     pub(super) fn state(&self, slot: &SlotRef) -> EngineResult<&SlotState> {
         let found = self.slots.get(slot).ok_or(EngineError::NoSuchSlot)?;
         Ok(&found.state)
@@ -148,8 +154,9 @@ impl World {
             .slots
             .values()
             .filter(|slot| slot.state.started_at.is_some() && slot.state.ended_at.is_none());
-        let mut taken: BTreeSet<u16> =
-            running.flat_map(|slot| slot.state.endpoints.iter().map(|endpoint| endpoint.host_port)).collect();
+        let mut taken: BTreeSet<u16> = running
+            .flat_map(|slot| slot.state.endpoints.iter().filter_map(|endpoint| endpoint.host_port))
+            .collect();
         let mut endpoints = Vec::new();
         for port in &request.service.ports {
             let host_port = match port.host_port {
@@ -161,12 +168,8 @@ impl World {
                 None => (40_000..=u16::MAX).find(|free| !taken.contains(free)).unwrap_or(40_000),
             };
             taken.insert(host_port);
-            endpoints.push(Endpoint {
-                container_port: port.container_port,
-                protocol: port.protocol,
-                host_ip: port.host_ip.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into()),
-                host_port,
-            });
+            let ip = port.host_ip.unwrap_or(std::net::Ipv4Addr::LOCALHOST.into());
+            endpoints.push(Endpoint::of_host(port.container_port, port.protocol, ip, host_port));
         }
         Ok(endpoints)
     }
@@ -274,7 +277,9 @@ impl World {
         found.state.serving = found.named && up;
         let state = Box::new(found.state.clone());
         let what = what.to_owned();
+        let (workload, object) = (slot.workload.clone(), Box::new(object(found)));
         self.events.push(EngineEvent::Slot { state, what, at });
+        self.events.push(EngineEvent::Object { workload, object });
         true
     }
 
@@ -330,6 +335,29 @@ impl World {
             writable: writable(request),
             limits: limits(request),
         }
+    }
+}
+
+/// A slot as a container of its own, in the shape that every engine's objects have.
+fn object(of: &Slot) -> EngineObject {
+    let (slot, state) = (&of.state.slot, &of.state);
+    let runs = matches!(state.phase, Phase::Starting | Phase::Running | Phase::Unhealthy);
+    let since = if runs { state.started_at } else { state.ended_at.or(state.started_at) };
+    let mut labels = of.request.service.labels.clone();
+    labels.insert(label::WORKLOAD.to_owned(), slot.workload.to_string());
+    labels.insert(label::SERVICE.to_owned(), slot.service.to_string());
+    labels.insert(label::REVISION.to_owned(), state.revision.to_string());
+    EngineObject {
+        service: slot.service.clone(),
+        kind: "Container".to_owned(),
+        name: format!("{}-{}-{}", slot.workload, slot.service, slot.index),
+        namespace: None,
+        uid: state.engine_id.clone(),
+        labels,
+        annotations: BTreeMap::new(),
+        conditions: vec![
+            Condition::new("Running", runs, state.phase.reason()).saying(state.detail.clone()).since(since),
+        ],
     }
 }
 

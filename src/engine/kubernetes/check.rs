@@ -45,6 +45,9 @@ const fn needed(group: &'static str, resource: &'static str, verbs: &'static [&'
 /// To make, keep and remove objects.
 const KEPT: &[&str] = &["get", "list", "create", "patch", "delete"];
 
+/// And to follow them.
+const WATCHED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+
 /// Everything that Slipway asks of a cluster.
 static RIGHTS: [Right; 16] = [
     needed("", "pods", &["get", "list", "watch", "delete"]),
@@ -54,12 +57,12 @@ static RIGHTS: [Right; 16] = [
     needed("", "events", &["list", "watch"]),
     needed("apps", "deployments", &["get", "list", "watch", "create", "update", "patch", "delete"]),
     needed("apps", "replicasets", &["list"]),
-    needed("batch", "jobs", KEPT),
-    needed("", "services", &["get", "list", "watch", "create", "patch", "delete"]),
+    needed("batch", "jobs", WATCHED),
+    needed("", "services", WATCHED),
     needed("", "configmaps", KEPT),
     needed("", "secrets", KEPT),
     needed("", "persistentvolumeclaims", KEPT),
-    needed("networking.k8s.io", "ingresses", KEPT),
+    needed("networking.k8s.io", "ingresses", WATCHED),
     needed("networking.k8s.io", "networkpolicies", KEPT),
     Right {
         group: "",

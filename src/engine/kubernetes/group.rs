@@ -6,13 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::networking::v1::Ingress;
 
+use super::address;
 use super::names::{self, Map, note};
+use super::object::{self, Owned};
 use super::pod;
 use super::standing::{Standing, is_autoscaled};
 use crate::domain::clock::Timestamp;
-use crate::domain::workload::Protocol;
 use crate::engine::{Endpoint, Phase, SlotState, label};
 
 /// The objects of one service; keyed by name, pods by uid.
@@ -20,14 +23,23 @@ use crate::engine::{Endpoint, Phase, SlotState, label};
 pub(super) struct Group {
     pub pods: BTreeMap<String, Pod>,
     pub deployment: Option<Deployment>,
+    pub jobs: BTreeMap<String, Job>,
     pub services: BTreeMap<String, Service>,
+    pub ingresses: BTreeMap<String, Ingress>,
     /// The newest warning about each pod, by uid.
     pub said: HashMap<String, String>,
 }
 
 impl Group {
     pub(super) fn is_empty(&self) -> bool {
-        self.pods.is_empty() && self.deployment.is_none() && self.services.is_empty()
+        self.pods.is_empty() && self.deployment.is_none() && self.jobs.is_empty() && self.services.is_empty()
+    }
+
+    /// The objects that say something of the service.
+    pub(super) fn objects(&self) -> Vec<Owned> {
+        let deployments = self.deployment.iter().filter_map(object::deployment);
+        let jobs = self.jobs.values().filter_map(object::job);
+        deployments.chain(jobs).chain(self.pods.values().filter_map(object::pod)).collect()
     }
 
     /// The replicas at a moment.
@@ -107,21 +119,12 @@ impl Group {
         (listens && self.services.is_empty()).then(|| "its Service was removed".to_owned())
     }
 
-    /// Ports of nodes that lead to a pod, at the node that it runs on.
+    /// Where a pod answers from outside: at the node that it runs on, and by the service's Ingress.
     fn endpoints(&self, of: &Pod) -> Vec<Endpoint> {
         let node = of.status.as_ref().and_then(|status| status.host_ip.as_ref()?.parse().ok());
-        let Some(host_ip) = node else { return Vec::new() };
-        let specs = self.services.values().filter_map(|service| service.spec.as_ref());
-        let ports = specs.flat_map(|spec| spec.ports.iter().flatten());
-        let endpoint = |port: &k8s_openapi::api::core::v1::ServicePort| {
-            Some(Endpoint {
-                container_port: u16::try_from(port.port).ok()?,
-                protocol: if port.protocol.as_deref() == Some("UDP") { Protocol::Udp } else { Protocol::Tcp },
-                host_ip,
-                host_port: u16::try_from(port.node_port?).ok()?,
-            })
-        };
-        ports.filter_map(endpoint).collect()
+        let mut found: Vec<Endpoint> = self.ingresses.values().flat_map(address::of_ingress).collect();
+        found.extend(node.into_iter().flat_map(|node| address::of_node(node, self.services.values())));
+        found
     }
 
     /// Replicas that no pod is there for: yet, or because the cluster refuses them, with its words.

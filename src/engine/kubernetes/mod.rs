@@ -6,6 +6,7 @@
 //! takes the old pods away. A task is a Job. Everything is applied server-side under one field manager, and only what
 //! bears this instance's label is ever touched.
 
+mod address;
 mod apply;
 mod check;
 mod client;
@@ -16,6 +17,7 @@ pub mod images;
 pub mod kubeconfig;
 mod logs;
 mod names;
+mod object;
 mod pod;
 mod prepare;
 mod quantity;

@@ -129,15 +129,17 @@ pub(super) fn selector(labels: &Map) -> String {
     labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
+/// Which workload and service an object's labels and annotations name.
+pub(super) fn whose(labels: &Map, annotations: &Map) -> Option<(DeploymentId, ServiceName)> {
+    let whole = |note: &str, label: &str| annotations.get(note).or_else(|| labels.get(label));
+    let workload = whole(note::WORKLOAD, label::WORKLOAD)?.parse().ok()?;
+    Some((workload, whole(note::SERVICE, label::SERVICE)?.parse().ok()?))
+}
+
 /// Which slot a pod's or Job's labels and annotations name; `index` is counted elsewhere.
 pub(super) fn slot(labels: &Map, annotations: &Map, index: u32) -> Option<SlotRef> {
-    let whole = |note: &str, label: &str| annotations.get(note).or_else(|| labels.get(label));
-    Some(SlotRef {
-        workload: whole(note::WORKLOAD, label::WORKLOAD)?.parse().ok()?,
-        service: whole(note::SERVICE, label::SERVICE)?.parse().ok()?,
-        hash: labels.get(label::HASH)?.clone(),
-        index,
-    })
+    let (workload, service) = whose(labels, annotations)?;
+    Some(SlotRef { workload, service, hash: labels.get(label::HASH)?.clone(), index })
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ fn not_ready(pod: &Pod, said: Option<&str>, running: TimeDelta) -> (Phase, Strin
     let tries = TimeDelta::seconds(i64::from(period) * i64::from(failures.max(1)));
     let notes = pod.metadata.annotations.as_ref();
     let grace = notes.and_then(|notes| notes.get(note::START_PERIOD)?.parse().ok());
+    // Not any warning about the pod is about its health.
+    let said = said.filter(|words| words.contains("probe"));
     let words = format!("its health check fails: {}", said.map(clean_line).unwrap_or_default());
     // Two seconds for the kubelet's own pace.
     if running > tries + TimeDelta::milliseconds(grace.unwrap_or(0)) + TimeDelta::seconds(2) {

@@ -1,15 +1,19 @@
 //! Everything of ours in the namespace, by service, fed by one list and one watch of each kind.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
+use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt as _;
 
 use super::group::Group;
 use super::names::{self, Map};
+use super::object::Owned;
 use crate::domain::clock::Timestamp;
-use crate::engine::{EngineEvent, Phase, SlotState, label};
+use crate::engine::{EngineEvent, EngineObject, Phase, SlotState, label};
 
 /// The labels of workload and service.
 type Key = (String, String);
@@ -19,7 +23,9 @@ type Key = (String, String);
 pub(super) enum Change {
     Pod(Box<Pod>, bool),
     Deployment(Box<Deployment>, bool),
+    Job(Box<Job>, bool),
     Service(Box<Service>, bool),
+    Ingress(Box<Ingress>, bool),
     /// A warning about a pod.
     Warning(Box<Event>),
 }
@@ -32,6 +38,8 @@ pub(super) struct View {
     owners: HashMap<String, Key>,
     /// What was told last, by the engine's id.
     told: BTreeMap<Key, HashMap<String, SlotState>>,
+    /// Digests of what was told of objects, by their ids.
+    said: HashMap<Key, HashMap<String, u64>>,
     /// Services with replicas whose state changes as time passes.
     ticking: HashSet<Key>,
 }
@@ -64,16 +72,25 @@ impl View {
                 self.groups.entry(key.clone()).or_default().deployment = (!gone).then_some(*deployment);
                 Some(key)
             }
+            Change::Job(mut job, gone) => {
+                job.metadata.managed_fields = None;
+                let key = self.key(job.metadata.labels.as_ref())?;
+                let jobs = &mut self.groups.entry(key.clone()).or_default().jobs;
+                keep(jobs, job.name_any(), *job, gone);
+                Some(key)
+            }
             Change::Service(mut service, gone) => {
                 service.metadata.managed_fields = None;
                 let key = self.key(service.metadata.labels.as_ref())?;
                 let services = &mut self.groups.entry(key.clone()).or_default().services;
-                let name = service.name_any();
-                if gone {
-                    services.remove(&name);
-                } else {
-                    services.insert(name, *service);
-                }
+                keep(services, service.name_any(), *service, gone);
+                Some(key)
+            }
+            Change::Ingress(mut ingress, gone) => {
+                ingress.metadata.managed_fields = None;
+                let key = self.key(ingress.metadata.labels.as_ref())?;
+                let ingresses = &mut self.groups.entry(key.clone()).or_default().ingresses;
+                keep(ingresses, ingress.name_any(), *ingress, gone);
                 Some(key)
             }
             Change::Warning(event) => {
@@ -94,7 +111,9 @@ impl View {
 
     /// What became different of a service's replicas since it was last told.
     pub(super) fn tell(&mut self, key: &Key, now: Timestamp) -> Vec<EngineEvent> {
-        let states = self.groups.get(key).map(|group| group.states(now)).unwrap_or_default();
+        let group = self.groups.get(key);
+        let states = group.map(|group| group.states(now)).unwrap_or_default();
+        let objects = group.map(Group::objects).unwrap_or_default();
         if states.iter().any(|state| state.phase == Phase::Starting) {
             self.ticking.insert(key.clone());
         } else {
@@ -125,6 +144,29 @@ impl View {
             let states = states.into_iter().map(|state| (state.engine_id.clone(), state)).collect();
             self.told.insert(key.clone(), states);
         }
+        events.extend(self.say(key, objects));
+        events
+    }
+
+    /// What became different of a service's objects since it was last told.
+    fn say(&mut self, key: &Key, objects: Vec<Owned>) -> Vec<EngineEvent> {
+        let mut before = self.said.remove(key).unwrap_or_default();
+        let workload = objects.first().map(|(workload, _)| workload.clone()).or_else(|| key.0.parse().ok());
+        let (mut events, mut now) = (Vec::new(), HashMap::new());
+        for (workload, object) in objects {
+            let digest = digest(&object);
+            if before.remove(&object.uid) != Some(digest) {
+                events.push(EngineEvent::Object { workload, object: Box::new(object.clone()) });
+            }
+            now.insert(object.uid, digest);
+        }
+        if let Some(workload) = workload {
+            let gone = |uid| EngineEvent::ObjectGone { workload: workload.clone(), uid };
+            events.extend(before.into_keys().map(gone));
+        }
+        if !now.is_empty() {
+            self.said.insert(key.clone(), now);
+        }
         events
     }
 
@@ -133,16 +175,31 @@ impl View {
         self.ticking.iter().cloned().collect()
     }
 
-    /// All replicas; they count as told.
-    pub(super) fn all(&mut self, now: Timestamp) -> Vec<SlotState> {
+    /// All replicas and objects; they count as told.
+    pub(super) fn all(&mut self, now: Timestamp) -> (Vec<SlotState>, Vec<Owned>) {
         let keys: Vec<Key> = self.groups.keys().cloned().collect();
         for key in &keys {
             self.tell(key, now);
         }
         let mut states: Vec<SlotState> = self.told.values().flat_map(HashMap::values).cloned().collect();
         states.sort_by(|a, b| (&a.slot, &a.engine_id).cmp(&(&b.slot, &b.engine_id)));
-        states
+        (states, self.groups.values().flat_map(Group::objects).collect())
     }
+}
+
+/// Notes that an object is there, or is not.
+fn keep<T>(known: &mut BTreeMap<String, T>, name: String, object: T, gone: bool) {
+    if gone {
+        known.remove(&name);
+    } else {
+        known.insert(name, object);
+    }
+}
+
+fn digest(object: &EngineObject) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A word for people.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use futures_util::stream::{BoxStream, SelectAll, StreamExt as _, unfold};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
+use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt as _;
 use kube::api::{WatchEvent, WatchParams};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
@@ -37,7 +39,9 @@ struct Place {
     view: View,
     pods: String,
     deployments: String,
+    jobs: String,
     services: String,
+    ingresses: String,
     warnings: String,
 }
 
@@ -69,27 +73,33 @@ impl Core {
         let labels = self.ours();
         // Pods come last: what their Deployments say of them is there already.
         let (deployments, deployments_at) = self.list::<Deployment>(&labels).await?;
+        let (jobs, jobs_at) = self.list::<Job>(&labels).await?;
         let (services, services_at) = self.list::<Service>(&labels).await?;
+        let (ingresses, ingresses_at) = self.list::<Ingress>(&labels).await?;
         let (pods, pods_at) = self.list::<Pod>(&labels).await?;
         let (warnings, warnings_at) = self.warnings().await?;
         let mut view = View::new(&self.instance);
         deployments.into_iter().for_each(|one| drop(view.take(Change::Deployment(Box::new(one), false))));
+        jobs.into_iter().for_each(|one| drop(view.take(Change::Job(Box::new(one), false))));
         services.into_iter().for_each(|one| drop(view.take(Change::Service(Box::new(one), false))));
+        ingresses.into_iter().for_each(|one| drop(view.take(Change::Ingress(Box::new(one), false))));
         pods.into_iter().for_each(|one| drop(view.take(Change::Pod(Box::new(one), false))));
         warnings.into_iter().for_each(|one| drop(view.take(Change::Warning(Box::new(one)))));
-        let slots = view.all(self.clock.now());
+        let (slots, objects) = view.all(self.clock.now());
         let place = Place {
             name: crate::domain::random::uuid().to_string(),
             at: Instant::now(),
             view,
             pods: pods_at,
             deployments: deployments_at,
+            jobs: jobs_at,
             services: services_at,
+            ingresses: ingresses_at,
             warnings: warnings_at,
         };
         let cursor = Cursor(place.name.clone());
         self.places.keep(place);
-        Ok(Snapshot { slots, cursor })
+        Ok(Snapshot { slots, objects, cursor })
     }
 
     /// The newest warnings about pods. They are words, not facts: without the right to read them there are none.
@@ -118,8 +128,14 @@ impl Core {
         changes.push(self.follow(labelled.clone(), place.deployments, |object, gone| {
             Change::Deployment(Box::new(object), gone)
         }));
+        changes.push(
+            self.follow(labelled.clone(), place.jobs, |object, gone| Change::Job(Box::new(object), gone)),
+        );
         changes.push(self.follow(labelled.clone(), place.services, |object, gone| {
             Change::Service(Box::new(object), gone)
+        }));
+        changes.push(self.follow(labelled.clone(), place.ingresses, |object, gone| {
+            Change::Ingress(Box::new(object), gone)
         }));
         changes.push(self.follow(labelled, place.pods, |object, gone| Change::Pod(Box::new(object), gone)));
         if !place.warnings.is_empty() {

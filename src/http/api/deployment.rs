@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::app;
-use crate::app::deployment::Sort;
+use crate::app::deployment::{Detail, Sort};
 use crate::domain::Result;
 use crate::domain::health::Health;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, VolumeName};
@@ -101,9 +101,15 @@ async fn list(
     answer::list(&request, page, fetch).await
 }
 
+/// Everything about a deployment, with addresses as those who reach this server have them.
+async fn detail(state: &State, who: &Who, id: DeploymentId) -> Result<Detail> {
+    let detail = app::deployment::detail(&state.app, who, id).await?;
+    Ok(detail.seen_from(state.settings.base_url.host_str()))
+}
+
 /// One deployment as it is now, with its settings' ETag.
 pub(super) async fn answered(state: &State, who: &Who, id: DeploymentId) -> Result<HttpResponse> {
-    let detail = app::deployment::detail(&state.app, who, id).await?;
+    let detail = detail(state, who, id).await?;
     Ok(answer::tagged(detail.deployment.revision, &Deployment::from(detail)))
 }
 
@@ -204,7 +210,7 @@ async fn delete(
     remains: Query<Remains>,
 ) -> Reply<Json<Deployment>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let last = app::deployment::detail(&state.app, &who, id.clone()).await?;
+    let last = detail(&state, &who, id.clone()).await?;
     app::deployment::delete(&state.app, &who, id, remains.0.volumes).await?;
     Ok(Json(last.into()))
 }
@@ -226,6 +232,6 @@ async fn health(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<He
     responses((status = 200, body = [Slot])))]
 async fn list_slots(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<Slot>>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let detail = app::deployment::detail(&state.app, &who, id).await?;
+    let detail = detail(&state, &who, id).await?;
     Ok(Json(slots(&detail)))
 }

@@ -13,7 +13,7 @@ use crate::domain::name::{DeploymentId, ServiceName, StageId};
 use crate::domain::plan::Downtime;
 use crate::domain::secret::SecretInfo;
 use crate::domain::workload::ServiceKind;
-use crate::engine::{Endpoint, Phase, SlotState};
+use crate::engine::{Condition, Endpoint, EngineObject, Phase, SlotState};
 use crate::http::api::deployment_body::DeploymentSpec;
 use crate::http::error::ErrorBody;
 
@@ -93,6 +93,9 @@ pub struct Details {
     /// Names and versions; values are never shown.
     pub secrets: Vec<SecretInfo>,
     pub slots: Vec<Slot>,
+    /// What the engine keeps the services as, and what it says of that: on Kubernetes Deployments and Jobs, and pods of
+    /// which a condition does not hold; on Docker containers. As it was last observed.
+    pub objects: Vec<EngineObject>,
     /// What an update would change now.
     pub changes: Vec<Change>,
     /// Which services an update would interrupt.
@@ -112,7 +115,7 @@ pub struct Slot {
     /// The update that made it.
     pub revision: u32,
     pub engine_id: String,
-    /// `created`, `starting`, `running`, `unhealthy`, `restarting`, `paused`, `exited` or `dead`.
+    /// `created`, `starting`, `running`, `unhealthy`, `restarting`, `paused`, `exited`, `pending`, `blocked` or `dead`.
     pub phase: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
@@ -127,25 +130,8 @@ pub struct Slot {
     pub endpoints: Vec<Endpoint>,
     /// Whether peers reach it by the service's name.
     pub serving: bool,
+    /// `Ready` and `InSync`, as Slipway sees them.
     pub conditions: Vec<Condition>,
-}
-
-/// One aspect of a replica, in the shape of Kubernetes' conditions.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Condition {
-    /// `Ready` or `InSync`.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// `True` or `False`.
-    pub status: &'static str,
-    /// One word.
-    pub reason: &'static str,
-    /// In words, where there are any.
-    pub message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub last_transition_time: Option<Timestamp>,
 }
 
 impl Deployment {
@@ -181,6 +167,7 @@ impl From<Detail> for Deployment {
         let details = Details {
             may_deploy: detail.deployment.may(DeploymentRight::Deploy),
             slots,
+            objects: detail.objects,
             secrets: detail.secrets,
             changes: detail.changes,
             downtime: detail.downtime,
@@ -206,7 +193,7 @@ impl Slot {
             replica: state.slot.index + 1,
             revision: state.revision,
             engine_id: state.engine_id.clone(),
-            phase: phase_word(&state.phase).0,
+            phase: phase_word(&state.phase),
             exit_code: match state.phase {
                 Phase::Exited { code, .. } => Some(code),
                 _ => None,
@@ -222,44 +209,34 @@ impl Slot {
     }
 }
 
-fn truth(is: bool) -> &'static str {
-    if is { "True" } else { "False" }
-}
-
 fn readiness(state: &SlotState, is_task: bool) -> Condition {
+    let ready = state.phase.is_ready(is_task);
     Condition {
-        kind: "Ready",
-        status: truth(state.phase.is_ready(is_task)),
-        reason: phase_word(&state.phase).1,
-        message: state.detail.clone(),
-        last_transition_time: state.ended_at.or(state.started_at),
+        message: Some(state.detail.clone()),
+        ..Condition::new("Ready", ready, state.phase.reason()).since(state.ended_at.or(state.started_at))
     }
 }
 
 fn sync(state: &SlotState) -> Condition {
+    let reason = if state.drift.is_none() { "AsPlanned" } else { "Drifted" };
     Condition {
-        kind: "InSync",
-        status: truth(state.drift.is_none()),
-        reason: if state.drift.is_none() { "AsPlanned" } else { "Drifted" },
-        message: state.drift.clone().unwrap_or_default(),
-        last_transition_time: None,
+        message: Some(state.drift.clone().unwrap_or_default()),
+        ..Condition::new("InSync", state.drift.is_none(), reason)
     }
 }
 
-/// A phase's word, and its reason as conditions spell it.
-fn phase_word(phase: &Phase) -> (&'static str, &'static str) {
+/// A phase's word.
+fn phase_word(phase: &Phase) -> &'static str {
     match phase {
-        Phase::Created => ("created", "Created"),
-        Phase::Starting => ("starting", "Starting"),
-        Phase::Running => ("running", "Running"),
-        Phase::Unhealthy => ("unhealthy", "Unhealthy"),
-        Phase::Restarting => ("restarting", "Restarting"),
-        Phase::Paused => ("paused", "Paused"),
-        Phase::Exited { oom_killed: true, .. } => ("exited", "OutOfMemory"),
-        Phase::Exited { code: 0, .. } => ("exited", "Completed"),
-        Phase::Exited { .. } => ("exited", "Failed"),
-        Phase::Pending => ("pending", "Pending"),
-        Phase::Blocked => ("blocked", "Blocked"),
-        Phase::Dead => ("dead", "Dead"),
+        Phase::Created => "created",
+        Phase::Starting => "starting",
+        Phase::Running => "running",
+        Phase::Unhealthy => "unhealthy",
+        Phase::Restarting => "restarting",
+        Phase::Paused => "paused",
+        Phase::Exited { .. } => "exited",
+        Phase::Pending => "pending",
+        Phase::Blocked => "blocked",
+        Phase::Dead => "dead",
     }
 }

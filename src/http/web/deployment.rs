@@ -4,12 +4,14 @@ pub mod actions;
 pub mod create;
 pub mod history;
 pub mod metrics;
+pub mod objects;
 pub mod services;
 pub mod settings;
 
 use actix_web::web;
 use askama::Template;
 
+use self::objects::SaidOf;
 use self::services::ServiceView;
 use super::home::{Shown, position};
 use super::page::{Note, Page, Query, Section, State, Tab, Tone, plural};
@@ -177,6 +179,7 @@ struct Overview {
     digest: Option<String>,
     refused: Option<Note>,
     services: Vec<ServiceView>,
+    said: Vec<SaidOf>,
     running: Option<(String, u32)>,
     updates: Vec<UpdateRow>,
     update_count: u32,
@@ -189,6 +192,7 @@ struct Overview {
 async fn overview(visit: Visit, path: web::Path<String>) -> Answer {
     let id = id_of(&path)?;
     let (detail, updates) = load(&visit.app, &visit.caller, id).await?;
+    let detail = detail.seen_from(visit.state().settings.base_url.host_str());
     let page = Overview::new(&visit, detail, &updates);
     if visit.wants("live") {
         return visit.show_part(&Parts(&page));
@@ -228,6 +232,7 @@ impl Overview {
             changes: if out_of_sync { detail.changes } else { Vec::new() },
             downtime: detail.downtime,
             services,
+            said: objects::by_service(detail.objects),
             running: detail.running.as_ref().zip(deployment.running_update).map(running),
             updates: updates.iter().map(|update| UpdateRow::new(update, visit.now)).collect(),
             update_count: deployment.last_update,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::objects::Objects;
 use crate::bus::Topic;
 use crate::domain::clock::Timestamp;
 use crate::domain::name::{DeploymentId, InfrastructureId};
-use crate::engine::{SlotRef, SlotState};
+use crate::engine::{EngineObject, SlotRef, SlotState};
 use crate::reconcile::Shared;
 use crate::store;
 use crate::store::observation::EngineNote;
@@ -21,6 +22,7 @@ pub(super) struct Batch {
     infrastructure: InfrastructureId,
     written: HashMap<String, SlotState>,
     pending: HashMap<String, Option<SlotState>>,
+    objects: Objects,
     notes: Vec<(DeploymentId, EngineNote)>,
     touched: BTreeSet<DeploymentId>,
     due: Option<Instant>,
@@ -29,11 +31,16 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Starts from what the store holds.
-    pub fn new(infrastructure: InfrastructureId, written: Vec<(String, SlotState)>) -> Self {
+    pub fn new(
+        infrastructure: InfrastructureId,
+        written: Vec<(String, SlotState)>,
+        objects: Objects,
+    ) -> Self {
         Self {
             infrastructure,
             written: written.into_iter().collect(),
             pending: HashMap::new(),
+            objects,
             notes: Vec::new(),
             touched: BTreeSet::new(),
             due: None,
@@ -74,6 +81,29 @@ impl Batch {
     pub fn gone(&mut self, engine_id: &str, workload: &DeploymentId) {
         self.touch(workload);
         self.pending.insert(engine_id.to_owned(), None);
+        self.objects.gone(engine_id);
+    }
+
+    /// An object says this of itself.
+    pub fn put_object(&mut self, workload: &DeploymentId, object: &EngineObject) {
+        if self.objects.put(workload, object) {
+            self.touch(workload);
+        }
+    }
+
+    /// An object is no more.
+    pub fn object_gone(&mut self, uid: &str, workload: &DeploymentId) {
+        if self.objects.gone(uid) {
+            self.touch(workload);
+        }
+    }
+
+    /// Objects that the store holds and `present` does not.
+    pub fn objects_missing_from(
+        &self,
+        present: &[(DeploymentId, EngineObject)],
+    ) -> Vec<(DeploymentId, String)> {
+        self.objects.missing_from(present)
     }
 
     /// Something happened to a replica.
@@ -97,12 +127,13 @@ impl Batch {
     /// Writes what is pending. A failed write marks the batch as broken.
     pub async fn flush(&mut self, shared: &Shared) {
         self.due = None;
-        let (pending, notes, touched) = (
+        let (pending, objects, notes, touched) = (
             std::mem::take(&mut self.pending),
+            self.objects.take(),
             std::mem::take(&mut self.notes),
             std::mem::take(&mut self.touched),
         );
-        if pending.is_empty() && notes.is_empty() {
+        if pending.is_empty() && objects.is_empty() && notes.is_empty() {
             return;
         }
         for (id, state) in &pending {
@@ -125,6 +156,14 @@ impl Batch {
                         now,
                     )?,
                     None => store::observation::remove_slot(tx, &infrastructure, id)?,
+                }
+            }
+            for (uid, change) in &objects {
+                match change {
+                    Some((deployment, state)) => {
+                        store::observation::put_object(tx, &infrastructure, uid, deployment, state)?
+                    }
+                    None => store::observation::remove_object(tx, &infrastructure, uid)?,
                 }
             }
             for (deployment, note) in &notes {

@@ -141,7 +141,7 @@ async fn healthy_at(browser: &Browser, run: &FirstRun, id: &str, version: &str) 
     browser.go(&format!("{}/deployments/{id}", run.base)).await;
     browser.see_on_reload("#pills", "Healthy", Duration::from_secs(60)).await;
     browser.see("#pills", "4 of 4 ready").await;
-    browser.see(".facts", version).await;
+    browser.see("aside .facts", version).await;
     let replicas = browser.texts("tr.sub td.name").await;
     for name in ["api-0", "redis-0", "retrain-0", "train-0"] {
         assert!(replicas.iter().any(|each| each == name), "{name} is none of {replicas:?}");

@@ -183,13 +183,13 @@ pub async fn ports_are_published_where_asked<H: Harness>(bed: &Bed<H>) {
     let endpoints = &state.endpoints;
     assert_eq!(endpoints.len(), 2, "{endpoints:?}");
     assert_eq!((endpoints[0].container_port, endpoints[1].container_port), (8080, 9090));
-    assert!(endpoints[0].host_port > 0);
+    assert!(endpoints[0].host_port.unwrap() > 0);
     if bed.lacks(Lacks::HostPorts) {
-        assert!(endpoints.iter().all(|endpoint| (30_000..32_768).contains(&endpoint.host_port)));
+        assert!(endpoints.iter().all(|endpoint| (30_000..32_768).contains(&endpoint.host_port.unwrap())));
         return;
     }
-    assert_eq!(endpoints[1].host_port, fixed);
-    assert!(endpoints.iter().all(|endpoint| endpoint.host_ip == Ipv4Addr::LOCALHOST));
+    assert_eq!(endpoints[1].host_port, Some(fixed));
+    assert!(endpoints.iter().all(|endpoint| endpoint.host_ip == Some(Ipv4Addr::LOCALHOST.into())));
 }
 
 pub async fn a_held_port_is_named<H: Harness>(bed: &Bed<H>) {
@@ -218,8 +218,9 @@ async fn a_held_node_port_is_named<H: Harness>(bed: &Bed<H>) {
     let mut service = sh("sleep 600");
     service.ports = vec![port(8080, None)];
     let up = bed.up(service.clone(), 1).await;
-    let held =
-        bed.until(&up.ensured.slots[0], |state| !state.endpoints.is_empty()).await.endpoints[0].host_port;
+    let held = bed.until(&up.ensured.slots[0], |state| !state.endpoints.is_empty()).await.endpoints[0]
+        .host_port
+        .unwrap();
     service.ports = vec![port(8081, Some(held))];
     let plan = bed.plan(service);
     let request = bed.request(&plan, &up.resolution, 1);

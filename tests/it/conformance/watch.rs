@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use slipway::engine::{Cursor, EngineError, EngineEvent, EngineResult, Phase, SlotRef, SlotState};
+use slipway::engine::{
+    Cursor, EngineError, EngineEvent, EngineObject, EngineResult, Phase, SlotRef, SlotState, label,
+};
 
 use super::bed::{Bed, Harness, Lacks, Tamper, sh};
 
@@ -14,6 +16,7 @@ use super::bed::{Bed, Harness, Lacks, Tamper, sh};
 struct Known {
     states: BTreeMap<SlotRef, SlotState>,
     gone: Vec<String>,
+    objects: BTreeMap<String, EngineObject>,
     told: usize,
 }
 
@@ -27,7 +30,8 @@ impl Known {
         while !is(self) {
             let next = tokio::time::timeout(Duration::from_secs(30), events.next()).await;
             let event = next.expect("an event in time").expect("the stream goes on").unwrap();
-            self.told += 1;
+            let of_replica = !matches!(event, EngineEvent::Object { .. } | EngineEvent::ObjectGone { .. });
+            self.told += usize::from(of_replica);
             match event {
                 EngineEvent::Slot { state, .. } => {
                     // A replica may move up when one before it goes.
@@ -43,7 +47,14 @@ impl Known {
                     if self.states.get(&slot).is_some_and(|state| state.engine_id == engine_id) {
                         self.states.remove(&slot);
                     }
+                    self.objects.remove(&engine_id);
                     self.gone.push(engine_id);
+                }
+                EngineEvent::Object { object, .. } => {
+                    self.objects.insert(object.uid.clone(), *object);
+                }
+                EngineEvent::ObjectGone { uid, .. } => {
+                    self.objects.remove(&uid);
                 }
             }
         }
@@ -180,4 +191,22 @@ async fn a_burst_of_removals_ends_in_the_latest_state<H: Harness>(
 pub async fn an_unknown_place_asks_for_a_new_snapshot<H: Harness>(bed: &Bed<H>) {
     let error = bed.engine.watch(&Cursor("of another engine".into())).await.err();
     assert!(matches!(error, Some(EngineError::Unreachable(_))), "{error:?}");
+}
+
+pub async fn what_an_engine_says_of_its_objects_is_told<H: Harness>(bed: &Bed<H>) {
+    let place = bed.engine.snapshot().await.unwrap();
+    assert!(place.objects.is_empty(), "{:?}", place.objects);
+    let mut events = bed.engine.watch(&place.cursor).await.unwrap();
+    let mut known = Known::default();
+    let up = bed.up(sh("sleep 1000"), 3).await;
+    let holds = |object: &EngineObject| object.conditions.iter().any(|one| one.status == "True");
+    known.until(&mut events, |known| known.objects.values().any(holds)).await;
+    let (objects, slot) = (bed.engine.snapshot().await.unwrap().objects, &up.ensured.slots[0]);
+    let (workload, object) = objects.first().expect("an object in a snapshot as well");
+    assert_eq!((workload, &object.service), (&slot.workload, &slot.service));
+    assert_eq!(object.labels[label::SERVICE], "api", "{object:?}");
+    assert!(!object.name.is_empty() && known.objects.contains_key(&object.uid), "{object:?}");
+    bed.engine.retire(slot).await.unwrap();
+    known.until(&mut events, |known| known.objects.is_empty()).await;
+    assert!(bed.engine.snapshot().await.unwrap().objects.is_empty());
 }

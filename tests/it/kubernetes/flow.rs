@@ -109,7 +109,7 @@ pub fn compose(version: usize) -> String {
 }
 
 /// Asks an address over and over; counts what it does not answer.
-struct Traffic {
+pub struct Traffic {
     over: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     missed: Arc<AtomicUsize>,
@@ -117,7 +117,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn at(address: String) -> Self {
+    pub fn at(address: String) -> Self {
         let (over, asked, missed) = (Arc::default(), Arc::default(), Arc::default());
         let (ended, all, none) = (Arc::clone(&over), Arc::clone(&asked), Arc::clone(&missed));
         let task = tokio::spawn(async move {
@@ -136,22 +136,22 @@ impl Traffic {
         Self { over, asked, missed, task }
     }
 
-    async fn end(self) -> (usize, usize) {
+    pub async fn end(self) -> (usize, usize) {
         self.over.store(true, Ordering::Relaxed);
         self.task.await.unwrap();
         (self.asked.load(Ordering::Relaxed), self.missed.load(Ordering::Relaxed))
     }
 }
 
-async fn said(address: &str) -> String {
-    reqwest::get(address).await.unwrap().text().await.unwrap().trim().to_owned()
+async fn said(address: &str) -> reqwest::Result<String> {
+    Ok(reqwest::get(address).await?.text().await?.trim().to_owned())
 }
 
 /// Waits until an address says this: the nodes hear of where a Service leads a moment after the API does.
 pub async fn says(address: &str, wanted: &str) {
     let mut last = String::new();
     for _ in 0..100 {
-        last = said(address).await;
+        last = said(address).await.unwrap_or_else(|error| error.to_string());
         if last == wanted {
             return;
         }

@@ -184,7 +184,7 @@ async fn rolling_back_goes_to_what_succeeded() {
     let gone = it.deployer.form("/deployments/iris-on-local/roll-back", &[("to", "1")]).await.expect(303);
     assert_eq!(gone.header("location"), Some("/deployments/iris-on-local/updates/3"));
     it.team.ended("/api/v1/deployments/iris-on-local/updates/3").await;
-    assert!(page(&it.viewer, "/deployments/iris-on-local").await.text(".facts").contains("Running1.0"));
+    assert!(page(&it.viewer, "/deployments/iris-on-local").await.text("aside .facts").contains("Running1.0"));
 }
 
 #[tokio::test]

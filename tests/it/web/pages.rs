@@ -283,3 +283,22 @@ async fn everything_goes_through_the_prefix() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_deployment_shows_what_its_engine_says_of_each_service() {
+    let it = Visitors::deployed().await;
+    let dom = page(&it.viewer, "/deployments/iris-on-local").await;
+    let link = dom.attribute("#s-api td[data-label='Reached at'] a", "href").unwrap();
+    let told = it.viewer.get("/api/v1/deployments/iris-on-local/slots").await.expect(200).json();
+    assert_eq!(told[0]["endpoints"][0]["url"], link.as_str(), "{told}");
+    assert!(link.starts_with("http://127.0.0.1:"), "{link}");
+    let said = dom.texts("#conditions details.said > summary");
+    assert_eq!(said, ["api Container: Running", "cache Container: Running"]);
+    assert!(dom.all("#conditions details[open]").is_empty(), "closed until somebody wants to know");
+    let titles = dom.texts("#said-api .object h3");
+    assert_eq!(titles, ["Container iris-on-local-api-0"]);
+    let row = dom.texts("#said-api tbody tr:first-child > *");
+    assert_eq!((row[0].as_str(), row[1].as_str(), row[3].as_str()), ("Running", "True", "Running"));
+    let labels = dom.texts("#said-api .object:nth-of-type(1) .facts > *");
+    assert!(labels.windows(2).any(|pair| pair == ["io.slipway.service", "api"]), "{labels:?}");
+}

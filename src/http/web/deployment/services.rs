@@ -24,7 +24,7 @@ pub struct ServiceView {
 /// A published port.
 pub struct EndpointView {
     pub text: String,
-    /// Only for TCP, which a browser might open.
+    /// What a browser might open.
     pub href: Option<String>,
 }
 
@@ -55,7 +55,9 @@ pub fn views(visit: &Visit, detail: &Detail) -> Vec<ServiceView> {
 }
 
 fn of<'a>(detail: &'a Detail, name: &ServiceName) -> Vec<&'a SlotState> {
-    detail.slots.iter().filter(|slot| slot.slot.service == *name).collect()
+    let mut slots: Vec<&SlotState> = detail.slots.iter().filter(|slot| slot.slot.service == *name).collect();
+    slots.sort_by_key(|slot| (slot.revision, slot.slot.index));
+    slots
 }
 
 fn strays<'a>(
@@ -159,23 +161,20 @@ fn endpoints(visit: &Visit, slots: &[&SlotState]) -> Vec<EndpointView> {
     let mut found: Vec<&Endpoint> = slots.iter().flat_map(|slot| &slot.endpoints).collect();
     found.sort_by_key(|endpoint| (endpoint.container_port, endpoint.host_port));
     found.dedup();
-    found.into_iter().map(|endpoint| endpoint_view(visit, endpoint)).collect()
+    let here = visit.state().settings.base_url.host_str();
+    found.into_iter().map(|endpoint| endpoint_view(here, endpoint)).collect()
 }
 
-/// `127.0.0.1:32768 → 8000`. Where the port is bound to every address, the one that this console is reached at.
-fn endpoint_view(visit: &Visit, endpoint: &Endpoint) -> EndpointView {
-    let host = match visit.state().settings.base_url.host_str() {
-        Some(host) if endpoint.host_ip.is_unspecified() => host.to_owned(),
-        _ if endpoint.host_ip.is_ipv6() => format!("[{}]", endpoint.host_ip),
-        _ => endpoint.host_ip.to_string(),
-    };
-    let place = format!("{host}:{}", endpoint.host_port);
+/// `https://api.example.org/`, or `127.0.0.1:32768 → 8000`: where the port is bound to every address, at the one that this
+/// console is reached at.
+fn endpoint_view(here: Option<&str>, endpoint: &Endpoint) -> EndpointView {
     let protocol = match endpoint.protocol {
         Protocol::Tcp => "",
         Protocol::Udp => "/udp",
     };
+    let place = endpoint.place(here).or_else(|| endpoint.url.clone()).unwrap_or_default();
     EndpointView {
-        href: (endpoint.protocol == Protocol::Tcp).then(|| format!("http://{place}/")),
+        href: endpoint.url.clone(),
         text: format!("{place} → {}{protocol}", endpoint.container_port),
     }
 }
