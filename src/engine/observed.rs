@@ -145,6 +145,9 @@ pub struct SlotState {
     pub serving: bool,
     /// What somebody changed behind our back, in words (limits, networks, image).
     pub drift: Option<String>,
+    /// How many replicas of this hash an autoscaler wants, where one sets the number: it goes before the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaled: Option<u32>,
 }
 
 /// Everything of ours at one moment, and where to go on from.

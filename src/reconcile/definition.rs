@@ -11,6 +11,7 @@ use crate::domain::name::{DeploymentId, ServiceName};
 use crate::domain::plan::Plan;
 use crate::domain::workload::ServiceKind;
 use crate::engine::{Resolution, SlotRef, slot_hash};
+use crate::reconcile::table::{self, Seen};
 use crate::store;
 
 /// A plan with its resolution.
@@ -69,10 +70,41 @@ impl Definition {
         }
     }
 
+    /// How many replicas of the service are wanted now: as an autoscaler has it, where one sets the number.
+    pub fn replicas_now(&self, service: &ServiceName, slots: &[Arc<Seen>]) -> u32 {
+        let planned = self.replicas(service);
+        let hash = self.hash(service).filter(|_| planned > 0);
+        hash.and_then(|hash| table::autoscaled(slots, service, hash)).unwrap_or(planned)
+    }
+
+    /// The slots of one service that are wanted now.
+    pub fn slots_now<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        slots: &[Arc<Seen>],
+    ) -> impl Iterator<Item = SlotRef> + use<'a> {
+        self.slots_below(service, self.replicas_now(service, slots))
+    }
+
+    /// Whether the slot is one of those wanted now.
+    pub fn wants_now(&self, slot: &SlotRef, slots: &[Arc<Seen>]) -> bool {
+        slot.workload == self.plan.deployment
+            && self.hash(&slot.service) == Some(slot.hash.as_str())
+            && slot.index < self.replicas_now(&slot.service, slots)
+    }
+
     /// The slots of one service.
     pub fn slots_of<'a>(&'a self, service: &'a ServiceName) -> impl Iterator<Item = SlotRef> + 'a {
+        self.slots_below(service, self.replicas(service))
+    }
+
+    fn slots_below<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        replicas: u32,
+    ) -> impl Iterator<Item = SlotRef> + use<'a> {
         let hash = self.hash(service);
-        (0..self.replicas(service)).filter_map(move |index| {
+        (0..replicas).filter_map(move |index| {
             Some(SlotRef {
                 workload: self.plan.deployment.clone(),
                 service: service.clone(),

@@ -92,11 +92,13 @@ async fn unwanted(
         })
         .await?;
     let slots = shared.table.slots(infrastructure, workload);
-    let slots = slots.iter().map(|seen| &seen.state.slot);
+    let all = slots.iter().map(|seen| &seen.state.slot);
     Ok(match wanted {
         Wanted::Unknown => Vec::new(),
-        Wanted::Nothing => slots.cloned().collect(),
-        Wanted::Definition(definition) => slots.filter(|slot| !definition.wants(slot)).cloned().collect(),
+        Wanted::Nothing => all.cloned().collect(),
+        Wanted::Definition(definition) => {
+            all.filter(|slot| !definition.wants_now(slot, &slots)).cloned().collect()
+        }
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::domain::name::{DeploymentId, InfrastructureId};
+use crate::domain::name::{DeploymentId, InfrastructureId, ServiceName};
 use crate::engine::{SlotRef, SlotState};
 
 /// One replica as it was last seen.
@@ -31,6 +31,12 @@ pub fn find<'a>(slots: &'a [Arc<Seen>], wanted: &SlotRef) -> Option<&'a Arc<Seen
         .iter()
         .filter(|seen| seen.state.slot == *wanted)
         .max_by_key(|seen| (!ended(seen), seen.state.started_at))
+}
+
+/// How many replicas of a service's hash an autoscaler wants, where one sets the number.
+pub fn autoscaled(slots: &[Arc<Seen>], service: &ServiceName, hash: &str) -> Option<u32> {
+    let of = |state: &&SlotState| state.slot.service == *service && state.slot.hash == hash;
+    slots.iter().map(|seen| &seen.state).filter(of).find_map(|state| state.autoscaled)
 }
 
 /// Whether an engine answers.

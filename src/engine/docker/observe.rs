@@ -94,6 +94,7 @@ pub(super) fn read(names: &Names, container: ContainerInspectResponse) -> Option
         endpoints: endpoints(settings.ports.unwrap_or_default()),
         serving,
         drift: (!words.is_empty()).then(|| words.join("; ")),
+        autoscaled: None,
     };
     Some(Seen {
         address: endpoint

@@ -141,6 +141,7 @@ impl World {
             endpoints,
             serving: false,
             drift: None,
+            autoscaled: None,
         };
         let lines = Vec::new();
         let request = request.clone();

@@ -49,7 +49,7 @@ const KEPT: &[&str] = &["get", "list", "create", "patch", "delete"];
 const WATCHED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// Everything that Slipway asks of a cluster.
-static RIGHTS: [Right; 16] = [
+static RIGHTS: [Right; 17] = [
     needed("", "pods", &["get", "list", "watch", "delete"]),
     needed("", "pods/log", &["get"]),
     // A WebSocket begins with a GET, which older clusters take for `get`, newer ones for `create`.
@@ -70,6 +70,13 @@ static RIGHTS: [Right; 16] = [
         verbs: &["get", "create"],
         reach: Reach::Namespace,
         without: "commands can't be run inside replicas",
+    },
+    Right {
+        group: "autoscaling",
+        resource: "horizontalpodautoscalers",
+        verbs: &["list", "watch"],
+        reach: Reach::Namespace,
+        without: "what an autoscaler does may look like a hand's work",
     },
     Right {
         group: "metrics.k8s.io",

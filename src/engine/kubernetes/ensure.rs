@@ -13,7 +13,7 @@ use kube::api::PostParams;
 use super::group::Group;
 use super::names::{self, Map, note};
 use super::spec::{self, Paths, Setting};
-use super::standing::{self, Decision, Standing, decide};
+use super::standing::{self, Decision, decide};
 use super::{Core, verify};
 use crate::domain::name::{DeploymentId, ServiceName};
 use crate::domain::workload::ServiceKind;
@@ -51,7 +51,10 @@ impl Core {
     ) -> EngineResult<Ensured> {
         let name = names::object(&request.workload, &request.name);
         let before = self.find::<Deployment>(&name).await?;
-        let standing = before.as_ref().and_then(Standing::read);
+        let standing = match &before {
+            Some(before) => self.standing(before).await?,
+            None => None,
+        };
         let pods = self.states_of(request, before.clone()).await?;
         let Decision { rollout, ensured } = decide(request, standing.as_ref(), &pods);
         self.apply_services(request, setting, &rollout.serving).await?;
@@ -61,7 +64,8 @@ impl Core {
             keep_what_stays(before, &mut template);
         }
         let wanted = spec::deployment(request, setting, template, &rollout);
-        self.apply_deployment(before.as_ref(), wanted).await?;
+        let autoscaled = standing.is_some_and(|standing| standing.autoscaled);
+        self.apply_deployment(before.as_ref(), wanted, autoscaled).await?;
         Ok(ensured)
     }
 
@@ -71,9 +75,11 @@ impl Core {
         &self,
         before: Option<&Deployment>,
         mut wanted: Deployment,
+        autoscaled: bool,
     ) -> EngineResult<()> {
         let name = wanted.name_any();
-        if before.is_some_and(standing::is_autoscaled) {
+        // A field that is ours by the cluster's notes would fall back to 1 if it were left out.
+        if autoscaled && before.is_some_and(standing::is_scaled_by_controller) {
             wanted.spec.replicas = None;
         }
         if before.is_some_and(|before| !standing::foreign_managers(before).is_empty()) {

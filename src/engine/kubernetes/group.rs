@@ -14,7 +14,7 @@ use super::address;
 use super::names::{self, Map, note};
 use super::object::{self, Owned};
 use super::pod;
-use super::standing::{Standing, is_autoscaled};
+use super::standing::Standing;
 use crate::domain::clock::Timestamp;
 use crate::engine::{Endpoint, Phase, SlotState, label};
 
@@ -26,6 +26,8 @@ pub(super) struct Group {
     pub jobs: BTreeMap<String, Job>,
     pub services: BTreeMap<String, Service>,
     pub ingresses: BTreeMap<String, Ingress>,
+    /// Whether an autoscaler names the Deployment, where that is known.
+    pub autoscaled: Option<bool>,
     /// The newest warning about each pod, by uid.
     pub said: HashMap<String, String>,
 }
@@ -44,17 +46,16 @@ impl Group {
 
     /// The replicas at a moment.
     pub(super) fn states(&self, now: Timestamp) -> Vec<SlotState> {
-        let standing = self.deployment.as_ref().and_then(Standing::read);
+        let standing = self.standing();
         let mut by_hash: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
         for pod in self.pods.values().filter(|pod| !pod::is_leaving(pod)) {
             let hash = pod.metadata.labels.as_ref().and_then(|labels| labels.get(label::HASH));
             by_hash.entry(hash.map(String::as_str).unwrap_or_default()).or_default().push(pod);
         }
         let mut states = Vec::new();
-        for (hash, mut pods) in by_hash {
+        for mut pods in by_hash.into_values() {
             pod::sort_by_age(&mut pods);
-            let most = self.most(hash, standing.as_ref());
-            for (index, pod) in pods.into_iter().enumerate().take(most) {
+            for (index, pod) in pods.into_iter().enumerate() {
                 let index = u32::try_from(index).unwrap_or(u32::MAX);
                 states.extend(self.state(pod, index, standing.as_ref(), now));
             }
@@ -64,16 +65,8 @@ impl Group {
         states
     }
 
-    /// Pods beyond what we asked for are an autoscaler's, and no replicas of ours.
-    fn most(&self, hash: &str, standing: Option<&Standing>) -> usize {
-        let own = self.deployment.as_ref().filter(|deployment| is_autoscaled(deployment));
-        let asked = own.and_then(|deployment| {
-            deployment.metadata.annotations.as_ref()?.get(note::REPLICAS)?.parse::<usize>().ok()
-        });
-        match (asked, standing) {
-            (Some(asked), Some(standing)) if standing.hash == hash => asked,
-            _ => usize::MAX,
-        }
+    fn standing(&self) -> Option<Standing> {
+        Standing::read(self.deployment.as_ref()?, self.autoscaled)
     }
 
     fn state(&self, of: &Pod, index: u32, standing: Option<&Standing>, now: Timestamp) -> Option<SlotState> {
@@ -95,6 +88,7 @@ impl Group {
         Some(SlotState {
             endpoints: if is_served { self.endpoints(of) } else { Vec::new() },
             drift: self.drift(&slot.hash, standing),
+            autoscaled: standing.and_then(|standing| standing.autoscaled_to(&slot.hash)),
             slot,
             engine_id: uid,
             revision: labels.get(label::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0),
@@ -157,6 +151,7 @@ impl Group {
                 endpoints: Vec::new(),
                 serving: false,
                 drift: standing.drift.clone(),
+                autoscaled: standing.autoscaled_to(&standing.hash),
             })
         };
         (there..standing.replicas).filter_map(state).collect()

@@ -8,6 +8,7 @@
 
 mod address;
 mod apply;
+mod autoscale;
 mod check;
 mod client;
 mod ensure;

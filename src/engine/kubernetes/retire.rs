@@ -27,13 +27,12 @@ impl Core {
     pub(super) async fn switch_service(&self, request: &ServiceRequest) -> EngineResult<()> {
         let name = names::object(&request.workload, &request.name);
         let found = self.find::<Deployment>(&name).await?.ok_or(EngineError::NoSuchSlot)?;
-        let standing = Standing::read(&found).filter(|standing| standing.hash == request.hash);
+        let standing = self.standing(&found).await?.filter(|standing| standing.hash == request.hash);
         let standing = standing.ok_or(EngineError::NoSuchSlot)?;
         for service in [name.clone(), names::public(&request.workload, &request.name)] {
             self.point(&service, &request.hash).await?;
         }
-        let replicas =
-            if standing::is_autoscaled(&found) { standing.replicas } else { request.service.replicas };
+        let replicas = if standing.autoscaled { standing.replicas } else { request.service.replicas };
         let settled = standing.serving == request.hash
             && !standing.held
             && standing.previous.is_none()
@@ -72,13 +71,19 @@ impl Core {
         self.remove::<Job>(&names::of_hash(&slot.workload, &slot.service, &slot.hash)).await?;
         let name = names::object(&slot.workload, &slot.service);
         let found = self.find::<Deployment>(&name).await?;
-        let standing = found.as_ref().and_then(Standing::read).filter(|standing| standing.hash == slot.hash);
+        let standing = match &found {
+            Some(found) => self.standing(found).await?,
+            None => None,
+        };
+        let standing = standing.filter(|standing| standing.hash == slot.hash);
         let mut stay = 0;
         if let (Some(found), Some(standing)) = (&found, standing) {
             let unsettled = standing.previous.clone().filter(|(hash, _)| *hash != slot.hash);
             match unsettled {
-                Some((hash, replicas)) => self.bring_back(found, &hash, replicas).await?,
+                Some((hash, replicas)) => self.bring_back(found, &standing, &hash, replicas).await?,
                 None if slot.index == 0 => self.remove::<Deployment>(&name).await?,
+                // The autoscaler's to take away.
+                None if standing.autoscaled => return Ok(()),
                 None => {
                     stay = slot.index.min(standing.replicas);
                     if stay < standing.replicas {
@@ -120,7 +125,13 @@ impl Core {
     }
 
     /// Makes a Deployment what it was: its controller keeps the templates of earlier revisions.
-    async fn bring_back(&self, found: &Deployment, hash: &str, replicas: u32) -> EngineResult<()> {
+    async fn bring_back(
+        &self,
+        found: &Deployment,
+        standing: &Standing,
+        hash: &str,
+        replicas: u32,
+    ) -> EngineResult<()> {
         let mut labels: Map = found.metadata.labels.clone().unwrap_or_default();
         labels.insert(label::HASH.into(), hash.to_owned());
         let (sets, _) = self.list::<ReplicaSet>(&labels).await?;
@@ -150,7 +161,8 @@ impl Core {
         for service in addresses(found) {
             self.point(&service, hash).await?;
         }
-        self.apply_deployment(Some(found), spec::again(found, template, &rollout)).await
+        let before = spec::again(found, template, &rollout);
+        self.apply_deployment(Some(found), before, standing.autoscaled).await
     }
 
     pub(super) async fn revive_slots(&self, slots: &[SlotRef]) -> EngineResult<()> {
@@ -162,10 +174,11 @@ impl Core {
         }
         for ((name, hash), replicas) in wanted {
             let Some(found) = self.find::<Deployment>(&name).await? else { continue };
-            let Some(standing) = Standing::read(&found) else { continue };
+            let Some(standing) = self.standing(&found).await? else { continue };
             if standing.hash != hash {
-                self.bring_back(&found, hash, replicas).await?;
-            } else if standing.replicas < replicas && !standing::is_autoscaled(&found) {
+                let replicas = standing.autoscaled_to(hash).unwrap_or(replicas);
+                self.bring_back(&found, &standing, hash, replicas).await?;
+            } else if standing.replicas < replicas && !standing.autoscaled {
                 let notes = json!({ note::SERVING: hash, note::PREVIOUS: null });
                 self.settle(&name, replicas, notes).await?;
             }

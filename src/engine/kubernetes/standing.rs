@@ -19,11 +19,15 @@ pub(super) struct Standing {
     pub previous: Option<(String, u32)>,
     /// What was changed by hand since it was applied, in words.
     pub drift: Option<String>,
+    /// Whether an autoscaler sets the number of replicas.
+    pub autoscaled: bool,
 }
 
 impl Standing {
-    /// Reads a Deployment of ours; `None` where it lacks what ours have.
-    pub(super) fn read(deployment: &Deployment) -> Option<Self> {
+    /// Reads a Deployment of ours; `None` where it lacks what ours have. `autoscaled` says whether an autoscaler names it,
+    /// where that is known.
+    pub(super) fn read(deployment: &Deployment, autoscaled: Option<bool>) -> Option<Self> {
+        let autoscaled = autoscaled.unwrap_or_else(|| is_scaled_by_controller(deployment));
         let spec = &deployment.spec;
         let labels = spec.template.metadata.as_ref()?.labels.as_ref()?;
         let hash = labels.get(label::HASH)?.clone();
@@ -39,40 +43,54 @@ impl Standing {
             replicas: spec.replicas.and_then(|replicas| u32::try_from(replicas).ok()).unwrap_or(1),
             held: spec.min_ready_seconds.unwrap_or(0) > 0,
             previous,
-            drift: drift(deployment, noted(note::APPLIED)),
+            drift: drift(deployment, noted(note::APPLIED), autoscaled),
+            autoscaled,
         })
+    }
+
+    /// How many replicas an autoscaler wants of a hash that this Deployment makes, or made before.
+    pub(super) fn autoscaled_to(&self, hash: &str) -> Option<u32> {
+        let before =
+            self.previous.as_ref().filter(|(before, _)| before == hash).map(|(_, replicas)| *replicas);
+        let wanted = if self.hash == hash { Some(self.replicas) } else { before };
+        wanted.filter(|_| self.autoscaled)
     }
 }
 
-/// What is noted of a Deployment that was just applied: its generation, and a digest of what it says.
+/// What is noted of a Deployment that was just applied: its generation, a digest of what it says, and its replicas.
 pub(super) fn applied(deployment: &Deployment) -> String {
-    format!("{}/{}", deployment.metadata.generation.unwrap_or(0), spec_digest(deployment))
+    let (generation, replicas) = (deployment.metadata.generation, deployment.spec.replicas);
+    format!("{}/{}/{}", generation.unwrap_or(0), spec_digest(deployment), replicas.unwrap_or(1))
 }
 
 /// A Deployment whose generation moved on since we applied it says something else, unless it was changed back.
-fn drift(deployment: &Deployment, noted: Option<&String>) -> Option<String> {
-    let (generation, digest) = noted?.split_once('/')?;
+fn drift(deployment: &Deployment, noted: Option<&String>, autoscaled: bool) -> Option<String> {
+    let mut parts = noted?.split('/');
+    let (generation, digest, replicas) = (parts.next()?, parts.next()?, parts.next());
     let now = deployment.metadata.generation.unwrap_or(0);
-    if generation == now.to_string() || digest == spec_digest(deployment) {
+    if generation == now.to_string() {
         return None;
     }
     let hands = foreign_managers(deployment);
     let by = if hands.is_empty() { String::new() } else { format!(" by {}", hands.join(", ")) };
-    Some(format!("its Deployment was changed by hand{by}"))
+    if digest != spec_digest(deployment) {
+        return Some(format!("its Deployment was changed by hand{by}"));
+    }
+    let now = deployment.spec.replicas.unwrap_or(1).to_string();
+    let before = replicas.filter(|before| *before != now && !autoscaled)?;
+    Some(format!("its Deployment was scaled by hand{by} from {before} to {now}"))
 }
 
-/// Replicas are left out where an autoscaler owns them.
+/// Replicas are left out: an autoscaler may set them.
 fn spec_digest(deployment: &Deployment) -> String {
     let mut spec = deployment.spec.clone();
-    if is_autoscaled(deployment) {
-        spec.replicas = None;
-    }
+    spec.replicas = None;
     let text = serde_json::to_vec(&spec).unwrap_or_default();
     Digest::of(&text).as_str()[..32].to_owned()
 }
 
-/// Whether an autoscaler sets the number of replicas.
-pub(super) fn is_autoscaled(deployment: &Deployment) -> bool {
+/// Whether an autoscaler set the number of replicas last. Clusters before 1.21 do not note who scaled.
+pub(super) fn is_scaled_by_controller(deployment: &Deployment) -> bool {
     owners(deployment).any(|(manager, fields)| {
         manager == "kube-controller-manager" && fields.pointer("/f:spec/f:replicas").is_some()
     })
@@ -107,7 +125,8 @@ pub(super) struct Decision {
 /// Compares what is wanted of a replicated service with what stands and which pods there are.
 pub(super) fn decide(request: &ServiceRequest, standing: Option<&Standing>, pods: &[SlotState]) -> Decision {
     let stop_first = request.service.stop_first_because(HostPorts::OfTheService).is_some();
-    let wanted = request.service.replicas;
+    let wanted = standing.filter(|standing| standing.autoscaled).map(|standing| standing.replicas);
+    let wanted = wanted.unwrap_or(request.service.replicas);
     let slots: Vec<SlotRef> = (0..wanted).map(|index| crate::engine::slots::slot(request, index)).collect();
     // What stands already is the controller's to keep.
     let kept =
@@ -182,7 +201,15 @@ mod tests {
 
     fn standing(hash: &str, replicas: u32) -> Standing {
         let serving = hash.to_owned();
-        Standing { hash: hash.into(), replicas, held: false, serving, previous: None, drift: None }
+        Standing {
+            hash: hash.into(),
+            replicas,
+            held: false,
+            serving,
+            previous: None,
+            drift: None,
+            autoscaled: false,
+        }
     }
 
     fn running(request: &ServiceRequest, index: u32) -> SlotState {
@@ -199,6 +226,7 @@ mod tests {
             endpoints: Vec::new(),
             serving: true,
             drift: None,
+            autoscaled: None,
         }
     }
 
@@ -241,6 +269,40 @@ mod tests {
         let after = Standing { previous: first.rollout.previous, ..standing("b", 1) };
         let again = decide(&wanted, Some(&after), &[running(&wanted, 0)]);
         assert_eq!((again.ensured.stopped, again.ensured.fresh.len()), (vec![old.slot], 0));
+    }
+
+    #[test]
+    fn what_an_autoscaler_set_goes_before_the_plan() {
+        let scaled = Standing { autoscaled: true, ..standing("a", 3) };
+        let same = decide(&request("a", 1, UpdateOrder::StartFirst), Some(&scaled), &[]);
+        assert_eq!((same.rollout.replicas, same.ensured.slots.len()), (3, 3));
+        let next = decide(&request("b", 5, UpdateOrder::StartFirst), Some(&scaled), &[]);
+        assert_eq!((next.rollout.replicas, next.ensured.slots.len()), (3, 3));
+        assert_eq!((scaled.autoscaled_to("a"), scaled.autoscaled_to("b")), (Some(3), None));
+        let rolling = Standing { previous: Some(("a".into(), 3)), hash: "b".into(), ..scaled };
+        assert_eq!(rolling.autoscaled_to("a"), Some(3));
+        assert_eq!(standing("a", 3).autoscaled_to("a"), None);
+    }
+
+    fn scaled_by_hand(replicas: i32, autoscaled: bool) -> Option<String> {
+        let labels = serde_json::json!({ "io.slipway.hash": "a" });
+        let template = serde_json::json!({ "metadata": { "labels": labels } });
+        let deployment = serde_json::json!({ "metadata": { "generation": 1 },
+            "spec": { "replicas": 2, "selector": {}, "template": template } });
+        let mut deployment: Deployment = serde_json::from_value(deployment).unwrap();
+        let notes = [(note::APPLIED.to_owned(), applied(&deployment))];
+        deployment.metadata.annotations = Some(notes.into());
+        deployment.metadata.generation = Some(2);
+        deployment.spec.replicas = Some(replicas);
+        Standing::read(&deployment, Some(autoscaled)).unwrap().drift
+    }
+
+    #[test]
+    fn a_hand_that_scales_is_drift_and_an_autoscaler_is_not() {
+        assert_eq!(scaled_by_hand(5, true), None);
+        assert_eq!(scaled_by_hand(2, false), None, "it was put back");
+        let told = scaled_by_hand(5, false).unwrap();
+        assert_eq!(told, "its Deployment was scaled by hand from 2 to 5");
     }
 
     #[test]

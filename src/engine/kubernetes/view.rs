@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v1::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt as _;
 
+use super::autoscale::Scalers;
 use super::group::Group;
 use super::names::{self, Map};
 use super::object::Owned;
@@ -26,6 +28,8 @@ pub(super) enum Change {
     Job(Box<Job>, bool),
     Service(Box<Service>, bool),
     Ingress(Box<Ingress>, bool),
+    /// Somebody's autoscaler.
+    Scaler(Box<HorizontalPodAutoscaler>, bool),
     /// A warning about a pod.
     Warning(Box<Event>),
 }
@@ -34,6 +38,7 @@ pub(super) enum Change {
 pub(super) struct View {
     instance: String,
     groups: HashMap<Key, Group>,
+    scalers: Scalers,
     /// By the pod's uid: whose it is.
     owners: HashMap<String, Key>,
     /// What was told last, by the engine's id.
@@ -45,8 +50,8 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn new(instance: &str) -> Self {
-        Self { instance: instance.to_owned(), ..Self::default() }
+    pub(super) fn new(instance: &str, scalers: Scalers) -> Self {
+        Self { instance: instance.to_owned(), scalers, ..Self::default() }
     }
 
     /// Takes a change in; says which service it is of, if any of ours.
@@ -69,7 +74,9 @@ impl View {
             }
             Change::Deployment(deployment, gone) => {
                 let key = self.key(deployment.metadata.labels.as_ref())?;
-                self.groups.entry(key.clone()).or_default().deployment = (!gone).then_some(*deployment);
+                let group = self.groups.entry(key.clone()).or_default();
+                group.autoscaled = self.scalers.scale(&deployment.name_any());
+                group.deployment = (!gone).then_some(*deployment);
                 Some(key)
             }
             Change::Job(mut job, gone) => {
@@ -93,6 +100,11 @@ impl View {
                 keep(ingresses, ingress.name_any(), *ingress, gone);
                 Some(key)
             }
+            Change::Scaler(scaler, gone) => {
+                // One autoscaler is one Deployment's, but for the moment in which it changes hands.
+                let changed = self.scalers.take(&scaler, gone);
+                changed.iter().filter_map(|name| self.scaled(name)).next_back()
+            }
             Change::Warning(event) => {
                 let uid = event.involved_object.uid.clone()?;
                 let key = self.owners.get(&uid)?.clone();
@@ -101,6 +113,14 @@ impl View {
                 Some(key)
             }
         }
+    }
+
+    /// Notes who scales the Deployment of this name, if it is ours.
+    fn scaled(&mut self, name: &str) -> Option<Key> {
+        let is = |group: &Group| group.deployment.as_ref().is_some_and(|one| one.name_any() == name);
+        let (key, group) = self.groups.iter_mut().find(|(_, group)| is(group))?;
+        group.autoscaled = self.scalers.scale(name);
+        Some(key.clone())
     }
 
     fn key(&self, labels: Option<&Map>) -> Option<Key> {

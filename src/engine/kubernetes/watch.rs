@@ -42,6 +42,7 @@ struct Place {
     jobs: String,
     services: String,
     ingresses: String,
+    scalers: String,
     warnings: String,
 }
 
@@ -72,13 +73,14 @@ impl Core {
     pub(super) async fn take_snapshot(&self) -> EngineResult<Snapshot> {
         let labels = self.ours();
         // Pods come last: what their Deployments say of them is there already.
+        let (scalers, scalers_at) = self.scalers().await?;
         let (deployments, deployments_at) = self.list::<Deployment>(&labels).await?;
         let (jobs, jobs_at) = self.list::<Job>(&labels).await?;
         let (services, services_at) = self.list::<Service>(&labels).await?;
         let (ingresses, ingresses_at) = self.list::<Ingress>(&labels).await?;
         let (pods, pods_at) = self.list::<Pod>(&labels).await?;
         let (warnings, warnings_at) = self.warnings().await?;
-        let mut view = View::new(&self.instance);
+        let mut view = View::new(&self.instance, scalers);
         deployments.into_iter().for_each(|one| drop(view.take(Change::Deployment(Box::new(one), false))));
         jobs.into_iter().for_each(|one| drop(view.take(Change::Job(Box::new(one), false))));
         services.into_iter().for_each(|one| drop(view.take(Change::Service(Box::new(one), false))));
@@ -95,6 +97,7 @@ impl Core {
             jobs: jobs_at,
             services: services_at,
             ingresses: ingresses_at,
+            scalers: scalers_at,
             warnings: warnings_at,
         };
         let cursor = Cursor(place.name.clone());
@@ -138,6 +141,11 @@ impl Core {
             Change::Ingress(Box::new(object), gone)
         }));
         changes.push(self.follow(labelled, place.pods, |object, gone| Change::Pod(Box::new(object), gone)));
+        if !place.scalers.is_empty() {
+            changes.push(self.follow(WatchParams::default(), place.scalers, |object, gone| {
+                Change::Scaler(Box::new(object), gone)
+            }));
+        }
         if !place.warnings.is_empty() {
             let warnings = WatchParams::default().fields(WARNING_FIELDS);
             changes

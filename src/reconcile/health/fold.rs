@@ -130,7 +130,7 @@ fn count(facts: &Facts, slots: &[Arc<Seen>]) -> Counted {
         return counted;
     };
     for name in shown.plan.workload.services.keys() {
-        let wanted = shown.replicas(name);
+        let wanted = shown.replicas_now(name, slots);
         counted.wanted += wanted;
         if facts.updating {
             counted.ready += serving(facts, name, slots).min(wanted);
@@ -138,7 +138,7 @@ fn count(facts: &Facts, slots: &[Arc<Seen>]) -> Counted {
         }
         let is_task = shown.is_task(name);
         let mut bad = Vec::new();
-        for slot in shown.slots_of(name) {
+        for slot in shown.slots_now(name, slots) {
             let state = table::find(slots, &slot).map(|seen| &seen.state);
             counted.drift.extend(drift_of(&slot, is_task, state));
             if is_ready(is_task, state) {
@@ -227,7 +227,9 @@ fn restarted<'a>(facts: &Facts, slots: &'a [Arc<Seen>], now: Timestamp) -> Vec<&
     };
     let lately = |state: &SlotState| state.started_at.is_some_and(|at| now - at < RESTART_WARNS);
     let states = slots.iter().map(|seen| &seen.state);
-    states.filter(|state| state.restarts > 0 && running.wants(&state.slot) && lately(state)).collect()
+    states
+        .filter(|state| state.restarts > 0 && running.wants_now(&state.slot, slots) && lately(state))
+        .collect()
 }
 
 #[cfg(test)]

@@ -34,9 +34,10 @@ impl Run {
     ) -> Result<(), Halt> {
         self.journal.begin(Step::CleanUp);
         let observed = self.observed(work).await?;
+        let slots = self.shared.table.slots(&work.infrastructure.id, &work.deployment.id);
         let replaced = started.values().flat_map(|ensured| ensured.superseded.iter().chain(&ensured.stopped));
         let unwanted: BTreeSet<SlotRef> =
-            replaced.cloned().chain(observed).filter(|slot| !definition.wants(slot)).collect();
+            replaced.cloned().chain(observed).filter(|slot| !definition.wants_now(slot, &slots)).collect();
         let retired = self.retire_all(work, unwanted).await?;
         self.forget_images(work).await;
         self.journal.done(match retired {

@@ -114,7 +114,9 @@ impl Run {
             None => BTreeSet::new(),
         };
         let observed = self.observed(work).await?;
-        let kept = |slot: &SlotRef| work.running.as_ref().is_some_and(|running| running.wants(slot));
+        let slots = self.shared.table.slots(&work.infrastructure.id, &work.deployment.id);
+        let kept =
+            |slot: &SlotRef| work.running.as_ref().is_some_and(|running| running.wants_now(slot, &slots));
         Ok(wanted.into_iter().chain(observed).filter(|slot| !kept(slot)).collect())
     }
 

@@ -109,6 +109,17 @@ pub(super) enum Verdict {
     Bad(SlotRef, Fault, String),
 }
 
+/// The wanted slots as an autoscaler has them, where one sets a service's replicas.
+fn as_scaled(wanted: &[Slot], slots: &[Arc<Seen>]) -> Vec<Slot> {
+    let of = |one: &Slot| match table::autoscaled(slots, &one.slot.service, &one.slot.hash) {
+        None => one.slot.index..one.slot.index + 1,
+        Some(replicas) if one.slot.index == 0 => 0..replicas,
+        Some(_) => 0..0,
+    };
+    let at = |one: &Slot, index| Slot { slot: SlotRef { index, ..one.slot.clone() }, ..one.clone() };
+    wanted.iter().flat_map(|one| of(one).map(|index| at(one, index))).collect()
+}
+
 /// Judges all wanted slots; the first that is bad decides.
 pub(super) fn judge(wanted: &[Slot], slots: &[Arc<Seen>], aim: Aim, now: Instant) -> Verdict {
     let mut verdict = Verdict::Good;
@@ -189,6 +200,7 @@ impl Run {
         loop {
             let now = Instant::now();
             let seen = slots.borrow_and_update().clone();
+            let wanted = &as_scaled(wanted, &seen);
             let due = match judge(wanted, &seen, aim, now) {
                 Verdict::Good => return Ok(()),
                 Verdict::Bad(slot, fault, detail) if confirmed => {

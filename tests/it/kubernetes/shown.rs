@@ -138,6 +138,79 @@ async fn a_fixed_port_costs_no_downtime_on_a_cluster() {
     house.remove(id).await;
 }
 
+/// Waits until a deployment's status is so many ready of so many wanted, in this sync.
+async fn settles(scene: &Scene, id: &str, replicas: u64, sync: &str) -> Value {
+    let mut last = Value::Null;
+    for _ in 0..600 {
+        last = scene.house.call(Method::GET, &format!("/deployments/{id}"), None).await["status"].clone();
+        let web = last["slots"].as_array().unwrap().iter().filter(|slot| slot["service"] == "web").count();
+        // The caller and the task that ended are two more.
+        let (ready, wanted) = (last["ready"].as_u64(), last["wanted"].as_u64());
+        let counted = ready == wanted && wanted == Some(replicas + 2) && web as u64 == replicas;
+        if counted && last["sync"] == sync {
+            return last;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("wanted {replicas} and {sync}: {last:#}");
+}
+
+/// An autoscaler of `scaled-web` that wants just so many.
+fn autoscaler(replicas: u32) -> String {
+    let target = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled-web" });
+    json!({ "apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "scaler" },
+        "spec": { "minReplicas": replicas, "maxReplicas": replicas, "scaleTargetRef": target } })
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_autoscaler_wants_is_wanted_and_what_a_hand_scales_is_drift() {
+    let scene = Scene::new().await;
+    let (house, id) = (&scene.house, "scaled");
+    for version in 1..=2 {
+        house.publish("scaled", &version.to_string(), &compose(version)).await;
+    }
+    let spec = json!({ "project": "scaled", "bundle": "1", "infrastructure": "k8s" });
+    house.call(Method::POST, "/deployments", Some(json!({ "name": id, "spec": spec }))).await;
+    house.update(id).await;
+    settles(&scene, id, 2, "in_sync").await;
+
+    // It acts without metrics where its own bounds tell it enough.
+    scene.namespace.kubectl(&["apply", "-f", "-"], &autoscaler(3));
+    let more = settles(&scene, id, 3, "in_sync").await;
+    assert_eq!(more["health"], "HEALTHY", "{more:#}");
+    let address = scene.endpoint(id, "web").await;
+    house.choose(id, "2").await;
+    let traffic = Traffic::at(address.clone());
+    house.update(id).await;
+    let (asked, missed) = traffic.end().await;
+    assert!(asked > 20 && missed == 0, "{missed} of {asked} requests without an answer");
+    says(&address, "2").await;
+    settles(&scene, id, 3, "in_sync").await;
+
+    scene.namespace.kubectl(&["apply", "-f", "-"], &autoscaler(1));
+    let fewer = settles(&scene, id, 1, "in_sync").await;
+    assert_eq!(fewer["health"], "HEALTHY", "{fewer:#}");
+
+    scene.namespace.kubectl(&["delete", "horizontalpodautoscaler", "scaler"], "");
+    house.update(id).await;
+    settles(&scene, id, 2, "in_sync").await;
+    scene.namespace.kubectl(&["scale", "deployment", "scaled-web", "--replicas=1"], "");
+    let mut last = Value::Null;
+    for _ in 0..300 {
+        last = house.call(Method::GET, &format!("/deployments/{id}"), None).await["status"].clone();
+        if last["sync"] == "out_of_sync" && last.to_string().contains("scaled by hand") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(last.to_string().contains("scaled by hand from 2 to 1"), "{last:#}");
+    assert_eq!(last["sync"], "out_of_sync");
+    house.update(id).await;
+    settles(&scene, id, 2, "in_sync").await;
+    house.remove(id).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ingress_says_where_a_service_answers() {
     let scene = Scene::new().await;

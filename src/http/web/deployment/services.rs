@@ -15,6 +15,8 @@ pub struct ServiceView {
     pub state: State,
     pub ready: usize,
     pub wanted: u32,
+    /// Whether an autoscaler says how many.
+    pub autoscaled: bool,
     pub image: String,
     /// Where it answers from outside.
     pub endpoints: Vec<EndpointView>,
@@ -74,6 +76,7 @@ fn strays<'a>(
             state: State::warn("No longer wanted"),
             ready: 0,
             wanted: 0,
+            autoscaled: false,
             image: String::new(),
             endpoints: endpoints(visit, &slots),
             replicas: slots.iter().map(|slot| replica(slot, false)).collect(),
@@ -89,12 +92,15 @@ fn view(
     slots: &[&SlotState],
 ) -> ServiceView {
     let is_task = service.kind == ServiceKind::Task;
+    let autoscaled = slots.iter().find_map(|slot| slot.autoscaled).filter(|_| wanted > 0);
+    let wanted = autoscaled.unwrap_or(wanted);
     let ready = slots.iter().filter(|slot| slot.phase.is_ready(is_task)).count();
     ServiceView {
         name: name.to_string(),
         state: state(is_task, ready, wanted, slots),
         ready,
         wanted,
+        autoscaled: autoscaled.is_some(),
         image: image(&service.image),
         endpoints: endpoints(visit, slots),
         replicas: slots.iter().map(|slot| replica(slot, is_task)).collect(),

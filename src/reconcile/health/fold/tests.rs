@@ -100,6 +100,7 @@ fn seen(definition: &Definition, phase: Phase) -> Vec<Arc<Seen>> {
                 endpoints: Vec::new(),
                 serving: true,
                 drift: None,
+                autoscaled: None,
             },
             since: Instant::now(),
         })
@@ -274,4 +275,17 @@ fn while_an_update_moves_traffic_replicas_of_either_revision_count() {
     expect(&facts, &both, Health::Healthy, Sync::InSync, &[]);
     let state = fold(&facts, &Reach::Reachable, &both[..1], now()).unwrap().state;
     assert_eq!((state.health, state.ready), (Health::Unhealthy, 1));
+}
+
+#[test]
+fn an_autoscaler_says_how_many_are_wanted() {
+    let facts = facts();
+    let mut slots = running(&facts);
+    slots.truncate(1);
+    assert_eq!(folded(&facts, &slots).1, Sync::OutOfSync, "the second of two is missing");
+    change(&mut slots, |state| state.autoscaled = Some(1));
+    expect(&facts, &slots, Health::Healthy, Sync::InSync, &[]);
+    change(&mut slots, |state| state.autoscaled = Some(3));
+    let state = fold(&facts, &Reach::Reachable, &slots, now()).unwrap().state;
+    assert_eq!((state.ready, state.wanted), (1, 3));
 }

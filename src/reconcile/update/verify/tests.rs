@@ -35,26 +35,32 @@ fn task() -> Service {
     Service { kind: ServiceKind::Task, ..plain(Restart::No) }
 }
 
+/// A replica in its slot that has said nothing good yet.
+fn state(wanted: &Slot) -> SlotState {
+    SlotState {
+        slot: wanted.slot.clone(),
+        engine_id: "1".into(),
+        revision: 1,
+        phase: Phase::Running,
+        started_at: None,
+        ended_at: None,
+        restarts: 0,
+        detail: "no route".into(),
+        image_id: String::new(),
+        endpoints: Vec::new(),
+        serving: false,
+        drift: None,
+        autoscaled: None,
+    }
+}
+
 /// The verdict over one replica that has been in `phase` for `age`, after so many restarts.
 fn verdict(service: Service, phase: Phase, age: Duration, restarts: u32, aim: Aim) -> Verdict {
     let definition = testing::definition(1, [("api", service)]);
     let name = "api".parse().unwrap();
     let wanted = Slot::of_service(&definition, &name, &settings());
     let now = Instant::now() + Duration::from_secs(3_600);
-    let state = SlotState {
-        slot: wanted[0].slot.clone(),
-        engine_id: "1".into(),
-        revision: 1,
-        phase,
-        started_at: None,
-        ended_at: None,
-        restarts,
-        detail: "no route".into(),
-        image_id: String::new(),
-        endpoints: Vec::new(),
-        serving: false,
-        drift: None,
-    };
+    let state = SlotState { phase, restarts, ..state(&wanted[0]) };
     let seen = Seen { state, since: now - age };
     judge(&wanted, &[Arc::new(seen)], aim, now)
 }
@@ -121,4 +127,15 @@ fn a_slow_health_check_gets_its_own_time_within_bounds() {
     assert_eq!(ready_within(&checked(1_000), &settings()), Duration::from_secs(61));
     assert_eq!(ready_within(&checked(90_000), &settings()), Duration::from_secs(150));
     assert_eq!(ready_within(&checked(9_000_000), &settings()), Duration::from_secs(600));
+}
+
+#[test]
+fn as_many_are_awaited_as_an_autoscaler_wants() {
+    let definition = testing::definition(1, [("api", Service { replicas: 2, ..plain(Restart::Always) })]);
+    let wanted = Slot::of_service(&definition, &"api".parse().unwrap(), &settings());
+    let awaited = |autoscaled| {
+        let seen = Seen { state: SlotState { autoscaled, ..state(&wanted[0]) }, since: Instant::now() };
+        as_scaled(&wanted, &[Arc::new(seen)]).len()
+    };
+    assert_eq!((awaited(None), awaited(Some(1)), awaited(Some(3))), (2, 1, 3));
 }
