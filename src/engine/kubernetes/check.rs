@@ -54,7 +54,7 @@ static RIGHTS: [Right; 16] = [
     needed("", "events", &["list", "watch"]),
     needed("apps", "deployments", &["get", "list", "watch", "create", "update", "patch", "delete"]),
     needed("apps", "replicasets", &["list"]),
-    needed("batch", "jobs", KEPT),
+    needed("batch", "jobs", &["get", "list", "watch", "create", "patch", "delete"]),
     needed("", "services", &["get", "list", "watch", "create", "patch", "delete"]),
     needed("", "configmaps", KEPT),
     needed("", "secrets", KEPT),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use kube::ResourceExt as _;
 
@@ -19,8 +20,9 @@ type Key = (String, String);
 pub(super) enum Change {
     Pod(Box<Pod>, bool),
     Deployment(Box<Deployment>, bool),
+    Job(Box<Job>, bool),
     Service(Box<Service>, bool),
-    /// A warning about a pod.
+    /// A warning about anything: those about pods and jobs are kept.
     Warning(Box<Event>),
 }
 
@@ -28,7 +30,7 @@ pub(super) enum Change {
 pub(super) struct View {
     instance: String,
     groups: HashMap<Key, Group>,
-    /// By the pod's uid: whose it is.
+    /// By the uid of a pod or a job: whose it is.
     owners: HashMap<String, Key>,
     /// What was told last, by the engine's id.
     told: BTreeMap<Key, HashMap<String, SlotState>>,
@@ -62,6 +64,20 @@ impl View {
             Change::Deployment(deployment, gone) => {
                 let key = self.key(deployment.metadata.labels.as_ref())?;
                 self.groups.entry(key.clone()).or_default().deployment = (!gone).then_some(*deployment);
+                Some(key)
+            }
+            Change::Job(mut job, gone) => {
+                job.metadata.managed_fields = None;
+                let (key, uid) = (self.key(job.metadata.labels.as_ref())?, job.metadata.uid.clone()?);
+                if gone {
+                    self.owners.remove(&uid);
+                    let group = self.groups.get_mut(&key)?;
+                    group.jobs.remove(&uid);
+                    group.said.remove(&uid);
+                } else {
+                    self.owners.insert(uid.clone(), key.clone());
+                    self.groups.entry(key.clone()).or_default().jobs.insert(uid, *job);
+                }
                 Some(key)
             }
             Change::Service(mut service, gone) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::stream::{BoxStream, SelectAll, StreamExt as _, unfold};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use kube::ResourceExt as _;
 use kube::api::{WatchEvent, WatchParams};
@@ -37,6 +38,7 @@ struct Place {
     view: View,
     pods: String,
     deployments: String,
+    jobs: String,
     services: String,
     warnings: String,
 }
@@ -67,13 +69,15 @@ impl Core {
 
     pub(super) async fn take_snapshot(&self) -> EngineResult<Snapshot> {
         let labels = self.ours();
-        // Pods come last: what their Deployments say of them is there already.
+        // Pods come last: what their Deployments and Jobs say of them is there already.
         let (deployments, deployments_at) = self.list::<Deployment>(&labels).await?;
+        let (jobs, jobs_at) = self.list::<Job>(&labels).await?;
         let (services, services_at) = self.list::<Service>(&labels).await?;
         let (pods, pods_at) = self.list::<Pod>(&labels).await?;
         let (warnings, warnings_at) = self.warnings().await?;
         let mut view = View::new(&self.instance);
         deployments.into_iter().for_each(|one| drop(view.take(Change::Deployment(Box::new(one), false))));
+        jobs.into_iter().for_each(|one| drop(view.take(Change::Job(Box::new(one), false))));
         services.into_iter().for_each(|one| drop(view.take(Change::Service(Box::new(one), false))));
         pods.into_iter().for_each(|one| drop(view.take(Change::Pod(Box::new(one), false))));
         warnings.into_iter().for_each(|one| drop(view.take(Change::Warning(Box::new(one)))));
@@ -84,6 +88,7 @@ impl Core {
             view,
             pods: pods_at,
             deployments: deployments_at,
+            jobs: jobs_at,
             services: services_at,
             warnings: warnings_at,
         };
@@ -92,7 +97,7 @@ impl Core {
         Ok(Snapshot { slots, cursor })
     }
 
-    /// The newest warnings about pods. They are words, not facts: without the right to read them there are none.
+    /// The newest warnings. They are words, not facts: without the right to read them there are none.
     async fn warnings(&self) -> EngineResult<(Vec<Event>, String)> {
         let api = self.objects::<Event>().await?;
         let parameters = kube::api::ListParams::default().fields(WARNING_FIELDS).limit(WARNINGS);
@@ -118,6 +123,9 @@ impl Core {
         changes.push(self.follow(labelled.clone(), place.deployments, |object, gone| {
             Change::Deployment(Box::new(object), gone)
         }));
+        changes.push(
+            self.follow(labelled.clone(), place.jobs, |object, gone| Change::Job(Box::new(object), gone)),
+        );
         changes.push(self.follow(labelled.clone(), place.services, |object, gone| {
             Change::Service(Box::new(object), gone)
         }));
@@ -146,8 +154,8 @@ impl Core {
     }
 }
 
-/// Warnings about pods alone.
-const WARNING_FIELDS: &str = "type=Warning,involvedObject.kind=Pod";
+/// Warnings: which kinds are ours to hear can't be asked for.
+const WARNING_FIELDS: &str = "type=Warning";
 
 /// One kind's watch, taken up again wherever it ends.
 struct Watching<K> {

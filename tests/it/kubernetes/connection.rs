@@ -60,9 +60,9 @@ async fn a_token_with_the_printed_role_lacks_nothing_and_each_right_taken_away_i
     namespace.kubectl(&["apply", "-f", "-"], &printed);
     lacks(&house, "lab", &[]).await;
 
-    let jobs = "resources: [jobs], verbs: [get, list, create, patch, delete]";
+    let jobs = "resources: [jobs], verbs: [get, list, watch, create, patch, delete]";
     assert!(printed.contains(jobs), "{printed}");
-    let less = printed.replace(jobs, "resources: [jobs], verbs: [get, list, patch, delete]");
+    let less = printed.replace(jobs, "resources: [jobs], verbs: [get, list, watch, patch, delete]");
     namespace.kubectl(&["apply", "-f", "-"], &less);
     lacks(&house, "lab", &[format!("It may not create jobs.batch in namespace {name}.")]).await;
 

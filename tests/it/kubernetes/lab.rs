@@ -22,19 +22,24 @@ pub fn kubeconfig() -> PathBuf {
 /// Runs kubectl as the administrator; answers what it prints.
 #[track_caller]
 pub fn kubectl(arguments: &[&str], input: &str) -> String {
+    attempt(arguments, input).unwrap_or_else(|said| panic!("kubectl {arguments:?}: {said}"))
+}
+
+/// The same where it may be refused: then in the cluster's words.
+#[track_caller]
+pub fn attempt(arguments: &[&str], input: &str) -> Result<String, String> {
     let path = kubeconfig();
     assert!(path.is_file(), "{} is missing: `tests/lab/lab k8s` starts a cluster", path.display());
     run(Command::new("kubectl").arg("--kubeconfig").arg(path).args(arguments), input)
 }
 
-#[track_caller]
-fn run(command: &mut Command, input: &str) -> String {
+fn run(command: &mut Command, input: &str) -> Result<String, String> {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let said = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(said(output.stdout)) } else { Err(said(output.stderr)) }
 }
 
 /// A namespace of a test's own; it goes with everything in it.
@@ -114,7 +119,7 @@ impl Namespace {
         let (key, request) = (folder.path().join("key"), folder.path().join("request"));
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-newkey", "rsa:2048", "-nodes", "-subj", &format!("/CN={user}"), "-keyout"]);
-        run(openssl.arg(&key).arg("-out").arg(&request), "");
+        run(openssl.arg(&key).arg("-out").arg(&request), "").unwrap();
         let read = |path: PathBuf| STANDARD.encode(std::fs::read(path).unwrap());
         let asked = json!({ "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
             "metadata": { "name": self.name }, "spec": { "request": read(request), "usages": ["client auth"],

@@ -11,5 +11,6 @@ mod inside;
 mod kill;
 pub mod lab;
 mod pressure;
+mod standards;
 
 pub use harness::Kubernetes;

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::container::{container, some};
 use super::{Contents, Setting, quantity};
-use crate::domain::policy::Exception;
+use crate::domain::policy::{Exception, Profile};
 use crate::domain::workload::ServiceKind;
 use crate::engine::kubernetes::names::{self, note};
 use crate::engine::{ServiceRequest, label};
@@ -91,7 +91,8 @@ fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec
     }
     let shared = service.shm_bytes.map(|size| ("/dev/shm", Some(size)));
     let folders = service.tmpfs.iter().map(|folder| (folder.target.as_str(), folder.size_bytes));
-    for (number, (target, size)) in shared.into_iter().chain(folders).enumerate() {
+    let scratch = needs_scratch(request).then_some((SCRATCH, None));
+    for (number, (target, size)) in shared.into_iter().chain(folders).chain(scratch).enumerate() {
         let source = EmptyDirVolumeSource {
             medium: Some("Memory".into()),
             size_limit: size.map(quantity),
@@ -124,6 +125,19 @@ fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec
         }
     }
     (volumes, mounts)
+}
+
+/// Where programs expect to write whatever else they may.
+const SCRATCH: &str = "/tmp";
+
+/// A restricted service, whose root is read-only, has a folder in memory there where it has nothing else, as on Docker.
+fn needs_scratch(request: &ServiceRequest) -> bool {
+    let service = &*request.service;
+    let volumes = service.volumes.iter().map(|mount| &mount.target);
+    let mut targets = volumes
+        .chain(service.tmpfs.iter().map(|folder| &folder.target))
+        .chain(service.host_mounts.iter().map(|mount| &mount.target));
+    request.profile == Profile::Restricted && !targets.any(|target| target.trim_end_matches('/') == SCRATCH)
 }
 
 fn at(path: &str, read_only: bool) -> VolumeMount {
