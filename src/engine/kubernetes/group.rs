@@ -10,7 +10,7 @@ use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::names::{self, Map, note};
+use super::names::{self, note};
 use super::pod;
 use super::standing::{Standing, is_autoscaled};
 use crate::domain::clock::Timestamp;
