@@ -1,7 +1,7 @@
 //! The cluster that the tests use, as its administrator sees it.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -64,15 +64,23 @@ impl Namespace {
         kubectl(&[&["--namespace", self.name.as_str()], arguments].concat(), input)
     }
 
-    /// Makes a folder of the node the volume of this claim.
+    /// The folder of its volume, on the node, which is this machine.
+    fn folder(&self) -> PathBuf {
+        Path::new("/var/tmp/slipway-volumes").join(&self.name)
+    }
+
+    /// Makes a folder of the node the volume of this claim: a local one, which is given to a pod's group.
     pub fn provide_volume(&self, claim: &str) {
-        let name = &self.name;
+        let (name, path) = (&self.name, self.folder());
+        std::fs::create_dir_all(&path).unwrap();
+        let anywhere = json!({ "key": "kubernetes.io/hostname", "operator": "Exists" });
         let volume = json!({
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
             "spec": {
                 "capacity": { "storage": "64Mi" }, "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": { "path": format!("/var/tmp/slipway-volumes/{name}"), "type": "DirectoryOrCreate" },
+                "local": { "path": path },
+                "nodeAffinity": { "required": { "nodeSelectorTerms": [{ "matchExpressions": [anywhere] }] } },
                 "claimRef": { "namespace": name, "name": claim },
             },
         });
@@ -145,5 +153,6 @@ impl Drop for Namespace {
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(kubeconfig()).args(["delete", "--wait=false", "--ignore-not-found"]);
         let _ = command.args(targets).stdout(Stdio::null()).status();
+        let _ = std::fs::remove_dir_all(self.folder());
     }
 }

@@ -4,14 +4,15 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, HostAlias, HostPathVolumeSource, KeyToPath,
-    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Volume, VolumeMount,
+    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::container::{container, some};
+use super::container::{container, some, user};
 use super::{Contents, Setting, quantity};
 use crate::domain::policy::{Exception, Profile};
-use crate::domain::workload::ServiceKind;
+use crate::domain::workload::{Service, ServiceKind};
 use crate::engine::kubernetes::names::{self, note};
 use crate::engine::{ServiceRequest, label};
 
@@ -58,9 +59,21 @@ pub(in crate::engine::kubernetes) fn template(
             host_network: asked(&Exception::HostNetwork),
             host_pid: asked(&Exception::HostPid),
             host_ipc: asked(&Exception::HostIpc),
+            security_context: volume_group(service).map(|group| PodSecurityContext {
+                fs_group: Some(group),
+                fs_group_change_policy: Some("OnRootMismatch".into()),
+                ..PodSecurityContext::default()
+            }),
             ..PodSpec::default()
         }),
     }
+}
+
+/// The group that named volumes are given to: a fresh one is root's, and a service that is not root could not write there.
+fn volume_group(service: &Service) -> Option<i64> {
+    let (user, group) = user(service);
+    let group = group.filter(|group| *group != 0).or(user);
+    group.filter(|group| *group != 0 && !service.volumes.is_empty())
 }
 
 /// Peers by their bare names, whatever the cluster's DNS does.
