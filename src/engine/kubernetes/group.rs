@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::address;
-use super::names::{self, Map, note};
+use super::names::{self, note};
 use super::object::{self, Owned};
 use super::pod;
 use super::standing::Standing;
@@ -28,7 +29,7 @@ pub(super) struct Group {
     pub ingresses: BTreeMap<String, Ingress>,
     /// Whether an autoscaler names the Deployment, where that is known.
     pub autoscaled: Option<bool>,
-    /// The newest warning about each pod, by uid.
+    /// The newest warning about each pod and each job, by uid.
     pub said: HashMap<String, String>,
 }
 
@@ -60,7 +61,8 @@ impl Group {
                 states.extend(self.state(pod, index, standing.as_ref(), now));
             }
         }
-        let missing = self.missing(standing.as_ref(), &states);
+        let mut missing = self.missing(standing.as_ref(), &states);
+        missing.extend(self.missing_tasks(&states));
         states.extend(missing);
         states
     }
@@ -131,36 +133,68 @@ impl Group {
             condition.type_.as_deref() == Some("ReplicaFailure")
                 && condition.status.as_deref() == Some("True")
         });
+        let refusal = failure.map(|failure| failure.message.as_deref().unwrap_or_default());
+        // The labels of its pods, under its own notes.
+        let mut marks = deployment.metadata.clone();
         let template = deployment.spec.template.metadata.as_ref();
-        let labels: Map = template.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
-        let notes = deployment.metadata.annotations.clone().unwrap_or_default();
+        marks.labels = template.and_then(|metadata| metadata.labels.clone());
         let there = states.iter().filter(|state| state.slot.hash == standing.hash).count();
         let there = u32::try_from(there).unwrap_or(u32::MAX);
-        let uid = deployment.metadata.uid.as_deref().unwrap_or_default();
         let state = |index| {
-            Some(SlotState {
-                slot: names::slot(&labels, &notes, index)?,
-                engine_id: format!("{uid}{MISSING}{index}"),
-                revision: labels.get(label::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0),
-                phase: if failure.is_some() { Phase::Blocked } else { Phase::Pending },
-                started_at: None,
-                ended_at: None,
-                restarts: 0,
-                detail: failure.map_or_else(String::new, |failure| refused_words(failure.message.as_deref())),
-                image_id: String::new(),
-                endpoints: Vec::new(),
-                serving: false,
-                drift: standing.drift.clone(),
-                autoscaled: standing.autoscaled_to(&standing.hash),
-            })
+            let (drift, autoscaled) = (standing.drift.clone(), standing.autoscaled_to(&standing.hash));
+            Some(SlotState { drift, autoscaled, ..absent(&marks, index, refusal)? })
         };
         (there..standing.replicas).filter_map(state).collect()
     }
+
+    /// Tasks whose one pod is not there. Their Jobs have no word for a refusal: it is a warning about them.
+    fn missing_tasks(&self, states: &[SlotState]) -> Vec<SlotState> {
+        let state = |job: &Job| {
+            let metadata = &job.metadata;
+            let refusal = self.said.get(metadata.uid.as_deref()?).map(String::as_str);
+            absent(metadata, 0, refusal)
+        };
+        let waiting = self.jobs.values().filter(|job| waits_for_pod(job)).filter_map(state);
+        waiting.filter(|task| states.iter().all(|state| state.slot.hash != task.slot.hash)).collect()
+    }
 }
 
-/// Between a Deployment's uid and the index of a replica without a pod.
+/// Whether a Job is still to have a pod.
+fn waits_for_pod(job: &Job) -> bool {
+    let tried = job.status.as_ref().is_some_and(|status| {
+        let counts = [status.active, status.succeeded, status.failed];
+        let is_over = |condition: &JobCondition| {
+            matches!(condition.type_.as_str(), "Complete" | "Failed") && condition.status == "True"
+        };
+        status.conditions.iter().flatten().any(is_over) || counts.into_iter().flatten().any(|count| count > 0)
+    });
+    !tried && job.metadata.deletion_timestamp.is_none()
+}
+
+/// A replica without a pod: yet, or because the cluster refuses it, in these words.
+fn absent(marks: &ObjectMeta, index: u32, refusal: Option<&str>) -> Option<SlotState> {
+    let (labels, notes) =
+        (marks.labels.clone().unwrap_or_default(), marks.annotations.clone().unwrap_or_default());
+    Some(SlotState {
+        slot: names::slot(&labels, &notes, index)?,
+        engine_id: format!("{}{MISSING}{index}", marks.uid.as_deref().unwrap_or_default()),
+        revision: labels.get(label::REVISION).and_then(|text| text.parse().ok()).unwrap_or(0),
+        phase: if refusal.is_some() { Phase::Blocked } else { Phase::Pending },
+        started_at: None,
+        ended_at: None,
+        restarts: 0,
+        detail: refusal.map_or_else(String::new, refused_words),
+        image_id: String::new(),
+        endpoints: Vec::new(),
+        serving: false,
+        drift: None,
+        autoscaled: None,
+    })
+}
+
+/// Between the uid of a Deployment or a Job and the index of a replica without a pod.
 const MISSING: char = '/';
 
-fn refused_words(message: Option<&str>) -> String {
-    format!("the cluster refuses its pods: {}", crate::domain::text::clean_line(message.unwrap_or_default()))
+fn refused_words(message: &str) -> String {
+    format!("the cluster refuses its pods: {}", crate::domain::text::clean_line(message))
 }

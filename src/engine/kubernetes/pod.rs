@@ -13,8 +13,15 @@ use crate::domain::text::clean_line;
 use crate::engine::Phase;
 
 /// Reasons for which the kubelet can't get an image.
-const PULL: [&str; 5] =
-    ["ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"];
+const PULL: [&str; 7] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ImageInspectError",
+    "ErrImageNeverPull",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
 /// Reasons for which it can't make a container from it.
 const MAKE: [&str; 3] = ["CreateContainerConfigError", "CreateContainerError", "RunContainerError"];
 /// Reasons of an end that was no run at all.
@@ -197,6 +204,7 @@ mod tests {
     fn what_keeps_a_pod_from_starting_is_told_with_a_way_out() {
         let cases = [
             (json!({ "waiting": { "reason": "ImagePullBackOff", "message": "not found" } }), "image redis:8"),
+            (json!({ "waiting": { "reason": "SignatureValidationFailed" } }), "image redis:8"),
             (json!({ "waiting": { "reason": "RunContainerError", "message": "no /x" } }), "`command`"),
             (
                 json!({ "terminated": { "exitCode": 127, "reason": "ContainerCannotRun", "message": "no /x" } }),

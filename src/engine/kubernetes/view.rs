@@ -30,7 +30,7 @@ pub(super) enum Change {
     Ingress(Box<Ingress>, bool),
     /// Somebody's autoscaler.
     Scaler(Box<HorizontalPodAutoscaler>, bool),
-    /// A warning about a pod.
+    /// A warning about anything: those about pods and jobs are kept.
     Warning(Box<Event>),
 }
 
@@ -39,7 +39,7 @@ pub(super) struct View {
     instance: String,
     groups: HashMap<Key, Group>,
     scalers: Scalers,
-    /// By the pod's uid: whose it is.
+    /// By the uid of a pod or a job: whose it is.
     owners: HashMap<String, Key>,
     /// What was told last, by the engine's id.
     told: BTreeMap<Key, HashMap<String, SlotState>>,
@@ -81,9 +81,16 @@ impl View {
             }
             Change::Job(mut job, gone) => {
                 job.metadata.managed_fields = None;
-                let key = self.key(job.metadata.labels.as_ref())?;
-                let jobs = &mut self.groups.entry(key.clone()).or_default().jobs;
-                keep(jobs, job.name_any(), *job, gone);
+                let (key, uid) = (self.key(job.metadata.labels.as_ref())?, job.metadata.uid.clone()?);
+                if gone {
+                    self.owners.remove(&uid);
+                    let group = self.groups.get_mut(&key)?;
+                    group.jobs.remove(&uid);
+                    group.said.remove(&uid);
+                } else {
+                    self.owners.insert(uid.clone(), key.clone());
+                    self.groups.entry(key.clone()).or_default().jobs.insert(uid, *job);
+                }
                 Some(key)
             }
             Change::Service(mut service, gone) => {

@@ -72,7 +72,7 @@ impl Core {
 
     pub(super) async fn take_snapshot(&self) -> EngineResult<Snapshot> {
         let labels = self.ours();
-        // Pods come last: what their Deployments say of them is there already.
+        // Pods come last: what their Deployments and Jobs say of them is there already.
         let (scalers, scalers_at) = self.scalers().await?;
         let (deployments, deployments_at) = self.list::<Deployment>(&labels).await?;
         let (jobs, jobs_at) = self.list::<Job>(&labels).await?;
@@ -105,7 +105,7 @@ impl Core {
         Ok(Snapshot { slots, objects, cursor })
     }
 
-    /// The newest warnings about pods. They are words, not facts: without the right to read them there are none.
+    /// The newest warnings. They are words, not facts: without the right to read them there are none.
     async fn warnings(&self) -> EngineResult<(Vec<Event>, String)> {
         let api = self.objects::<Event>().await?;
         let parameters = kube::api::ListParams::default().fields(WARNING_FIELDS).limit(WARNINGS);
@@ -170,8 +170,8 @@ impl Core {
     }
 }
 
-/// Warnings about pods alone.
-const WARNING_FIELDS: &str = "type=Warning,involvedObject.kind=Pod";
+/// Warnings: which kinds are ours to hear can't be asked for.
+const WARNING_FIELDS: &str = "type=Warning";
 
 /// One kind's watch, taken up again wherever it ends.
 struct Watching<K> {

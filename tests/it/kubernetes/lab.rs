@@ -1,7 +1,7 @@
 //! The cluster that the tests use, as its administrator sees it.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,19 +22,24 @@ pub fn kubeconfig() -> PathBuf {
 /// Runs kubectl as the administrator; answers what it prints.
 #[track_caller]
 pub fn kubectl(arguments: &[&str], input: &str) -> String {
+    attempt(arguments, input).unwrap_or_else(|said| panic!("kubectl {arguments:?}: {said}"))
+}
+
+/// The same where it may be refused: then in the cluster's words.
+#[track_caller]
+pub fn attempt(arguments: &[&str], input: &str) -> Result<String, String> {
     let path = kubeconfig();
     assert!(path.is_file(), "{} is missing: `tests/lab/lab k8s` starts a cluster", path.display());
     run(Command::new("kubectl").arg("--kubeconfig").arg(path).args(arguments), input)
 }
 
-#[track_caller]
-fn run(command: &mut Command, input: &str) -> String {
+fn run(command: &mut Command, input: &str) -> Result<String, String> {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let said = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(said(output.stdout)) } else { Err(said(output.stderr)) }
 }
 
 /// A namespace of a test's own; it goes with everything in it.
@@ -59,15 +64,23 @@ impl Namespace {
         kubectl(&[&["--namespace", self.name.as_str()], arguments].concat(), input)
     }
 
-    /// Makes a folder of the node the volume of this claim.
+    /// The folder of its volume, on the node, which is this machine.
+    fn folder(&self) -> PathBuf {
+        Path::new("/var/tmp/slipway-volumes").join(&self.name)
+    }
+
+    /// Makes a folder of the node the volume of this claim: a local one, which is given to a pod's group.
     pub fn provide_volume(&self, claim: &str) {
-        let name = &self.name;
+        let (name, path) = (&self.name, self.folder());
+        std::fs::create_dir_all(&path).unwrap();
+        let anywhere = json!({ "key": "kubernetes.io/hostname", "operator": "Exists" });
         let volume = json!({
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
             "spec": {
                 "capacity": { "storage": "64Mi" }, "accessModes": ["ReadWriteOnce"],
                 "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": { "path": format!("/var/tmp/slipway-volumes/{name}"), "type": "DirectoryOrCreate" },
+                "local": { "path": path },
+                "nodeAffinity": { "required": { "nodeSelectorTerms": [{ "matchExpressions": [anywhere] }] } },
                 "claimRef": { "namespace": name, "name": claim },
             },
         });
@@ -114,7 +127,7 @@ impl Namespace {
         let (key, request) = (folder.path().join("key"), folder.path().join("request"));
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-newkey", "rsa:2048", "-nodes", "-subj", &format!("/CN={user}"), "-keyout"]);
-        run(openssl.arg(&key).arg("-out").arg(&request), "");
+        run(openssl.arg(&key).arg("-out").arg(&request), "").unwrap();
         let read = |path: PathBuf| STANDARD.encode(std::fs::read(path).unwrap());
         let asked = json!({ "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
             "metadata": { "name": self.name }, "spec": { "request": read(request), "usages": ["client auth"],
@@ -140,5 +153,6 @@ impl Drop for Namespace {
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(kubeconfig()).args(["delete", "--wait=false", "--ignore-not-found"]);
         let _ = command.args(targets).stdout(Stdio::null()).status();
+        let _ = std::fs::remove_dir_all(self.folder());
     }
 }

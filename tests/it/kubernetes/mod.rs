@@ -12,5 +12,6 @@ mod kill;
 pub mod lab;
 mod pressure;
 mod shown;
+mod standards;
 
 pub use harness::Kubernetes;

@@ -177,7 +177,7 @@ fn security(service: &Service, profile: Profile) -> SecurityContext {
 }
 
 /// Numeric user and group; names are refused when the plan is made.
-fn user(service: &Service) -> (Option<i64>, Option<i64>) {
+pub(super) fn user(service: &Service) -> (Option<i64>, Option<i64>) {
     let mut parts = service.user.as_deref().unwrap_or_default().splitn(2, ':');
     let mut number = || parts.next().and_then(|part| part.parse().ok());
     (number(), number())

@@ -4,14 +4,15 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, HostAlias, HostPathVolumeSource, KeyToPath,
-    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Volume, VolumeMount,
+    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::container::{container, some};
+use super::container::{container, some, user};
 use super::{Contents, Setting, quantity};
-use crate::domain::policy::Exception;
-use crate::domain::workload::ServiceKind;
+use crate::domain::policy::{Exception, Profile};
+use crate::domain::workload::{Service, ServiceKind};
 use crate::engine::kubernetes::names::{self, note};
 use crate::engine::{ServiceRequest, label};
 
@@ -58,9 +59,21 @@ pub(in crate::engine::kubernetes) fn template(
             host_network: asked(&Exception::HostNetwork),
             host_pid: asked(&Exception::HostPid),
             host_ipc: asked(&Exception::HostIpc),
+            security_context: volume_group(service).map(|group| PodSecurityContext {
+                fs_group: Some(group),
+                fs_group_change_policy: Some("OnRootMismatch".into()),
+                ..PodSecurityContext::default()
+            }),
             ..PodSpec::default()
         }),
     }
+}
+
+/// The group that named volumes are given to: a fresh one is root's, and a service that is not root could not write there.
+fn volume_group(service: &Service) -> Option<i64> {
+    let (user, group) = user(service);
+    let group = group.filter(|group| *group != 0).or(user);
+    group.filter(|group| *group != 0 && !service.volumes.is_empty())
 }
 
 /// Peers by their bare names, whatever the cluster's DNS does.
@@ -91,7 +104,8 @@ fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec
     }
     let shared = service.shm_bytes.map(|size| ("/dev/shm", Some(size)));
     let folders = service.tmpfs.iter().map(|folder| (folder.target.as_str(), folder.size_bytes));
-    for (number, (target, size)) in shared.into_iter().chain(folders).enumerate() {
+    let scratch = needs_scratch(request).then_some((SCRATCH, None));
+    for (number, (target, size)) in shared.into_iter().chain(folders).chain(scratch).enumerate() {
         let source = EmptyDirVolumeSource {
             medium: Some("Memory".into()),
             size_limit: size.map(quantity),
@@ -124,6 +138,19 @@ fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec
         }
     }
     (volumes, mounts)
+}
+
+/// Where programs expect to write whatever else they may.
+const SCRATCH: &str = "/tmp";
+
+/// A restricted service, whose root is read-only, has a folder in memory there where it has nothing else, as on Docker.
+fn needs_scratch(request: &ServiceRequest) -> bool {
+    let service = &*request.service;
+    let volumes = service.volumes.iter().map(|mount| &mount.target);
+    let mut targets = volumes
+        .chain(service.tmpfs.iter().map(|folder| &folder.target))
+        .chain(service.host_mounts.iter().map(|mount| &mount.target));
+    request.profile == Profile::Restricted && !targets.any(|target| target.trim_end_matches('/') == SCRATCH)
 }
 
 fn at(path: &str, read_only: bool) -> VolumeMount {

@@ -15,7 +15,7 @@ use crate::domain::workload::{
 use crate::engine::{FileContent, ResolvedImage};
 
 /// What a pod of ours may hold, by kind.
-const FIELDS: [&str; 52] = [
+const FIELDS: [&str; 54] = [
     "automountServiceAccountToken",
     "containers[].args[]",
     "containers[].command[]",
@@ -55,6 +55,8 @@ const FIELDS: [&str; 52] = [
     "hostAliases[].ip",
     "imagePullSecrets[].name",
     "restartPolicy",
+    "securityContext.fsGroup",
+    "securityContext.fsGroupChangePolicy",
     "terminationGracePeriodSeconds",
     "volumes[].configMap.items[].key",
     "volumes[].configMap.items[].mode",
@@ -214,6 +216,20 @@ fn profiles_hold_as_tightly_as_on_docker() {
         assert_eq!(security["allowPrivilegeEscalation"], false);
         assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
     }
+}
+
+#[test]
+fn volumes_are_given_to_those_who_are_not_root() {
+    let group = |user: Option<&str>, has_volumes: bool| {
+        let mut service = full();
+        service.user = user.map(ToOwned::to_owned);
+        service.volumes.retain(|_| has_volumes);
+        pod(service, Profile::Baseline)["securityContext"]["fsGroup"].as_i64()
+    };
+    let given =
+        [Some("1000:2000"), Some("1000"), Some("1000:0"), Some("0:0"), None].map(|user| group(user, true));
+    assert_eq!(given, [Some(2_000), Some(1_000), Some(1_000), None, None]);
+    assert_eq!(group(Some("1000:2000"), false), None);
 }
 
 #[test]
