@@ -60,6 +60,15 @@ async fn an_open_page_follows_what_others_do() {
     browser.see("[data-live-mark]", "live").await;
     team.update().await;
     browser.see(".matrix", "Healthy").await;
+
+    // What the engine says stays open while the page changes around it.
+    browser.go(&format!("{}/deployments/iris-on-local", team.it.base)).await;
+    browser.see("#said-api > summary", "Container: Running").await;
+    browser.press("#said-api > summary").await;
+    let change = serde_json::json!({ "spec": { "bundle": "1.1" } });
+    team.deployer.patch("/api/v1/deployments/iris-on-local", &change).await.expect(200);
+    browser.see("#plan", "1.1").await;
+    browser.wait("return document.querySelector('#said-api').open").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
