@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::app;
 use crate::domain::bundle::Digest;
 use crate::domain::diff::Change;
+use crate::domain::health::Message;
 use crate::domain::name::Version;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::Downtime;
@@ -42,6 +43,8 @@ pub struct Preview {
     pub changes: Vec<Change>,
     /// Which services it would interrupt, and why.
     pub downtime: Vec<Downtime>,
+    /// What the infrastructure's governance says of it; an entry that is fatal keeps it from running.
+    pub governance: Vec<Message>,
 }
 
 /// Show what an update would change now, before it is asked for.
@@ -57,6 +60,7 @@ async fn plan(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Prev
         enabled: preview.plan.enabled,
         changes: preview.changes,
         downtime: preview.downtime,
+        governance: preview.governance,
     }))
 }
 
@@ -133,8 +137,9 @@ async fn promote(
     body: Body<Promotion>,
 ) -> Reply<HttpResponse> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let Promotion { to, as_id } = body.value;
-    let there = app::deployment::promote(&state.app, &who, id, to, as_id, body.once).await?;
+    let Promotion { to, as_id, ignore_warnings } = body.value;
+    let promotion = app::deployment::Promotion { to, as_id, ignore_warnings };
+    let there = app::deployment::promote(&state.app, &who, id, promotion, body.once).await?;
     Ok(answered(&state, &who, there.id.clone()).await?)
 }
 

@@ -53,6 +53,7 @@ impl Names {
             .replace("{version}", self.version)
             .replace("{number}", "1")
             .replace("{group}", "ml")
+            .replace("{uuid}", "d8e16d7c-7a2c-4d2d-8d2e-5c6eaf4f8c33")
             .replace("{path:.+}", "compose.yaml")
             .replace("{path:.*}", "nothing.css")
             .replace("{file:.*}", "index.html");
