@@ -88,30 +88,24 @@ struct List {
     page: Page,
     tabs: Vec<Tab>,
     rows: Vec<Row>,
-    waiting: bool,
+    /// What an empty list says.
+    nothing: &'static str,
     pager: Pager,
 }
 
 async fn list(visit: Visit, asked: web::Query<Asked>) -> Answer {
     let waiting = asked.all.is_none();
-    let filter = Filter {
-        state: waiting.then_some(ApprovalState::Pending),
-        current: waiting,
-        ..Filter::default()
-    };
+    let filter =
+        Filter { state: waiting.then_some(ApprovalState::Pending), current: waiting, ..Filter::default() };
     let request = PageRequest { limit: ROWS, after: asked.after.clone() };
     let found = approval::list(&visit.app, &visit.caller, filter, request).await?;
     let tab = |label, path: &str, current| Tab { label, href: visit.url(path), current, count: None };
     let page = List {
         page: visit.page("Approvals", Section::Approvals),
         tabs: vec![tab("Waiting", "/approvals", waiting), tab("All", "/approvals?all=1", !waiting)],
-        pager: Pager::new(
-            plural(found.items.len() as u64, "approval"),
-            &visit.here(),
-            found.next.as_deref(),
-        ),
+        pager: Pager::new(plural(found.items.len() as u64, "approval"), &visit.here(), found.next.as_deref()),
         rows: found.items.into_iter().map(Row::from).collect(),
-        waiting,
+        nothing: if waiting { "Nothing waits for approval" } else { "No approval yet" },
     };
     visit.show(&page)
 }

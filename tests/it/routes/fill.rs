@@ -115,6 +115,7 @@ impl Names {
             "/projects/{key}/permissions" | "/infrastructures/{id}/permissions" => {
                 vec![field("group", "ml"), field("right", "admin")]
             }
+            "/infrastructures/{id}/approvers" => vec![field("group", "ml"), field("may", "yes")],
             "/projects/{key}/settings" => vec![field("description", "mine"), field("revision", "1")],
             "/projects/{key}/delete" => vec![field("name", &self.project)],
             "/deployments/{id}/delete" | "/deployments/{id}/stop" => vec![field("name", &self.deployment)],

@@ -97,6 +97,7 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /deployments"
         | "GET /deployments.csv"
         | "GET /infrastructures"
+        | "GET /approvals"
         | "GET /search"
         | "GET /account"
         | "POST /account"
@@ -104,6 +105,8 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /account/keys"
         | "POST /account/keys"
         | "GET /account/sessions" => Needs::Own,
+        // As in the API.
+        _ if route.contains("/approvals/{uuid}") => Needs::Elsewhere,
         // They end the session that asks.
         "POST /logout" | "POST /account/sessions" => Needs::Elsewhere,
         "POST /account/keys/{id}/revoke" => Needs::Owner,
