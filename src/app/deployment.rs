@@ -13,8 +13,10 @@ use super::{App, Idempotency, Note, load, remember, replayed};
 use crate::bus::Topic;
 use crate::crypto::Context;
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, ProjectRight, Subject};
+use crate::domain::approval::Standing;
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::governance;
 use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version, VolumeName};
 use crate::domain::plan::{self, Plan};
@@ -24,7 +26,7 @@ use crate::store;
 use crate::store::Tx;
 pub use crate::store::deployment::list::{Filter, Sort, State, Summary};
 use crate::store::release::Release;
-pub use promote::promote;
+pub use promote::{Promotion, promote};
 pub use read::{Detail, detail, events, get, id_of, list, with_summary};
 pub(super) use read::{decode_cursor, encode_cursor};
 pub(super) use save::apply;
@@ -42,12 +44,15 @@ pub struct NewDeployment {
     pub secrets: BTreeMap<SecretName, SecretChange>,
     pub auto_repair: bool,
     pub folder: String,
+    /// Make it in spite of what governance warns of.
+    pub ignore_warnings: bool,
 }
 
 /// Makes a deployment; nothing runs before its first update.
 ///
 /// # Errors
-/// Without `deploy` on project and infrastructure; `deployment_exists`; `plan_refused`, naming every problem.
+/// Without `deploy` on project and infrastructure; `deployment_exists`; `plan_refused`, naming every problem;
+/// `governance_warns` unless warnings are ignored.
 pub async fn create(
     app: &App,
     caller: &Caller,
@@ -106,6 +111,9 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
         .collect();
     let bundle = bundle_of(tx, &deployment)?;
     let plan = resolve(&deployment, &bundle, &infrastructure, &versions)?;
+    let findings = governance::examine(&plan, &bundle, &deployment.settings);
+    let warned = governance::messages(infrastructure.govern_policy, Standing::None, &findings);
+    governance::refuse_warned(&warned, new.ignore_warnings)?;
     // Last, and without a word of whose it is: ids are one for all, so this alone tells of a deployment that the caller
     // may not see, and only when nothing else stood in the way of making it.
     if store::deployment::find(tx, &id, &Subject::system())?.is_some() {
@@ -115,6 +123,7 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
     }
     refuse_released(tx, &id, &new.infrastructure)?;
     store::deployment::insert(tx, &deployment, &plan.digest())?;
+    store::deployment::set_findings(tx, &id, &findings)?;
     save_secrets(app, tx, &deployment, &new.secrets)?;
     let detail = json!({ "project": new.project, "version": new.version, "infrastructure": new.infrastructure,
         "settings": new.settings, "secrets": new.secrets.keys().collect::<Vec<_>>() });
@@ -193,11 +202,21 @@ pub(super) fn running_plan(db: &Connection, deployment: &Deployment) -> Result<O
     }
 }
 
+/// Examines a deployment's plan and keeps what was found.
+fn examined(db: &Connection, deployment: &Deployment, plan: &Plan) -> Result<()> {
+    let findings = governance::examine(plan, &bundle_of(db, deployment)?, &deployment.settings);
+    store::deployment::set_findings(db, &deployment.id, &findings)
+}
+
 /// Plans every deployment on an infrastructure again, after its policy changed.
 pub(super) fn plan_again(tx: &Tx<'_>, infrastructure: &Infrastructure) -> Result<()> {
     for id in store::deployment::ids(tx, Some(&infrastructure.id))? {
         let deployment = load::deployment(tx, &id, &Subject::system(), DeploymentRight::View)?;
-        let planned = wanted_plan(tx, &deployment).map(|plan| plan.digest());
+        let planned = wanted_plan(tx, &deployment);
+        if let Ok(plan) = &planned {
+            examined(tx, &deployment, plan)?;
+        }
+        let planned = planned.map(|plan| plan.digest());
         let refusal = planned.as_ref().map_err(ToString::to_string).err();
         let wanted = planned.as_ref().map_err(|_| refusal.as_deref().unwrap_or_default());
         store::deployment::set_wanted(tx, &id, wanted)?;

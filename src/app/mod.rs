@@ -4,6 +4,7 @@
 //! (rows, journal, queue) commits together. No rule lives here that `domain` could hold.
 
 pub mod api_key;
+pub mod approval;
 pub mod audit;
 pub mod bundle;
 pub mod deployment;

@@ -8,6 +8,8 @@ use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
 use crate::domain::diff::{self, Change};
+use crate::domain::governance;
+use crate::domain::health::Message;
 use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{Downtime, Plan};
@@ -19,7 +21,7 @@ use crate::store::Tx;
 /// Queues an update that makes the world match the saved settings (or stops everything when disabled).
 ///
 /// # Errors
-/// Without `deploy` on both; `plan_refused`.
+/// Without `deploy` on both; `plan_refused`; `governance_prevents`.
 pub async fn start(
     app: &App,
     caller: &Caller,
@@ -101,6 +103,8 @@ async fn set_enabled(
             let changes = super::deployment::Changes {
                 enabled: Some(enabled),
                 reason: reason.clone(),
+                // It was let through once, or ran: what is warned of now shows in its health.
+                ignore_warnings: true,
                 ..super::deployment::Changes::default()
             };
             let deployment = super::deployment::apply(&app_, tx, &caller, held.into_inner(), &changes)?;
@@ -141,6 +145,8 @@ pub async fn roll_back(
                 settings: Some(settings),
                 enabled: Some(true),
                 reason: reason.clone(),
+                // It was let through once, or ran: what is warned of now shows in its health.
+                ignore_warnings: true,
                 ..super::deployment::Changes::default()
             };
             let deployment = super::deployment::apply(&app_, tx, &caller, held.into_inner(), &changes)?;
@@ -175,6 +181,7 @@ fn enqueue(
     request: Request,
 ) -> Result<Update> {
     let id = &deployment.id;
+    governance::refuse_prevented(&store::deployment::governance(tx, id)?)?;
     let changes = diff::plans(running_plan(tx, deployment)?.as_ref(), plan);
     let update = Update {
         deployment: id.clone(),
@@ -217,6 +224,8 @@ pub struct Preview {
     pub downtime: Vec<Downtime>,
     /// What its engine does otherwise than the bundle says, a line for each.
     pub differences: Vec<String>,
+    /// What governance says of it.
+    pub governance: Vec<Message>,
 }
 
 /// The plan of the saved settings with its diff against what runs.
@@ -233,7 +242,8 @@ pub async fn preview(app: &App, caller: &Caller, id: DeploymentId) -> Result<Pre
             let engine = load::engine(db, &deployment.infrastructure)?;
             let downtime = plan.downtime(running.as_ref(), engine.host_ports());
             let differences = engine.differences(&plan.workload);
-            Ok(Preview { plan, changes, downtime, differences })
+            let governance = store::deployment::governance(db, &id)?;
+            Ok(Preview { plan, changes, downtime, differences, governance })
         })
         .await
 }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api_key;
+pub mod approval;
 pub mod audit;
 pub mod bundle;
 pub mod clock;
@@ -12,6 +13,7 @@ pub mod cluster;
 pub mod deployment;
 pub mod diff;
 pub mod error;
+pub mod governance;
 pub mod group;
 pub mod health;
 pub mod infrastructure;

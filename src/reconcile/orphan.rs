@@ -62,12 +62,15 @@ async fn look(shared: &Arc<Shared>, since: &mut Since) -> Result<()> {
 }
 
 /// Slots of a workload that nothing wants; none while an update of it is open, or while what it wants is not known.
+///
+/// Whose infrastructure the deployment names does not count: two may lead to one engine (stages of a small team, one
+/// cluster by two addresses), and then each sees the other's replicas.
 async fn unwanted(
     shared: &Shared,
     infrastructure: &InfrastructureId,
     workload: &DeploymentId,
 ) -> Result<Vec<SlotRef>> {
-    let (on, id) = (infrastructure.clone(), workload.clone());
+    let id = workload.clone();
     let wanted = shared
         .store
         .read_much(move |db| {
@@ -76,9 +79,6 @@ async fn unwanted(
                 return Ok(Wanted::Nothing);
             };
             let deployment = found.authorize(&system, DeploymentRight::View)?;
-            if deployment.infrastructure != on {
-                return Ok(Wanted::Nothing);
-            }
             if !store::update::open_of(db, &id)?.is_empty() {
                 return Ok(Wanted::Unknown);
             }

@@ -8,11 +8,15 @@ use uuid::Uuid;
 
 use crate::domain::Result;
 use crate::domain::access::{Subject, Unchecked};
+use crate::domain::approval::Standing;
 use crate::domain::bundle::Digest;
 use crate::domain::deployment::{Deployment, DeploymentRight};
+use crate::domain::governance::{self, Finding};
+use crate::domain::health::Message;
+use crate::domain::infrastructure::GovernPolicy;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
 use crate::store::row::{self, Cells, Columns as _, millis};
-use crate::store::{infrastructure, project};
+use crate::store::{approval, infrastructure, project};
 
 /// What [`read`] reads of `deployment d`, in its order.
 const COLUMNS: &str =
@@ -119,6 +123,36 @@ pub fn set_wanted(connection: &Connection, id: &DeploymentId, wanted: Result<&Di
         .prepare_cached("UPDATE deployment SET wanted_digest = ?2, wanted_refusal = ?3 WHERE id = ?1")?
         .execute((id.as_str(), wanted.ok().map(Digest::as_str), wanted.err()))?;
     Ok(())
+}
+
+/// Notes what governance finds in what the settings give now.
+pub fn set_findings(connection: &Connection, id: &DeploymentId, findings: &[Finding]) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE deployment SET findings = ?2 WHERE id = ?1")?
+        .execute((id.as_str(), row::json(&findings)))?;
+    Ok(())
+}
+
+/// What governance says of what the settings give now; nothing where their infrastructure checks nothing.
+pub fn governance(connection: &Connection, id: &DeploymentId) -> Result<Vec<Message>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT i.govern_policy, d.findings, d.wanted_digest, d.enabled
+           FROM deployment d JOIN infrastructure i ON i.id = d.infrastructure WHERE d.id = ?1",
+    )?;
+    let (policy, findings, wanted, enabled) = statement.query_row([id.as_str()], |row| {
+        let findings: Vec<Finding> = row.json("findings")?;
+        let wanted: Option<String> = row.get("wanted_digest")?;
+        Ok((row.json("govern_policy")?, findings, wanted, row.get::<_, bool>("enabled")?))
+    })?;
+    if policy == GovernPolicy::NoCheck || !enabled {
+        return Ok(Vec::new());
+    }
+    let plan = wanted.as_deref().and_then(Digest::parse);
+    let standing = match plan {
+        Some(plan) => approval::standing(connection, id, &plan)?,
+        None => Standing::None,
+    };
+    Ok(governance::messages(policy, standing, &findings))
 }
 
 /// Notes what runs after an update ended well; `None`: nothing does.

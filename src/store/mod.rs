@@ -5,6 +5,7 @@
 //! Functions of the noun files take a connection or a transaction and hold the SQL; nothing outside this module does.
 
 pub mod api_key;
+pub mod approval;
 pub mod audit;
 pub mod bundle;
 pub mod deployment;

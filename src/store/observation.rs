@@ -263,10 +263,12 @@ pub fn add_event(
     Ok(())
 }
 
-/// A deployment's last events, newest first.
+/// A deployment's last events on its infrastructure, newest first.
 pub fn events(connection: &Connection, deployment: &DeploymentId, limit: u32) -> Result<Vec<EngineNote>> {
     let mut statement = connection.prepare_cached(
-        "SELECT service, slot, what, detail, at FROM observed.engine_event WHERE deployment = ?1 ORDER BY seq DESC LIMIT ?2",
+        "SELECT service, slot, what, detail, at FROM observed.engine_event
+          WHERE deployment = ?1 AND infrastructure = (SELECT infrastructure FROM deployment WHERE id = ?1)
+          ORDER BY seq DESC LIMIT ?2",
     )?;
     let rows = statement.query_map((deployment.as_str(), limit), |row| {
         Ok(EngineNote {

@@ -160,6 +160,26 @@ CREATE INDEX deployment_place ON deployment (project, infrastructure, id);
 ALTER TABLE infrastructure ADD COLUMN credential BLOB;
 ALTER TABLE infrastructure ADD COLUMN credential_version INTEGER NOT NULL DEFAULT 0;
 ",
+    r"
+CREATE TABLE approver (
+    infrastructure TEXT NOT NULL REFERENCES infrastructure (id) ON DELETE CASCADE,
+    grp TEXT NOT NULL, PRIMARY KEY (infrastructure, grp)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE approval (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+    deployment TEXT NOT NULL REFERENCES deployment (id) ON DELETE CASCADE,
+    project TEXT NOT NULL, version TEXT NOT NULL, infrastructure TEXT NOT NULL,
+    plan_digest TEXT NOT NULL, diff TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'rejected', 'withdrawn')),
+    requester TEXT NOT NULL, reason TEXT, created_at INTEGER NOT NULL,
+    decider TEXT, comment TEXT, decided_at INTEGER
+) STRICT;
+CREATE INDEX approval_plan ON approval (deployment, plan_digest, seq);
+CREATE INDEX approval_pending ON approval (seq) WHERE state = 'pending';
+
+ALTER TABLE deployment ADD COLUMN findings TEXT NOT NULL DEFAULT '[]';
+",
 ];
 
 /// Migrations of `observed.db`: not acknowledged facts, rebuilt from the engines when lost.

@@ -1,6 +1,7 @@
 //! The console in a real browser: Chromium through its driver.
 
 mod access;
+mod approvals;
 mod cluster;
 mod flow;
 mod hostile;

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "these tests start the built binary and real services")]
 
 mod api_access;
+mod api_approval;
 mod api_deployment;
 mod api_doc;
 mod api_log;

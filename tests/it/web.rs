@@ -1,5 +1,6 @@
 //! The console through the front door, as a browser without scripts sees it.
 
+mod approvals;
 mod flows;
 mod live;
 mod pages;

@@ -9,6 +9,16 @@ use crate::domain::deployment::Deployment;
 use crate::domain::name::{DeploymentId, InfrastructureId};
 use crate::domain::{Error, Kind, Result};
 
+/// Where a bundle goes.
+#[derive(Debug)]
+pub struct Promotion {
+    pub to: InfrastructureId,
+    /// `<project>-on-<infrastructure>` where none is named.
+    pub as_id: Option<DeploymentId>,
+    /// Do it in spite of what governance warns of there.
+    pub ignore_warnings: bool,
+}
+
 /// Takes a deployment's bundle to another infrastructure with one action: makes the deployment there, or moves the
 /// one that is there to the same bundle. Settings travel, secrets do not: they are set there.
 ///
@@ -18,10 +28,10 @@ pub async fn promote(
     app: &App,
     caller: &Caller,
     id: DeploymentId,
-    to: InfrastructureId,
-    as_id: Option<DeploymentId>,
+    promotion: Promotion,
     once: Option<Idempotency>,
 ) -> Result<Authorized<Deployment>> {
+    let Promotion { to, as_id, ignore_warnings } = promotion;
     if let Some(there) = promoted_before(app, caller, once.clone()).await? {
         return get(app, caller, there).await;
     }
@@ -38,7 +48,8 @@ pub async fn promote(
     let reason = Some(format!("promoted from {}", from.id));
     match existing {
         Some(there) if there.project == from.project && there.infrastructure == to => {
-            let changes = Changes { version: Some(from.version.clone()), reason, ..Changes::default() };
+            let version = Some(from.version.clone());
+            let changes = Changes { version, reason, ignore_warnings, ..Changes::default() };
             let saved = save(app, caller, target.clone(), changes).await?;
             let (app_, caller) = (app.clone(), caller.clone());
             let noted =
@@ -58,6 +69,7 @@ pub async fn promote(
                 version: from.version.clone(),
                 infrastructure: to,
                 settings: from.settings.clone(),
+                ignore_warnings,
                 secrets: BTreeMap::new(),
                 auto_repair: from.auto_repair,
                 folder: from.folder.clone(),

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{running_plan, save_secrets, wanted_plan};
+use super::{examined, running_plan, save_secrets, wanted_plan};
 use crate::app::{App, Note, expect_revision, load};
 use crate::bus::Topic;
 use crate::domain::Result;
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
 use crate::domain::diff::{self, Change};
+use crate::domain::governance;
 use crate::domain::name::{DeploymentId, SecretName, Version};
 use crate::domain::plan::Downtime;
 use crate::domain::secret::SecretChange;
@@ -29,12 +30,15 @@ pub struct Changes {
     /// The revision that the caller read.
     pub revision: Option<u32>,
     pub reason: Option<String>,
+    /// Save it in spite of what governance warns of.
+    pub ignore_warnings: bool,
 }
 
 /// Saves a deployment's settings; nothing runs differently before the next update.
 ///
 /// # Errors
-/// Without `deploy` on both; `changed_meanwhile`; `plan_refused`, naming every problem.
+/// Without `deploy` on both; `changed_meanwhile`; `plan_refused`, naming every problem; `governance_warns` unless
+/// warnings are ignored or nothing that runs would change.
 pub async fn save(
     app: &App,
     caller: &Caller,
@@ -76,7 +80,13 @@ pub(in crate::app) fn apply(
     after.revision += 1;
     save_secrets(app, tx, &after, &changes.secrets)?;
     let plan = wanted_plan(tx, &after)?;
-    store::deployment::save(tx, &after, &plan.digest())?;
+    let before_it = store::deployment::digests(tx, &before.id)?.wanted;
+    let digest = plan.digest();
+    store::deployment::save(tx, &after, &digest)?;
+    examined(tx, &after, &plan)?;
+    if before_it.as_deref() != Some(digest.as_str()) {
+        governance::refuse_warned(&store::deployment::governance(tx, &after.id)?, changes.ignore_warnings)?;
+    }
     let detail = json!({ "revision": after.revision, "version": [before.version, after.version],
         "enabled": [before.enabled, after.enabled], "settings": [before.settings, after.settings],
         "secrets": changes.secrets.keys().collect::<Vec<_>>() });

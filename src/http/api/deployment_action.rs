@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::app;
 use crate::domain::bundle::Digest;
 use crate::domain::diff::Change;
+use crate::domain::health::Message;
 use crate::domain::name::Version;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::Downtime;
@@ -45,6 +46,8 @@ pub struct Preview {
     /// What the engine does otherwise than the bundle says, a line for each: e.g. which fixed port a cluster does not
     /// give.
     pub differences: Vec<String>,
+    /// What the infrastructure's governance says of it; an entry that is fatal keeps it from running.
+    pub governance: Vec<Message>,
 }
 
 /// Show what an update would change now, before it is asked for.
@@ -61,6 +64,7 @@ async fn plan(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Prev
         changes: preview.changes,
         downtime: preview.downtime,
         differences: preview.differences,
+        governance: preview.governance,
     }))
 }
 
@@ -137,8 +141,9 @@ async fn promote(
     body: Body<Promotion>,
 ) -> Reply<HttpResponse> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let Promotion { to, as_id } = body.value;
-    let there = app::deployment::promote(&state.app, &who, id, to, as_id, body.once).await?;
+    let Promotion { to, as_id, ignore_warnings } = body.value;
+    let promotion = app::deployment::Promotion { to, as_id, ignore_warnings };
+    let there = app::deployment::promote(&state.app, &who, id, promotion, body.once).await?;
     Ok(answered(&state, &who, there.id.clone()).await?)
 }
 

@@ -126,6 +126,10 @@ pub struct DeploymentRequest {
     /// Its id; `<project>-on-<infrastructure>` where none is named.
     pub name: Option<DeploymentId>,
     pub spec: DeploymentSpec,
+    /// Make it in spite of what governance warns of.
+    #[serde(default, rename = "ignoreWarnings")]
+    #[schema(required = false)]
+    pub ignore_warnings: bool,
 }
 
 impl DeploymentRequest {
@@ -148,6 +152,7 @@ impl DeploymentRequest {
             secrets: secret_changes(spec.secrets),
             auto_repair: spec.auto_repair,
             folder: spec.folder,
+            ignore_warnings: self.ignore_warnings,
         })
     }
 }
@@ -161,6 +166,10 @@ pub struct DeploymentReplacement {
     pub spec: DeploymentSpec,
     /// Why, for the journal.
     pub reason: Option<String>,
+    /// Save it in spite of what governance warns of.
+    #[serde(default, rename = "ignoreWarnings")]
+    #[schema(required = false)]
+    pub ignore_warnings: bool,
 }
 
 impl DeploymentReplacement {
@@ -182,6 +191,7 @@ impl DeploymentReplacement {
             folder: Some(spec.folder),
             revision,
             reason: self.reason,
+            ignore_warnings: self.ignore_warnings,
         })
     }
 }
@@ -203,6 +213,10 @@ pub struct DeploymentPatch {
     pub spec: SpecPatch,
     /// Why, for the journal.
     pub reason: Option<String>,
+    /// Save it in spite of what governance warns of.
+    #[serde(default, rename = "ignoreWarnings")]
+    #[schema(required = false)]
+    pub ignore_warnings: bool,
 }
 
 /// The fields of `spec` that can change.
@@ -241,6 +255,7 @@ impl DeploymentPatch {
             revision: revision.or(settings.is_some().then_some(before.revision)),
             settings,
             reason: self.reason,
+            ignore_warnings: self.ignore_warnings,
         }
     }
 }
@@ -278,6 +293,10 @@ pub struct Promotion {
     /// The id of the deployment there; `<project>-on-<infrastructure>` where none is named.
     #[serde(rename = "as")]
     pub as_id: Option<DeploymentId>,
+    /// Do it in spite of what governance warns of there.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub ignore_warnings: bool,
 }
 
 /// Which update to go back to.

@@ -22,6 +22,7 @@ macro_rules! noun {
 
 mod answer;
 pub mod api_key;
+pub mod approval;
 pub mod audit;
 mod body;
 pub mod bundle;
@@ -71,6 +72,7 @@ pub fn routes(routes: &mut Routes) {
     update::routes(routes);
     update_watch::routes(routes);
     api_key::routes(routes);
+    approval::routes(routes);
     user::routes(routes);
     group::routes(routes);
     audit::routes(routes);

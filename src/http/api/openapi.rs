@@ -85,8 +85,8 @@ struct Document;
 /// The whole document.
 pub fn whole() -> utoipa::openapi::OpenApi {
     use super::{
-        api_key, audit, bundle, bundle_upload, deployment, deployment_action, deployment_event, group,
-        infrastructure, log, me, project, stage, stats, update, update_watch, user,
+        api_key, approval, audit, bundle, bundle_upload, deployment, deployment_action, deployment_event,
+        group, infrastructure, log, me, project, stage, stats, update, update_watch, user,
     };
     let mut document = Frame::openapi();
     for part in [
@@ -103,6 +103,7 @@ pub fn whole() -> utoipa::openapi::OpenApi {
         update::Document::openapi(),
         update_watch::Document::openapi(),
         api_key::Document::openapi(),
+        approval::Document::openapi(),
         user::Document::openapi(),
         group::Document::openapi(),
         audit::Document::openapi(),

@@ -139,6 +139,12 @@ struct Plan {
     lead: String,
     reason: String,
     nothing_runs: bool,
+    /// What governance says of the plan.
+    governance: Vec<Note>,
+    /// Whether an approval of it can be asked for.
+    askable: bool,
+    /// Governance keeps it from running.
+    prevented: bool,
 }
 
 /// What an update would do, before it is asked for.
@@ -159,6 +165,7 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
     let changes = preview.as_ref().map(|preview| preview.changes.clone()).unwrap_or_default();
     let downtime = preview.as_ref().map(|preview| preview.downtime.clone()).unwrap_or_default();
     let differences = preview.as_ref().map(|preview| preview.differences.clone()).unwrap_or_default();
+    let messages = preview.as_ref().map(|preview| preview.governance.clone()).unwrap_or_default();
     let lead = match (changes.len(), downtime.len()) {
         (0, _) => "What runs is what the settings say. An update checks that and changes nothing.".to_owned(),
         (count, 0) => format!("{}, no downtime.", plural(count as u64, "change")),
@@ -176,6 +183,9 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
         enabled: deployment.enabled,
         digest: preview.map(|preview| preview.plan.digest().to_string()).unwrap_or_default(),
         nothing_runs: deployment.running_update.is_none(),
+        governance: messages.iter().map(Note::from).collect(),
+        askable: messages.iter().any(|message| message.code == "NOT_APPROVED"),
+        prevented: messages.iter().any(|message| message.is_fatal),
         changes,
         downtime,
         differences,

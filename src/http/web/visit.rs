@@ -100,6 +100,7 @@ impl Visit {
         page.no_projects =
             project::making_refused(&self.app, &self.caller).as_ref().map(sentence).unwrap_or_default();
         page.flash.clone_from(&self.flash);
+        page.nav.approvals = true;
         page.theme = self.preferences.theme;
         page.keys_on = self.preferences.keys;
         page

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use crate::domain::Result;
 use crate::domain::deployment::Deployment;
+use crate::domain::health::Message;
 use crate::domain::name::DeploymentId;
 use crate::domain::update::{Update, UpdateState};
 use crate::reconcile::definition::Definition;
@@ -25,6 +26,8 @@ pub(super) struct Facts {
     pub target: Option<Definition>,
     /// Whether an update is under way.
     pub updating: bool,
+    /// What governance says of what the settings give.
+    pub governance: Vec<Message>,
 }
 
 /// Reads them; `None` when the deployment is gone. One whose rows can't be read is told to the log and left as it is.
@@ -61,6 +64,7 @@ fn try_load(db: &Connection, id: &DeploymentId) -> Result<Option<Facts>> {
         running: definition(deployment.running_update)?,
         target: definition(under_way.as_ref().map(|update| update.number))?,
         updating: under_way.is_some(),
+        governance: store::deployment::governance(db, id)?,
         deployment,
     }))
 }

@@ -52,6 +52,7 @@ pub(super) fn fold(facts: &Facts, reach: &Reach, slots: &[Arc<Seen>], now: Times
     let (last, failure) = last_update(facts);
     let stopped = !facts.deployment.enabled && last == LastUpdate::Succeeded && facts.running.is_none();
     let mut says = opening(facts, last, failure, stopped);
+    says.extend(facts.governance.iter().cloned());
     let mut known = health::Facts {
         last_update: last,
         disabled_and_updated: stopped,
@@ -60,8 +61,8 @@ pub(super) fn fold(facts: &Facts, reach: &Reach, slots: &[Arc<Seen>], now: Times
         ready: facts.state.ready,
         wanted: facts.state.wanted,
         probe_failing: false,
-        warned: false,
-        fatal_governance: false,
+        warned: !facts.governance.is_empty(),
+        fatal_governance: facts.governance.iter().any(|message| message.is_fatal),
     };
     let (mut drift, mut fades) = (Vec::new(), false);
     match reach {
@@ -77,7 +78,7 @@ pub(super) fn fold(facts: &Facts, reach: &Reach, slots: &[Arc<Seen>], now: Times
             says.extend(counted.says);
             let restarted: Vec<&SlotState> = restarted(facts, slots, now);
             fades = !restarted.is_empty();
-            known.warned = fades;
+            known.warned |= fades;
             says.extend(restarted.into_iter().map(messages::restarted));
             drift = counted.drift;
         }

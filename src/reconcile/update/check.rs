@@ -5,10 +5,11 @@ use rusqlite::Connection;
 
 use super::words::failure;
 use crate::domain::access::{InfrastructureRight, Subject, SubjectKind};
+use crate::domain::approval::Standing;
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::group::Groups;
-use crate::domain::infrastructure::{EngineConnection, Infrastructure};
+use crate::domain::infrastructure::{EngineConnection, GovernPolicy, Infrastructure};
 use crate::domain::name::DeploymentId;
 use crate::domain::plan::Plan;
 use crate::domain::policy::{self, Profile};
@@ -46,7 +47,10 @@ pub(super) fn check(
         .ok_or_else(|| Error::not_found("infrastructure", &deployment.infrastructure))?
         .authorize(&system, InfrastructureRight::View)?
         .into_inner();
-    let refused = consent(update, &deployment).or_else(|| policy_failure(plan, &infrastructure));
+    let standing = store::approval::standing(db, &update.deployment, &update.plan_digest)?;
+    let refused = consent(update, &deployment)
+        .or_else(|| policy_failure(plan, &infrastructure))
+        .or_else(|| prevented(plan, &infrastructure, standing));
     Ok(refused.map_or(Ok(()), Err))
 }
 
@@ -110,6 +114,19 @@ fn policy_failure(plan: &Plan, infrastructure: &Infrastructure) -> Option<Failur
             Step::Check,
             format!("the profile of {} became restricted since the update was asked for", infrastructure.id),
             "Ask for the update again: it will be planned under the new profile.",
+        )
+    })
+}
+
+/// Where governance prevents, nothing runs that is not approved: the policy may have come after the request.
+fn prevented(plan: &Plan, infrastructure: &Infrastructure, standing: Standing) -> Option<Failure> {
+    let prevents = infrastructure.govern_policy == GovernPolicy::Prevent && plan.enabled;
+    (prevents && standing != Standing::Approved).then(|| {
+        failure(
+            "governance_prevents",
+            Step::Check,
+            format!("{} runs nothing that is not approved, and this plan is not", infrastructure.id),
+            "Ask for an approval of the plan, then for the update again.",
         )
     })
 }

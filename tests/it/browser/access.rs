@@ -58,7 +58,7 @@ pub async fn busy() -> Team {
 }
 
 /// Keeps a picture of the page, wide and narrow, where the variable `KEEP_PICTURES` names a folder.
-async fn picture(browser: &Browser, name: &str) {
+pub async fn picture(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("KEEP_PICTURES") else { return };
     browser.tool("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
     for width in [390, 1280] {

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use slipway::app;
+use slipway::bus::Topic;
 use slipway::domain::health::{Health, Sync};
+use slipway::domain::infrastructure::Infrastructure;
 use slipway::domain::update::{Outcome, UpdateKind, UpdateState};
 use slipway::domain::workload::Service;
 use slipway::engine::{Phase, ServiceRequest};
@@ -186,6 +188,20 @@ async fn what_nothing_wants_goes_after_the_grace_and_nothing_else_does() {
     world.runs("a", "api", 2).await;
     assert_eq!(world.calls("retire"), 2);
     assert!(!world.fake.networks().contains(&id("nobody")));
+    world.health("a", Health::Healthy).await;
+}
+
+#[tokio::test]
+async fn another_infrastructure_on_the_same_engine_takes_nothing_away() {
+    let (world, _running) = begun(false).await;
+    let beside = Infrastructure { id: "beside".parse().unwrap(), ..world.infrastructure().await };
+    world.app.store.write(move |tx| store::infrastructure::put(tx, &beside)).await.unwrap();
+    world.app.store.bus().publish(Topic::Infrastructure("beside".parse().unwrap()));
+    // It is seen there, too: what nobody wants goes, what the neighbour runs stays.
+    stray(&world, "nobody", "api").await;
+    world.until("the stray to go", async || (world.fake.slots().len() == 2).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.fake.slots().len(), 2);
     world.health("a", Health::Healthy).await;
 }
 

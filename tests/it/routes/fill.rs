@@ -53,6 +53,7 @@ impl Names {
             .replace("{version}", self.version)
             .replace("{number}", "1")
             .replace("{group}", "ml")
+            .replace("{uuid}", "d8e16d7c-7a2c-4d2d-8d2e-5c6eaf4f8c33")
             .replace("{path:.+}", "compose.yaml")
             .replace("{path:.*}", "nothing.css")
             .replace("{file:.*}", "index.html");
@@ -114,6 +115,7 @@ impl Names {
             "/projects/{key}/permissions" | "/infrastructures/{id}/permissions" => {
                 vec![field("group", "ml"), field("right", "admin")]
             }
+            "/infrastructures/{id}/approvers" => vec![field("group", "ml"), field("may", "yes")],
             "/projects/{key}/settings" => vec![field("description", "mine"), field("revision", "1")],
             "/projects/{key}/delete" => vec![field("name", &self.project)],
             "/deployments/{id}/delete" | "/deployments/{id}/stop" => vec![field("name", &self.deployment)],

@@ -39,6 +39,7 @@ fn of_the_api(route: &str) -> Option<Needs> {
         | "GET /infrastructures"
         | "GET /projects"
         | "GET /deployments"
+        | "GET /approvals"
         | "GET /groups"
         | "GET /me"
         | "GET /me/sessions"
@@ -46,6 +47,8 @@ fn of_the_api(route: &str) -> Option<Needs> {
         | "GET /api-keys" => Needs::Own,
         // A key makes no keys, and the first of a project makes it: see `api_access` and `api_manner`.
         "POST /api-keys" | "POST /projects" | "POST /bundles" => Needs::Elsewhere,
+        // An approval is its deployment's, and who decides is a question of its own: see `api_approval`.
+        _ if route.contains("/approvals/{uuid}") => Needs::Elsewhere,
         "PUT /stages"
         | "POST /infrastructures"
         | "GET /users"
@@ -63,7 +66,7 @@ fn of_the_api(route: &str) -> Option<Needs> {
         | "DELETE /projects/{key}/bundles/{version}"
         | "PUT /infrastructures/{id}" => Needs::Admin,
         "POST /deployments" => Needs::Deploy,
-        _ if route.contains("/grants/{group}") => Needs::Admin,
+        _ if route.contains("/grants/{group}") || route.contains("/approvers/{group}") => Needs::Admin,
         _ if route.starts_with("GET ") && route.contains('{') => Needs::View,
         _ if route.contains(" /deployments/{id}") => Needs::Deploy,
         _ => return None,
@@ -94,6 +97,7 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /deployments"
         | "GET /deployments.csv"
         | "GET /infrastructures"
+        | "GET /approvals"
         | "GET /search"
         | "GET /account"
         | "POST /account"
@@ -101,6 +105,8 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /account/keys"
         | "POST /account/keys"
         | "GET /account/sessions" => Needs::Own,
+        // As in the API.
+        _ if route.contains("/approvals/{uuid}") => Needs::Elsewhere,
         // They end the session that asks.
         "POST /logout" | "POST /account/sessions" => Needs::Elsewhere,
         "POST /account/keys/{id}/revoke" => Needs::Owner,

@@ -37,6 +37,7 @@ pub const PAGES: &[(&str, &str)] = &[
     ("/deployments/{id}/roll-back", "/deployments/iris-on-local/roll-back"),
     ("/deployments/{id}/promote", "/deployments/iris-on-local/promote"),
     ("/deployments/{id}/delete", "/deployments/iris-on-local/delete"),
+    ("/approvals", "/approvals"),
     ("/infrastructures", "/infrastructures"),
     ("/infrastructures/new", "/infrastructures/new"),
     ("/infrastructures/{id}", "/infrastructures/local"),
@@ -71,6 +72,9 @@ const OTHERS: &[&str] = &[
     "/auth/callback",
 ];
 
+/// Pages whose address is not known before: `browser::approvals` looks at them.
+const FOUND: &[&str] = &["/approvals/{uuid}"];
+
 #[tokio::test]
 async fn every_route_is_a_page_that_is_looked_at_or_none() {
     let it = TestApp::builder().start().await;
@@ -88,6 +92,7 @@ async fn every_route_is_a_page_that_is_looked_at_or_none() {
         .map(|(route, _)| *route)
         .chain(OUTSIDE.iter().copied())
         .chain(OTHERS.iter().copied())
+        .chain(FOUND.iter().copied())
         .collect();
     assert_eq!(routes, known);
 }

@@ -259,7 +259,9 @@ async fn promoted(visit: &Visit, id: &DeploymentId, fields: &Fields) -> Result<D
         .map(DeploymentId::parse)
         .transpose()
         .map_err(|error| super::renamed(error, "deployment", "id"))?;
-    let there = deployment::promote(&visit.app, &visit.caller, id.clone(), to, as_id, None).await?;
+    let ignore_warnings = fields.is_checked("ignore_warnings");
+    let promotion = deployment::Promotion { to, as_id, ignore_warnings };
+    let there = deployment::promote(&visit.app, &visit.caller, id.clone(), promotion, None).await?;
     Ok(there.id.clone())
 }
 

@@ -108,6 +108,7 @@ struct Review {
     downtime: Vec<Downtime>,
     /// Somebody else saved first: what they changed against what the form began with.
     stale: bool,
+    trouble: Option<Trouble>,
 }
 
 /// What the form asks for: see what would change, go back to typing, save, or save and go on to the update.
@@ -157,6 +158,7 @@ async fn review(visit: &Visit, id: DeploymentId, fields: &Fields, draft: Draft) 
         id: deployment.id.to_string(),
         lines: DiffLine::between(&saved.text(), &draft.text()),
         stale: read.is_some_and(|read| read != deployment.revision),
+        trouble: None,
         revision: deployment.revision,
         json: draft.json(),
         draft,
@@ -168,8 +170,9 @@ async fn review(visit: &Visit, id: DeploymentId, fields: &Fields, draft: Draft) 
 async fn save(visit: &Visit, id: DeploymentId, fields: &Fields, draft: Draft) -> Answer {
     let revision = fields.get("revision").parse().ok();
     let reason = fields.optional("reason").map(ToOwned::to_owned);
-    let saved =
-        deployment::save(&visit.app, &visit.caller, id.clone(), changes(&draft, revision, reason)).await;
+    let ignore_warnings = fields.is_checked("ignore_warnings");
+    let asked = Changes { ignore_warnings, ..changes(&draft, revision, reason) };
+    let saved = deployment::save(&visit.app, &visit.caller, id.clone(), asked).await;
     match saved {
         Ok(_) if fields.get("step") == "update" => {
             visit.go(&format!("/deployments/{id}/update"), Tone::Ok, "Saved. Below is what an update does.")
@@ -178,6 +181,11 @@ async fn save(visit: &Visit, id: DeploymentId, fields: &Fields, draft: Draft) ->
         Err(error) if error.kind == Kind::Stale => {
             let page = review(visit, id, fields, draft).await?;
             visit.show_as(StatusCode::PRECONDITION_FAILED, &page)
+        }
+        Err(error) if error.kind == Kind::Warned => {
+            let mut page = review(visit, id, fields, draft).await?;
+            page.trouble = Some(blame(&mut [], &error));
+            visit.show_as(status(error.kind), &page)
         }
         Err(error) => refused(visit, id, fields, fields.get("view") == "json", error).await,
     }

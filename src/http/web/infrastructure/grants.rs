@@ -4,7 +4,7 @@ use actix_web::web;
 use askama::Template;
 
 use super::{Frame, id_of, page};
-use crate::app::{infrastructure, user};
+use crate::app::{approval, infrastructure, user};
 use crate::domain::access::InfrastructureRight;
 use crate::domain::name::{GroupName, InfrastructureId};
 use crate::domain::{Kind, Result};
@@ -18,6 +18,7 @@ use crate::http::web::visit::{Answer, Visit};
 pub fn routes(routes: &mut Routes) {
     routes.get("/infrastructures/{id}/permissions", show);
     routes.post("/infrastructures/{id}/permissions", grant);
+    routes.post("/infrastructures/{id}/approvers", set_approver);
 }
 
 #[derive(Template)]
@@ -31,11 +32,13 @@ struct Permissions {
     right: Field,
     groups: Vec<String>,
     may_grant: bool,
+    approvers: Vec<String>,
 }
 
 async fn form(visit: &Visit, id: InfrastructureId, fields: &Fields) -> Result<Permissions> {
     let (found, _, frame) = Frame::load(visit, id.clone(), "Permissions").await?;
     let grants = infrastructure::grants(&visit.app, &visit.caller, id).await?;
+    let approvers = approval::approvers(&visit.app, &visit.caller, found.id.clone()).await?;
     let known = user::groups(&visit.app, &visit.caller).await?;
     let choices = vec![
         Choice::new("view", "view: see it"),
@@ -53,6 +56,7 @@ async fn form(visit: &Visit, id: InfrastructureId, fields: &Fields) -> Result<Pe
             .value(fields.optional("right").unwrap_or("view"))
             .required(),
         groups: known.into_iter().map(String::from).collect(),
+        approvers: approvers.into_iter().map(String::from).collect(),
     })
 }
 
@@ -81,6 +85,23 @@ async fn grant(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer 
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Lets a group approve, or with `may` unset not any more.
+async fn set_approver(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer {
+    let id = id_of(&path)?;
+    let group = match GroupName::parse(fields.get("group")) {
+        Ok(group) => group,
+        Err(error) => {
+            let mut page = form(&visit, id, &Fields::default()).await?;
+            page.trouble = Some(blame(&mut [], &error));
+            return visit.show_as(status(error.kind), &page);
+        }
+    };
+    let may = fields.get("may") == "yes";
+    approval::set_approver(&visit.app, &visit.caller, id.clone(), group.clone(), may).await?;
+    let text = if may { "may approve here now" } else { "may not approve here any more" };
+    visit.go(&format!("/infrastructures/{id}/permissions"), Tone::Ok, &format!("{group} {text}."))
 }
 
 async fn granted(visit: &Visit, id: &InfrastructureId, fields: &Fields) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Forms: fields that keep what was typed, with their error beside them, and a summary at the top that links to each.
 
 use super::message::capital;
-use crate::domain::{Error, Problem};
+use crate::domain::{Error, Kind, Problem};
 
 /// One labelled control with its hint and error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,6 +227,8 @@ pub struct Trouble {
     /// What to do, where one thing helps for all.
     pub hint: String,
     pub items: Vec<TroubleItem>,
+    /// Only warnings: the form can be sent again in spite of them.
+    pub ignorable: bool,
 }
 
 /// One line of the summary.
@@ -242,13 +244,15 @@ pub struct TroubleItem {
 /// Puts every problem of `error` beside the field it names and gives the summary for the top.
 pub fn blame(fields: &mut [&mut Field], error: &Error) -> Trouble {
     let items: Vec<TroubleItem> = error.problems.iter().map(|problem| place(fields, problem)).collect();
+    let ignorable = error.kind == Kind::Warned;
     let title = match items.len() {
+        _ if ignorable => "Governance warns".to_owned(),
         0 => capital(&error.message),
         1 => "One thing has to be put right".to_owned(),
         many => format!("{many} things have to be put right"),
     };
     let hint = if items.is_empty() { error.hint.clone().unwrap_or_default() } else { String::new() };
-    Trouble { title, hint, items }
+    Trouble { title, hint, items, ignorable }
 }
 
 fn place(fields: &mut [&mut Field], problem: &Problem) -> TroubleItem {

@@ -81,6 +81,7 @@ fn facts() -> Facts {
         running: Some(testing::definition(1, [("api", service(2))])),
         target: None,
         updating: false,
+        governance: Vec::new(),
     }
 }
 
