@@ -151,9 +151,10 @@ impl Traffic {
     }
 }
 
-/// What an address says, or why it says nothing.
+/// What an address says, or why it says nothing: a node may hold a port open before it leads anywhere.
 async fn said(address: &str) -> String {
-    let answer = async { reqwest::get(address).await?.text().await };
+    let request = reqwest::Client::new().get(address).timeout(Duration::from_secs(2));
+    let answer = async { request.send().await?.text().await };
     answer.await.map_or_else(|error| error.to_string(), |text| text.trim().to_owned())
 }
 
