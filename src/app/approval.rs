@@ -111,9 +111,12 @@ fn told(app: &App, tx: &Tx<'_>, caller: &Caller, approval: &Approval, action: &s
     Ok(())
 }
 
+fn find(db: &Connection, subject: &Subject, id: Uuid) -> Result<store::approval::Listed> {
+    store::approval::find(db, id, subject)?.ok_or_else(|| Error::not_found("approval", id))
+}
+
 fn seen(db: &Connection, subject: &Subject, id: Uuid) -> Result<Seen> {
-    let listed = store::approval::find(db, id, subject)?.ok_or_else(|| Error::not_found("approval", id))?;
-    judged(db, subject, listed)
+    judged(db, subject, find(db, subject, id)?)
 }
 
 fn judged(db: &Connection, subject: &Subject, listed: store::approval::Listed) -> Result<Seen> {
@@ -160,8 +163,7 @@ pub async fn decide(app: &App, caller: &Caller, id: Uuid, approve: bool, comment
     app.store
         .write(move |tx| {
             let subject = &caller.subject;
-            let listed =
-                store::approval::find(tx, id, subject)?.ok_or_else(|| Error::not_found("approval", id))?;
+            let listed = find(tx, subject, id)?;
             if let Some(refusal) = refused(tx, subject, &listed)? {
                 return Err(refusal);
             }
@@ -186,8 +188,7 @@ pub async fn withdraw(app: &App, caller: &Caller, id: Uuid) -> Result<Seen> {
     app.store
         .write(move |tx| {
             let subject = &caller.subject;
-            let listed =
-                store::approval::find(tx, id, subject)?.ok_or_else(|| Error::not_found("approval", id))?;
+            let listed = find(tx, subject, id)?;
             load::deployment(tx, &listed.approval.deployment, subject, DeploymentRight::Deploy)?;
             if person(tx, &subject.kind)? != person(tx, &listed.approval.requester.kind)? {
                 let message = "only who asked for an approval takes that back";

@@ -111,16 +111,29 @@ async fn preventing_lets_save_and_refuses_the_update_before_it_is_queued() {
 }
 
 #[tokio::test]
-async fn a_policy_that_came_after_the_request_stops_the_run() {
+async fn what_runs_shows_a_policy_that_comes_later_and_is_still_repaired() {
     let team = governed("NO_CHECK").await;
     team.deployer.post("/api/v1/deployments", &body(false)).await.expect(200);
     let none = team.deployer.post(&format!("{DEPLOYMENT}/approvals"), &json!({})).await.expect(409).json();
     assert_eq!(none["code"], "approval_not_needed");
+    team.deployer.patch(DEPLOYMENT, &json!({ "spec": { "autoRepair": true } })).await.expect(200);
     team.update().await;
     let spec = json!({ "spec": { "stage": "dev", "governPolicy": "PREVENT" } });
     team.admin.put("/api/v1/infrastructures/local", &spec).await.expect(200);
     let found = team.healthy("ERROR").await;
     assert_eq!(found["status"]["messages"][0]["code"], "NOT_APPROVED", "{found}");
+    let controls = team.it.fake.controls();
+    controls.remove(&controls.slots()[0].slot);
+    let asked = async || team.deployer.get(&format!("{DEPLOYMENT}/updates")).await.expect(200).json();
+    while asked().await.as_array().unwrap().len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let repair = team.ended(&format!("{DEPLOYMENT}/updates/2")).await;
+    assert_eq!(
+        (&repair["spec"]["kind"], &repair["status"]["state"]),
+        (&json!("repair"), &json!("succeeded")),
+        "{repair}"
+    );
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ pub(super) fn check(
     let standing = store::approval::standing(db, &update.deployment, &update.plan_digest)?;
     let refused = consent(update, &deployment)
         .or_else(|| policy_failure(plan, &infrastructure))
-        .or_else(|| prevented(plan, &infrastructure, standing));
+        .or_else(|| prevented(update, plan, &infrastructure, standing));
     Ok(refused.map_or(Ok(()), Err))
 }
 
@@ -118,10 +118,16 @@ fn policy_failure(plan: &Plan, infrastructure: &Infrastructure) -> Option<Failur
     })
 }
 
-/// Where governance prevents, nothing runs that is not approved: the policy may have come after the request.
-fn prevented(plan: &Plan, infrastructure: &Infrastructure, standing: Standing) -> Option<Failure> {
+/// Where governance prevents, nothing new runs that is not approved: the policy may have come after the request. A repair
+/// brings back what ran.
+fn prevented(
+    update: &Update,
+    plan: &Plan,
+    infrastructure: &Infrastructure,
+    standing: Standing,
+) -> Option<Failure> {
     let prevents = infrastructure.govern_policy == GovernPolicy::Prevent && plan.enabled;
-    (prevents && standing != Standing::Approved).then(|| {
+    (prevents && update.kind != UpdateKind::Repair && standing != Standing::Approved).then(|| {
         failure(
             "governance_prevents",
             Step::Check,

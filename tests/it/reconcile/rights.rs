@@ -1,6 +1,10 @@
 //! A right that is taken away while an update runs: it is asked for again before each side effect.
 
+use slipway::domain::access::Subject;
+use slipway::domain::approval::{Approval, ApprovalState};
+use slipway::domain::bundle::Digest;
 use slipway::domain::clock::{Clock as _, SystemClock};
+use slipway::domain::infrastructure::GovernPolicy;
 use slipway::domain::policy::{Policy, Profile};
 use slipway::domain::update::Outcome;
 use slipway::domain::workload::{Condition, Dependency, Service};
@@ -158,5 +162,50 @@ async fn a_policy_that_was_tightened_meanwhile_holds() {
         world.probe.release();
         is_undone(&world, number, code).await;
         assert_eq!(world.calls("ensure"), before);
+    }
+}
+
+#[tokio::test]
+async fn governance_that_prevents_meanwhile_holds_unless_the_plan_is_approved() {
+    for approved in [false, true] {
+        let (world, _running) = begun().await;
+        let before = world.calls("ensure");
+        world.probe.hold("prepare", Moment::After);
+        let number = world.ask("a").await;
+        world.probe.reached().await;
+        let plan = world.update("a", number).await.plan_digest;
+        let mut infrastructure = world.infrastructure().await;
+        infrastructure.govern_policy = GovernPolicy::Prevent;
+        let write = world.app.store.write(move |tx| {
+            if approved {
+                store::approval::insert(tx, &approval(plan), &[])?;
+            }
+            store::infrastructure::put(tx, &infrastructure)
+        });
+        write.await.unwrap();
+        world.probe.release();
+        if approved {
+            assert_eq!(world.ended("a", number).await, Outcome::Succeeded);
+        } else {
+            is_undone(&world, number, "governance_prevents").await;
+            assert_eq!(world.calls("ensure"), before);
+        }
+    }
+}
+
+/// An approval of this plan.
+fn approval(plan: Digest) -> Approval {
+    Approval {
+        id: slipway::domain::random::uuid(),
+        deployment: "a".parse().unwrap(),
+        project: "iris".parse().unwrap(),
+        version: "2".parse().unwrap(),
+        infrastructure: "local".parse().unwrap(),
+        plan,
+        state: ApprovalState::Approved,
+        requester: Subject::system(),
+        reason: None,
+        created_at: SystemClock.now(),
+        decision: None,
     }
 }
