@@ -21,7 +21,7 @@ use slipway::auth::local::NewLocal;
 use slipway::domain::access::Caller;
 
 use crate::harness::{TestApp, groups};
-pub use window::{Browser, Window};
+pub use window::{Browser, PATIENCE, Window};
 
 const PASSWORD: &str = "correct horse battery";
 const WIDE: Window = Window { width: 1280, scripts: true };
@@ -41,16 +41,20 @@ impl Browser {
         self.see("h1", "Home").await;
     }
 
-    /// Presses the link or button that reads so.
+    /// Presses the link or button that reads so, once it is there.
     pub async fn press_words(&self, words: &str) {
         let path = format!(
             "//*[self::a or self::button or self::summary][normalize-space()={words:?} and not(@aria-disabled='true')]"
         );
-        for found in self.client.find_all(Locator::XPath(&path)).await.unwrap() {
-            if found.is_displayed().await.unwrap_or(false) {
-                found.click().await.unwrap();
-                return;
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < PATIENCE {
+            for found in self.client.find_all(Locator::XPath(&path)).await.unwrap() {
+                // One that the page has just replaced can't be clicked: it is looked for again.
+                if found.is_displayed().await.unwrap_or(false) && found.click().await.is_ok() {
+                    return;
+                }
             }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let shown = self.texts("a.button, button").await;
         panic!("nothing to press reads {words:?}; there are {shown:?}");

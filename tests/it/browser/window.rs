@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long a window waits for what it must show.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 const GUARD: &str = "chromedriver --port=0 & read -r _; kill -KILL 0";
 
 /// How a browser is opened.
