@@ -64,11 +64,15 @@ async fn a_rollout_goes_on_when_its_api_server_comes_back() {
         let number = scene.house.ask(id).await;
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let place = watcher.snapshot().await.unwrap().cursor;
+        // Something has to happen behind that place: a server that begins anew knows of nothing that was before.
+        scene.namespace.kubectl(&["create", "configmap", &format!("behind-{version}")], "");
         tokio::task::spawn_blocking(stop).await.unwrap();
         let told = scene.house.call(reqwest::Method::GET, &format!("/deployments/{id}"), None).await;
         tokio::task::spawn_blocking(start).await.unwrap();
         // It has forgotten what was before (410): whoever stood there has to list again, and can.
-        let told_from_there = watcher.watch(&place).await.unwrap().next().await.unwrap();
+        let mut events = watcher.watch(&place).await.unwrap();
+        let told_from_there = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+        let told_from_there = told_from_there.expect("it answers").unwrap();
         let forgotten = told_from_there.expect_err("the server knows nothing of that place").to_string();
         assert!(forgotten.contains("too old resource version"), "{forgotten}");
         watcher.snapshot().await.unwrap();
