@@ -68,19 +68,8 @@ impl Core {
             EngineError::Refused(_) => EngineError::NoSuchSlot,
             other => other,
         })?;
-        let reader = Box::pin(reader);
-        let lines = stream::unfold(Some(reader), |reader| async move {
-            let mut reader = reader?;
-            let mut line = Vec::new();
-            match read_line(&mut reader, &mut line).await {
-                Ok(true) => Some((Ok(parse(line)), Some(reader))),
-                Ok(false) => None,
-                Err(failed) => {
-                    Some((Err(EngineError::Unreachable(format!("a log broke off: {failed}"))), None))
-                }
-            }
-        });
-        Ok(lines.boxed())
+        let reading = Reading { reader: Box::pin(reader), begins: true };
+        Ok(stream::unfold(Some(reading), |reading| async move { reading?.next().await }).boxed())
     }
 
     /// The name of a slot's pod, and how often its container was started again.
@@ -91,15 +80,45 @@ impl Core {
     }
 }
 
-/// Reads up to a line's end, which is left out; `false` at the end of all.
+/// One container's output while it is read.
+struct Reading<R> {
+    reader: R,
+    /// Whether the next bytes begin a line: they are no rest of a long one.
+    begins: bool,
+}
+
+impl<R: futures_util::AsyncBufRead + Unpin> Reading<R> {
+    /// The next line. What begins without a time is no line of the container but the node's own word on why it can't read
+    /// on, as when the container is removed meanwhile: it ends the log.
+    async fn next(mut self) -> Option<(EngineResult<ContainerLine>, Option<Self>)> {
+        let mut line = Vec::new();
+        let ended = match read_line(&mut self.reader, &mut line).await {
+            Ok(ended) => ended?,
+            Err(failed) => {
+                return Some((Err(EngineError::Unreachable(format!("a log broke off: {failed}"))), None));
+            }
+        };
+        let line = parse(line);
+        if self.begins && line.at_nanos == 0 {
+            let words = String::from_utf8_lossy(&line.text);
+            tracing::debug!(words = &*words, "the node ends a log");
+            return None;
+        }
+        self.begins = ended;
+        Some((Ok(line), Some(self)))
+    }
+}
+
+/// Reads up to a line's end, which is left out; whether that was reached before the line got too long. `None` at the end
+/// of all.
 async fn read_line(
     reader: &mut (impl futures_util::AsyncBufRead + Unpin),
     line: &mut Vec<u8>,
-) -> std::io::Result<bool> {
+) -> std::io::Result<Option<bool>> {
     loop {
         let buffer = reader.fill_buf().await?;
         if buffer.is_empty() {
-            return Ok(!line.is_empty());
+            return Ok((!line.is_empty()).then_some(true));
         }
         let (used, ends) = match memchr::memchr(b'\n', buffer) {
             Some(at) => (at + 1, true),
@@ -109,10 +128,10 @@ async fn read_line(
         reader.consume_unpin(used);
         if ends {
             line.pop();
-            return Ok(true);
+            return Ok(Some(true));
         }
         if line.len() >= LONGEST {
-            return Ok(true);
+            return Ok(Some(false));
         }
     }
 }
@@ -180,4 +199,37 @@ fn batches(
         }
         Some((Ok(batch), (lines, failed)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(text: &[u8]) -> Vec<String> {
+        let reader = futures_util::io::BufReader::with_capacity(4_096, text);
+        let reading = Reading { reader, begins: true };
+        let lines = stream::unfold(Some(reading), |reading| async move { reading?.next().await });
+        let lines: Vec<_> = lines.collect().await;
+        lines.into_iter().map(|line| String::from_utf8(line.unwrap().text.to_vec()).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_nodes_own_words_end_a_log_and_are_no_line_of_it() {
+        let text = b"2026-01-01T00:00:00.5Z up\n2026-01-01T00:00:01Z \nrpc error: code = Unknown desc = Error: No such container: 57\n";
+        assert_eq!(read(text).await, ["up", ""]);
+        assert_eq!(read(b"unable to retrieve container logs for docker://57").await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_long_line_is_its_next() {
+        let long = [
+            b"2026-01-01T00:00:00Z ".to_vec(),
+            vec![b'x'; LONGEST + 5],
+            b"\n2026-01-01T00:00:01Z next".to_vec(),
+        ];
+        let lines = read(&long.concat()).await;
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines.iter().map(String::len).sum::<usize>(), LONGEST + 5 + "next".len());
+        assert_eq!(lines.last().unwrap(), "next");
+    }
 }
