@@ -23,6 +23,9 @@ const AT_ONCE: usize = 8;
 const QUIET: Duration = Duration::from_secs(60);
 const ROUNDS: usize = 15;
 const NODE: &str = "slwbench-node";
+/// What Slipway watches.
+const KINDS: [&str; 7] =
+    ["pods", "deployments", "jobs", "services", "ingresses", "horizontalpodautoscalers", "events"];
 const COMPOSE: &str =
     "services:\n  app:\n    image: busybox:lab\n    command: sleep 600\n    stop_grace_period: 0s\n";
 
@@ -148,8 +151,10 @@ fn asked() -> BTreeMap<String, u64> {
         let (Some(verb), Some(kind), Some(scope)) = (label("verb"), label("resource"), label("scope")) else {
             continue;
         };
-        let ours = ["pods", "deployments", "services", "events"].contains(&kind.as_str());
-        if ours && scope == "namespace" && ["LIST", "WATCH", "GET"].contains(&verb.as_str()) {
+        if KINDS.contains(&kind.as_str())
+            && scope == "namespace"
+            && ["LIST", "WATCH", "GET"].contains(&verb.as_str())
+        {
             let count = line.rsplit_once(' ').and_then(|(_, count)| count.parse::<u64>().ok()).unwrap_or(0);
             *asked.entry(format!("{verb} {kind}")).or_default() += count;
         }

@@ -4,8 +4,8 @@
 //!     cargo bench --bench figures -- page    those whose name holds a word
 //!
 //! Needs a Docker engine on /var/run/docker.sock with the image `busybox:lab` (`tests/lab/lab docker`), and for `cluster`
-//! a Kubernetes (`tests/lab/lab k8s`). Every object it
-//! makes on the engine carries the prefix `slwbench` or a throw-away instance's label, and is removed at the end.
+//! a Kubernetes (`tests/lab/lab k8s`). Every object it makes on the engine carries the prefix `slwbench` or a throw-away
+//! instance's label, and is removed at the end.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,11 +1,13 @@
 //! Updates: asked for, watched, cancelled, rolled back. The run itself is the reconciler's.
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::deployment::{running_plan, wanted_plan};
 use super::{App, Idempotency, Note, load, remember, replayed};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller};
+use crate::domain::approval::ApprovalState;
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
 use crate::domain::diff::{self, Change};
 use crate::domain::governance;
@@ -226,6 +228,8 @@ pub struct Preview {
     pub differences: Vec<String>,
     /// What governance says of it.
     pub governance: Vec<Message>,
+    /// The approval that was asked for and is not decided.
+    pub pending: Option<Uuid>,
 }
 
 /// The plan of the saved settings with its diff against what runs.
@@ -243,7 +247,9 @@ pub async fn preview(app: &App, caller: &Caller, id: DeploymentId) -> Result<Pre
             let downtime = plan.downtime(running.as_ref(), engine.host_ports());
             let differences = engine.differences(&plan.workload);
             let governance = store::deployment::governance(db, &id)?;
-            Ok(Preview { plan, changes, downtime, differences, governance })
+            let newest = store::approval::newest(db, &id, &plan.digest())?;
+            let pending = newest.filter(|one| one.state == ApprovalState::Pending).map(|one| one.id);
+            Ok(Preview { plan, changes, downtime, differences, governance, pending })
         })
         .await
 }

@@ -51,11 +51,11 @@ impl Check {
     fn details(self) -> &'static str {
         match self {
             Self::PinnedImages => {
-                "Name the image by its digest, `name@sha256:…`, in the compose file or as the settings' image tag."
+                "Name the image by its digest, name@sha256:…, in the compose file or as the settings' image tag."
             }
-            Self::HealthChecks => "Give the service a `healthcheck` in the compose file.",
+            Self::HealthChecks => "Give the service a healthcheck in the compose file.",
             Self::Limits => {
-                "Set `deploy.resources.limits` with `cpus` and `memory` in the compose file or the settings."
+                "Set deploy.resources.limits with cpus and memory in the compose file or the settings."
             }
             Self::Exceptions => "Remove it from the compose file.",
         }

@@ -143,6 +143,8 @@ struct Plan {
     governance: Vec<Note>,
     /// Whether an approval of it can be asked for.
     askable: bool,
+    /// The one that was asked for.
+    pending: Option<uuid::Uuid>,
     /// Governance keeps it from running.
     prevented: bool,
 }
@@ -165,6 +167,7 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
     let changes = preview.as_ref().map(|preview| preview.changes.clone()).unwrap_or_default();
     let downtime = preview.as_ref().map(|preview| preview.downtime.clone()).unwrap_or_default();
     let differences = preview.as_ref().map(|preview| preview.differences.clone()).unwrap_or_default();
+    let pending = preview.as_ref().and_then(|preview| preview.pending);
     let messages = preview.as_ref().map(|preview| preview.governance.clone()).unwrap_or_default();
     let lead = match (changes.len(), downtime.len()) {
         (0, _) => "What runs is what the settings say. An update checks that and changes nothing.".to_owned(),
@@ -184,7 +187,8 @@ async fn planned(visit: &Visit, id: DeploymentId, refused: Option<Error>, reason
         digest: preview.map(|preview| preview.plan.digest().to_string()).unwrap_or_default(),
         nothing_runs: deployment.running_update.is_none(),
         governance: messages.iter().map(Note::from).collect(),
-        askable: messages.iter().any(|message| message.code == "NOT_APPROVED"),
+        askable: pending.is_none() && messages.iter().any(|message| message.code == "NOT_APPROVED"),
+        pending: pending.filter(|_| !messages.is_empty()),
         prevented: messages.iter().any(|message| message.is_fatal),
         changes,
         downtime,

@@ -106,7 +106,9 @@ async fn a_new_revision_is_told_from_a_snapshot_on<H: Harness>(bed: &Bed<H>) {
     let mut events = bed.engine.watch(&snapshot.cursor).await.unwrap();
     let mut known = Known::default();
     let all_gone = |known: &Known| old.iter().all(|id| known.gone.contains(id));
-    let serves = |known: &Known| known.states.get(&new.ensured.slots[0]).is_some_and(|state| state.serving);
+    // What the switch changed is noted a moment after it is done: until then it looks like somebody else's hand.
+    let settled = |state: &SlotState| state.serving && state.drift.is_none();
+    let serves = |known: &Known| known.states.get(&new.ensured.slots[0]).is_some_and(settled);
     known.until(&mut events, |known| all_gone(known) && serves(known)).await;
     let listed = bed.states().await;
     assert_eq!(known.states.into_values().collect::<Vec<_>>(), listed, "what was told is what is there");

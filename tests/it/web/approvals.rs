@@ -28,13 +28,16 @@ async fn a_second_person_approves_what_is_prevented() {
     assert_eq!(plan.texts(".message strong")[0], "Error: Not approved");
     let presses = plan.texts("form button:not([aria-disabled])");
     assert!(!presses.contains(&"Update now".to_owned()), "it can be pressed: {presses:?}");
-    let digest = plan.attribute("input[name=plan]", "value").unwrap();
+    assert!(presses.contains(&"Ask for an approval".to_owned()), "{presses:?}");
+    let digest = plan.attribute(".digest code", "title").unwrap();
     let refused = it.deployer.form(PLAN, &[("plan", &digest)]).await.expect(409);
     assert!(Dom::of(&refused).text(".trouble").contains("NOT_APPROVED"), "{}", refused.text);
 
     let asked =
         it.deployer.form("/deployments/iris-on-local/approvals", &[("reason", "1.0")]).await.expect(303);
     let path = asked.header("location").unwrap().to_owned();
+    let plan = page(&it.deployer, PLAN).await;
+    assert_eq!(plan.attribute("main footer a", "href").as_deref(), Some(path.as_str()), "it is asked once");
     let own = page(&it.deployer, &path).await;
     assert_eq!(own.text(".head .state"), "Waiting");
     assert!(own.text("main").contains("who asks for an approval does not give it"));
