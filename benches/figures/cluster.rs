@@ -40,6 +40,7 @@ pub async fn figures() -> Vec<Figure> {
     let rate = DEPLOYMENTS as f64 / begun.elapsed().as_secs_f64();
 
     let watched = asked_in(QUIET).await;
+    println!("asked within {QUIET:?} while watched: {watched:?}");
     let resident = memory(&house);
     let took = seen_after(&house, &client, &namespace).await;
     house.stop(true);
@@ -209,8 +210,11 @@ async fn when_ready(house: &House, id: &str, wanted: u64) -> Instant {
 }
 
 async fn heard(pods: Api<Pod>, name: String, wanted: bool) -> Instant {
-    let at = pods.get(&name).await.unwrap().metadata.resource_version.unwrap();
-    let only = WatchParams::default().fields(&format!("metadata.name={name}"));
+    let field = format!("metadata.name={name}");
+    // Of the list, not of the pod: what nobody changed for a while has a version that the server no longer knows.
+    let list = pods.list(&ListParams::default().fields(&field)).await.unwrap();
+    let at = list.metadata.resource_version.unwrap();
+    let only = WatchParams::default().fields(&field);
     let mut events = std::pin::pin!(pods.watch(&only, &at).await.unwrap());
     while let Some(event) = events.next().await {
         let Ok(WatchEvent::Modified(pod)) = event else { continue };

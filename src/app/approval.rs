@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::deployment::{bundle_of, running_plan, wanted_plan};
+use super::deployment::{planned, running_plan, wanted_plan};
 use super::{App, Idempotency, Note, load, remember, replayed};
 use crate::bus::Topic;
 use crate::domain::access::{Caller, InfrastructureRight, Subject, SubjectKind};
@@ -120,27 +120,26 @@ fn seen(db: &Connection, subject: &Subject, id: Uuid) -> Result<Seen> {
 }
 
 fn judged(db: &Connection, subject: &Subject, listed: store::approval::Listed) -> Result<Seen> {
-    let refusal = refused(db, subject, &listed)?.map(|error| error.message);
-    let own = person(db, &subject.kind)? == person(db, &listed.approval.requester.kind)?;
+    let own = is_own(db, subject, &listed.approval)?;
+    let refusal = refused(own, &listed).map(|error| error.message);
     Ok(Seen { approval: listed.approval, current: listed.current, refusal, own })
 }
 
-/// Why `subject` may not decide it.
-fn refused(db: &Connection, subject: &Subject, listed: &store::approval::Listed) -> Result<Option<Error>> {
-    let approval = &listed.approval;
-    let infrastructure = &approval.infrastructure;
-    if person(db, &subject.kind)? == person(db, &approval.requester.kind)? {
-        let message = "who asks for an approval does not give it".to_owned();
-        return Ok(Some(Error::forbidden(message, "Ask somebody else who may approve.")));
+fn is_own(db: &Connection, subject: &Subject, approval: &Approval) -> Result<bool> {
+    Ok(person(db, &subject.kind)? == person(db, &approval.requester.kind)?)
+}
+
+/// Why somebody may not decide it, whose own it is or not.
+fn refused(own: bool, listed: &store::approval::Listed) -> Option<Error> {
+    let infrastructure = &listed.approval.infrastructure;
+    if own {
+        let message = "who asks for an approval does not give it";
+        return Some(Error::forbidden(message, "Ask somebody else who may approve."));
     }
-    if listed.approver {
-        return Ok(None);
-    }
-    let message = format!("none of your groups may approve on infrastructure {infrastructure}");
-    Ok(Some(Error::forbidden(
-        message,
-        format!("Somebody with admin on {infrastructure} can let one of them."),
-    )))
+    (!listed.approver).then(|| {
+        let message = format!("none of your groups may approve on infrastructure {infrastructure}");
+        Error::forbidden(message, format!("Somebody with admin on {infrastructure} can let one of them."))
+    })
 }
 
 /// Who is behind a caller: a key stands for its maker.
@@ -164,7 +163,7 @@ pub async fn decide(app: &App, caller: &Caller, id: Uuid, approve: bool, comment
         .write(move |tx| {
             let subject = &caller.subject;
             let listed = find(tx, subject, id)?;
-            if let Some(refusal) = refused(tx, subject, &listed)? {
+            if let Some(refusal) = refused(is_own(tx, subject, &listed.approval)?, &listed) {
                 return Err(refusal);
             }
             let wanted = store::deployment::digests(tx, &listed.approval.deployment)?.wanted;
@@ -190,7 +189,7 @@ pub async fn withdraw(app: &App, caller: &Caller, id: Uuid) -> Result<Seen> {
             let subject = &caller.subject;
             let listed = find(tx, subject, id)?;
             load::deployment(tx, &listed.approval.deployment, subject, DeploymentRight::Deploy)?;
-            if person(tx, &subject.kind)? != person(tx, &listed.approval.requester.kind)? {
+            if !is_own(tx, subject, &listed.approval)? {
                 let message = "only who asked for an approval takes that back";
                 return Err(Error::forbidden(message, "Reject it instead, where you may decide."));
             }
@@ -246,8 +245,8 @@ pub(super) fn prospect(db: &Connection, of: &Deployment, policy: GovernPolicy) -
     if policy == GovernPolicy::NoCheck || !of.enabled {
         return Ok(Vec::new());
     }
-    let plan = wanted_plan(db, of)?;
-    let findings = governance::examine(&plan, &bundle_of(db, of)?, &of.settings);
+    let (plan, bundle) = planned(db, of)?;
+    let findings = governance::examine(&plan, &bundle, &of.settings);
     let standing = store::approval::standing(db, &of.id, &plan.digest())?;
     Ok(governance::messages(policy, standing, &findings))
 }

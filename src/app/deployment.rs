@@ -184,6 +184,11 @@ pub(super) fn resolve(
 
 /// The plan that a deployment's saved settings give now.
 pub(super) fn wanted_plan(db: &Connection, deployment: &Deployment) -> Result<Plan> {
+    Ok(planned(db, deployment)?.0)
+}
+
+/// The same, with the bundle that it was made of.
+pub(super) fn planned(db: &Connection, deployment: &Deployment) -> Result<(Plan, Bundle)> {
     let infrastructure = load::infrastructure(
         db,
         &deployment.infrastructure,
@@ -191,7 +196,8 @@ pub(super) fn wanted_plan(db: &Connection, deployment: &Deployment) -> Result<Pl
         InfrastructureRight::Deploy,
     )?;
     let secrets = store::secret::list(db, &deployment.id)?;
-    resolve(deployment, &bundle_of(db, deployment)?, &infrastructure, &secrets)
+    let bundle = bundle_of(db, deployment)?;
+    Ok((resolve(deployment, &bundle, &infrastructure, &secrets)?, bundle))
 }
 
 /// The plan that runs, if any does.
@@ -202,21 +208,16 @@ pub(super) fn running_plan(db: &Connection, deployment: &Deployment) -> Result<O
     }
 }
 
-/// Examines a deployment's plan and keeps what was found.
-fn examined(db: &Connection, deployment: &Deployment, plan: &Plan) -> Result<()> {
-    let findings = governance::examine(plan, &bundle_of(db, deployment)?, &deployment.settings);
-    store::deployment::set_findings(db, &deployment.id, &findings)
-}
-
 /// Plans every deployment on an infrastructure again, after its policy changed.
 pub(super) fn plan_again(tx: &Tx<'_>, infrastructure: &Infrastructure) -> Result<()> {
     for id in store::deployment::ids(tx, Some(&infrastructure.id))? {
         let deployment = load::deployment(tx, &id, &Subject::system(), DeploymentRight::View)?;
-        let planned = wanted_plan(tx, &deployment);
-        if let Ok(plan) = &planned {
-            examined(tx, &deployment, plan)?;
-        }
-        let planned = planned.map(|plan| plan.digest());
+        let planned = planned(tx, &deployment);
+        let examine =
+            |(plan, bundle): &(Plan, Bundle)| governance::examine(plan, bundle, &deployment.settings);
+        let findings = planned.as_ref().map(examine).unwrap_or_default();
+        store::deployment::set_findings(tx, &id, &findings)?;
+        let planned = planned.map(|(plan, _)| plan.digest());
         let refusal = planned.as_ref().map_err(ToString::to_string).err();
         let wanted = planned.as_ref().map_err(|_| refusal.as_deref().unwrap_or_default());
         store::deployment::set_wanted(tx, &id, wanted)?;

@@ -27,6 +27,12 @@ pub fn clean_line(text: &str) -> String {
     clean
 }
 
+/// The text with its first letter in upper case.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// Skips `[`, parameters and the final letter of a CSI sequence, or the string of an OSC one.
 fn skip_escape(characters: &mut std::str::Chars<'_>) {
     let mut ahead = characters.clone();

@@ -5,7 +5,7 @@
 
 pub mod account;
 pub mod administration;
-pub mod approvals;
+pub mod approval;
 pub mod bundle;
 pub mod changes;
 pub mod deployment;
@@ -42,7 +42,7 @@ pub fn routes(routes: &mut Routes) {
     log::routes(routes);
     live::routes(routes);
     update::routes(routes);
-    approvals::routes(routes);
+    approval::routes(routes);
     infrastructures::routes(routes);
     infrastructure::routes(routes);
     administration::routes(routes);

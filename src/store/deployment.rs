@@ -139,14 +139,15 @@ pub fn governance(connection: &Connection, id: &DeploymentId) -> Result<Vec<Mess
         "SELECT i.govern_policy, d.findings, d.wanted_digest, d.enabled
            FROM deployment d JOIN infrastructure i ON i.id = d.infrastructure WHERE d.id = ?1",
     )?;
-    let (policy, findings, wanted, enabled) = statement.query_row([id.as_str()], |row| {
+    let found = statement.query_row([id.as_str()], |row| {
+        let policy: GovernPolicy = row.json("govern_policy")?;
+        if policy == GovernPolicy::NoCheck || !row.get::<_, bool>("enabled")? {
+            return Ok(None);
+        }
         let findings: Vec<Finding> = row.json("findings")?;
-        let wanted: Option<String> = row.get("wanted_digest")?;
-        Ok((row.json("govern_policy")?, findings, wanted, row.get::<_, bool>("enabled")?))
+        Ok(Some((policy, findings, row.get::<_, Option<String>>("wanted_digest")?)))
     })?;
-    if policy == GovernPolicy::NoCheck || !enabled {
-        return Ok(Vec::new());
-    }
+    let Some((policy, findings, wanted)) = found else { return Ok(Vec::new()) };
     let plan = wanted.as_deref().and_then(Digest::parse);
     let standing = match plan {
         Some(plan) => approval::standing(connection, id, &plan)?,

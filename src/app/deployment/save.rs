@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{examined, running_plan, save_secrets, wanted_plan};
+use super::{planned, running_plan, save_secrets, wanted_plan};
 use crate::app::{App, Note, expect_revision, load};
 use crate::bus::Topic;
 use crate::domain::Result;
@@ -79,12 +79,12 @@ pub(in crate::app) fn apply(
     after.updated_at = app.now();
     after.revision += 1;
     save_secrets(app, tx, &after, &changes.secrets)?;
-    let plan = wanted_plan(tx, &after)?;
-    let before_it = store::deployment::digests(tx, &before.id)?.wanted;
+    let (plan, bundle) = planned(tx, &after)?;
+    let wanted_before = store::deployment::digests(tx, &before.id)?.wanted;
     let digest = plan.digest();
     store::deployment::save(tx, &after, &digest)?;
-    examined(tx, &after, &plan)?;
-    if before_it.as_deref() != Some(digest.as_str()) {
+    store::deployment::set_findings(tx, &after.id, &governance::examine(&plan, &bundle, &after.settings))?;
+    if wanted_before.as_deref() != Some(digest.as_str()) {
         governance::refuse_warned(&store::deployment::governance(tx, &after.id)?, changes.ignore_warnings)?;
     }
     let detail = json!({ "revision": after.revision, "version": [before.version, after.version],

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bollard::models::{ContainerState, ContainerStateStatusEnum, HealthStatusEnum};
 
+use crate::domain::text::capital;
 use crate::engine::{Condition, EngineObject, Phase, SlotState};
 
 /// The object of a container whose replica was read to be so.
@@ -36,7 +37,7 @@ fn running(state: &ContainerState, replica: &SlotState) -> Condition {
         _ => replica.detail.clone(),
     };
     let since = if runs { replica.started_at } else { replica.ended_at.or(replica.started_at) };
-    Condition::new("Running", runs, &capitalised(&word)).saying(message).since(since)
+    Condition::new("Running", runs, &capital(&word)).saying(message).since(since)
 }
 
 /// What its health check says, where it has one and runs.
@@ -51,12 +52,7 @@ fn healthy(state: &ContainerState, replica: &SlotState) -> Option<Condition> {
         return None;
     }
     let word = health.status.as_ref().map(HealthStatusEnum::to_string).unwrap_or_default();
-    let told = Condition::new("Healthy", passes, &capitalised(&word)).saying(replica.detail.clone());
+    let told = Condition::new("Healthy", passes, &capital(&word)).saying(replica.detail.clone());
     let unknown = replica.phase == Phase::Starting;
     Some(if unknown { Condition { status: "Unknown".to_owned(), ..told } } else { told })
-}
-
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -117,7 +117,7 @@ async fn set_disabled(visit: &Visit, id: uuid::Uuid, disabled: bool) -> Answer {
         ),
         Ok(user) => visit.go("/admin", Tone::Ok, &format!("{} is enabled.", user.name)),
         Err(error) if error.kind == crate::domain::Kind::Conflict => {
-            visit.go("/admin", Tone::Warn, &super::update::capital(&error.to_string()))
+            visit.go("/admin", Tone::Warn, &crate::domain::text::capital(&error.to_string()))
         }
         Err(error) => Err(error.into()),
     }

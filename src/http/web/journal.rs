@@ -59,7 +59,7 @@ pub fn from(origin: Origin) -> String {
 /// `deployment.saved` as `Deployment saved`.
 fn words(action: &str) -> String {
     let text = action.replace("api_key", "API key").replace(['.', '_'], " ");
-    super::update::capital(&text)
+    crate::domain::text::capital(&text)
 }
 
 /// How many entries, in words.

@@ -19,6 +19,7 @@ use crate::domain::diff::Change;
 use crate::domain::name::DeploymentId;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::Downtime;
+use crate::domain::text::capital;
 use crate::domain::update::{LogLine, Outcome, Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Kind, Result};
 use crate::http::routes::Routes;
@@ -364,11 +365,6 @@ fn outcome(update: &Update) -> Outcomes {
         UpdateState::Ended { outcome: Outcome::Succeeded, .. } => (None, None, None, "ok"),
         _ => (None, None, None, ""),
     }
-}
-
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 async fn cancel(visit: Visit, path: web::Path<(String, u32)>) -> Answer {

@@ -47,10 +47,11 @@ pub(super) fn check(
         .ok_or_else(|| Error::not_found("infrastructure", &deployment.infrastructure))?
         .authorize(&system, InfrastructureRight::View)?
         .into_inner();
-    let standing = store::approval::standing(db, &update.deployment, &update.plan_digest)?;
-    let refused = consent(update, &deployment)
-        .or_else(|| policy_failure(plan, &infrastructure))
-        .or_else(|| prevented(update, plan, &infrastructure, standing));
+    let refused = consent(update, &deployment).or_else(|| policy_failure(plan, &infrastructure));
+    let refused = match refused {
+        None => prevented(db, update, plan, &infrastructure)?,
+        refused => refused,
+    };
     Ok(refused.map_or(Ok(()), Err))
 }
 
@@ -121,20 +122,24 @@ fn policy_failure(plan: &Plan, infrastructure: &Infrastructure) -> Option<Failur
 /// Where governance prevents, nothing new runs that is not approved: the policy may have come after the request. A repair
 /// brings back what ran.
 fn prevented(
+    db: &Connection,
     update: &Update,
     plan: &Plan,
     infrastructure: &Infrastructure,
-    standing: Standing,
-) -> Option<Failure> {
+) -> Result<Option<Failure>> {
     let prevents = infrastructure.govern_policy == GovernPolicy::Prevent && plan.enabled;
-    (prevents && update.kind != UpdateKind::Repair && standing != Standing::Approved).then(|| {
+    if !prevents || update.kind == UpdateKind::Repair {
+        return Ok(None);
+    }
+    let standing = store::approval::standing(db, &update.deployment, &update.plan_digest)?;
+    Ok((standing != Standing::Approved).then(|| {
         failure(
             "governance_prevents",
             Step::Check,
             format!("{} runs nothing that is not approved, and this plan is not", infrastructure.id),
             "Ask for an approval of the plan, then for the update again.",
         )
-    })
+    }))
 }
 
 /// The fixed ports of plans, as the store reserves them.

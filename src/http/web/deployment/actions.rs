@@ -13,12 +13,13 @@ use crate::domain::deployment::Deployment;
 use crate::domain::diff::Change;
 use crate::domain::name::{DeploymentId, InfrastructureId};
 use crate::domain::page::PageRequest;
+use crate::domain::text::capital;
 use crate::domain::{Error, Kind, Result};
 use crate::http::error::status;
 use crate::http::routes::Routes;
 use crate::http::web::fields::Fields;
 use crate::http::web::page::{Also, Choice, Confirm, Field, Page, Tone, Trouble, blame};
-use crate::http::web::update::{UpdateRow, capital};
+use crate::http::web::update::UpdateRow;
 use crate::http::web::visit::{Answer, Visit};
 
 /// How many updates may be chosen from when rolling back.

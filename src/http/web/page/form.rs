@@ -1,6 +1,6 @@
 //! Forms: fields that keep what was typed, with their error beside them, and a summary at the top that links to each.
 
-use super::message::capital;
+use crate::domain::text::capital;
 use crate::domain::{Error, Kind, Problem};
 
 /// One labelled control with its hint and error.

@@ -2,6 +2,7 @@
 
 use crate::domain::Error;
 use crate::domain::health::{Message, Severity};
+use crate::domain::text::capital;
 
 /// How something sounds. It decides colour and shape together, so that colour never speaks alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,14 +90,5 @@ pub fn sentence(error: &Error) -> String {
     match &error.hint {
         Some(hint) => format!("{said}. {hint}"),
         None => format!("{said}."),
-    }
-}
-
-/// The text with its first letter in upper case: errors are written in lower case, titles are not.
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
     }
 }

@@ -8,12 +8,12 @@ use secrecy::SecretString;
 use crate::app::deployment::{self, Changes};
 use crate::domain::name::SecretName;
 use crate::domain::secret::SecretChange;
+use crate::domain::text::capital;
 use crate::domain::{Error, Kind, Result};
 use crate::http::routes::Routes;
 use crate::http::web::deployment::id_of;
 use crate::http::web::fields::Fields;
 use crate::http::web::page::Tone;
-use crate::http::web::update::capital;
 use crate::http::web::visit::{Answer, Visit};
 
 /// The routes of this file.
