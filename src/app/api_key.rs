@@ -14,6 +14,7 @@ use crate::domain::group::Groups;
 use crate::domain::name::Label;
 use crate::domain::{Error, Result, random};
 use crate::store;
+use crate::store::Tx;
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -35,6 +36,40 @@ pub async fn create(app: &App, caller: &Caller, new: NewKey) -> Result<(ApiKey, 
     if new.expires_at.is_some_and(|end| end <= now) {
         return Err(Error::field("expires_at", "the end lies in the past"));
     }
+    let (app_, caller) = (app.clone(), caller.clone());
+    app.store.write(move |tx| insert(&app_, tx, &caller, new, owner, None)).await
+}
+
+/// Makes a key with what the caller has: for a user, its own; for a key, one that belongs to the same user, holds the
+/// same groups, and ends with it, by time as by revocation.
+///
+/// # Errors
+/// Not found when the caller's own key is gone.
+pub async fn derive(app: &App, caller: &Caller, name: Label) -> Result<(ApiKey, SecretString)> {
+    let (app_, caller) = (app.clone(), caller.clone());
+    app.store
+        .write(move |tx| {
+            let groups = caller.subject.groups.clone();
+            let SubjectKind::ApiKey(id) = caller.subject.kind else {
+                let owner = owner_of(&caller)?;
+                return insert(&app_, tx, &caller, NewKey { name, groups, expires_at: None }, owner, None);
+            };
+            let parent = store::api_key::find(tx, id)?.filter(|key| key.is_live(app_.now()));
+            let parent = parent.ok_or_else(|| Error::not_found("key", id))?;
+            let new = NewKey { name, groups, expires_at: parent.expires_at };
+            insert(&app_, tx, &caller, new, parent.owner, Some(parent.id))
+        })
+        .await
+}
+
+fn insert(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    new: NewKey,
+    owner: Option<Uuid>,
+    parent: Option<Uuid>,
+) -> Result<(ApiKey, SecretString)> {
     let secret = format!("{PREFIX}{}", random::token());
     let key = ApiKey {
         id: random::uuid(),
@@ -43,25 +78,17 @@ pub async fn create(app: &App, caller: &Caller, new: NewKey) -> Result<(ApiKey, 
         hint: secret.chars().take(PREFIX.len() + 4).collect(),
         groups: new.groups,
         owner,
-        created_at: now,
+        parent,
+        created_at: app.now(),
         expires_at: new.expires_at,
         last_used_at: None,
         revoked_at: None,
     };
-    let (app_, caller, kept) = (app.clone(), caller.clone(), key.clone());
-    app.store
-        .write(move |tx| {
-            store::api_key::insert(tx, &kept)?;
-            let detail = json!({ "name": kept.name, "groups": kept.groups, "expires_at": kept.expires_at });
-            app_.journal(
-                tx,
-                &caller,
-                "api_key.created",
-                ("api_key", &kept.id.to_string()),
-                Note::detail(detail),
-            )
-        })
-        .await?;
+    store::api_key::insert(tx, &key)?;
+    let detail =
+        json!({ "name": key.name, "groups": key.groups, "expires_at": key.expires_at, "parent": parent });
+    let object = ("api_key", &*key.id.to_string());
+    app.journal(tx, caller, "api_key.created", object, Note::detail(detail))?;
     Ok((key, SecretString::from(secret)))
 }
 

@@ -44,6 +44,8 @@ pub struct NewDeployment {
     pub secrets: BTreeMap<SecretName, SecretChange>,
     pub auto_repair: bool,
     pub folder: String,
+    /// What Dataiku's clients call the project where it is deployed.
+    pub deployed_project: Option<ProjectKey>,
     /// Make it in spite of what governance warns of.
     pub ignore_warnings: bool,
 }
@@ -96,6 +98,7 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
         settings: new.settings.clone(),
         auto_repair: new.auto_repair,
         folder: new.folder.clone(),
+        deployed_project: new.deployed_project.clone(),
         created_at: now,
         created_by: caller.subject.name.clone(),
         updated_at: now,

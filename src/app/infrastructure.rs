@@ -3,9 +3,11 @@
 
 pub mod connection;
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
-use super::{App, Idempotency, Note, expect_revision, load, remember, replayed};
+use super::{App, Idempotency, Note, expect_revision, load, regranted, remember, replayed};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, Subject};
 use crate::domain::infrastructure::{EngineConnection, GovernPolicy, Infrastructure};
@@ -149,6 +151,8 @@ pub struct Changes {
     pub kubeconfig: Option<Pasted>,
     pub govern_policy: Option<GovernPolicy>,
     pub policy: Option<Policy>,
+    /// Every grant on it: a group that is not named loses what it has.
+    pub grants: Option<BTreeMap<GroupName, InfrastructureRight>>,
     /// The revision that the caller read.
     pub revision: Option<u32>,
 }
@@ -181,7 +185,12 @@ pub async fn save(
             let object = ("infrastructure", id.as_str());
             app_.journal(tx, &caller, "infrastructure.saved", object, Note::detail(detail))?;
             tx.publish(Topic::Infrastructure(id.clone()));
-            load::infrastructure(tx, &id, &caller.subject, InfrastructureRight::View)
+            let saved = load::infrastructure(tx, &id, &caller.subject, InfrastructureRight::View)?;
+            for (group, right) in regranted(store::infrastructure::grants(tx, &id)?, changes.grants.as_ref())
+            {
+                set_grant(&app_, tx, &caller, &id, &group, right)?;
+            }
+            Ok(saved)
         })
         .await
 }
@@ -349,13 +358,25 @@ pub async fn grant(
     app.store
         .write(move |tx| {
             load::infrastructure(tx, &id, &caller.subject, InfrastructureRight::Admin)?;
-            store::infrastructure::grant(tx, &id, &group, right)?;
-            let detail = json!({ "group": group, "right": right });
-            let object = ("infrastructure", id.as_str());
-            app_.journal(tx, &caller, "infrastructure.granted", object, Note::detail(detail))?;
-            tx.publish(Topic::Access);
-            tx.publish(Topic::Infrastructure(id.clone()));
+            set_grant(&app_, tx, &caller, &id, &group, right)?;
             store::infrastructure::grants(tx, &id)
         })
         .await
+}
+
+fn set_grant(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    id: &InfrastructureId,
+    group: &GroupName,
+    right: Option<InfrastructureRight>,
+) -> Result<()> {
+    store::infrastructure::grant(tx, id, group, right)?;
+    let detail = json!({ "group": group, "right": right });
+    let object = ("infrastructure", id.as_str());
+    app.journal(tx, caller, "infrastructure.granted", object, Note::detail(detail))?;
+    tx.publish(Topic::Access);
+    tx.publish(Topic::Infrastructure(id.clone()));
+    Ok(())
 }

@@ -30,7 +30,7 @@ use crate::domain::access::{Authorized, Caller, Subject, SubjectKind};
 use crate::domain::clock::{SharedClock, Timestamp};
 use crate::domain::deployment::DeploymentRight;
 use crate::domain::group::Groups;
-use crate::domain::name::DeploymentId;
+use crate::domain::name::{DeploymentId, GroupName};
 use crate::domain::{Error, Result};
 use crate::engine::registry::Engines;
 use crate::store::audit::{Entry, JournalKey};
@@ -151,6 +151,21 @@ fn expect_revision(noun: &str, id: &str, actual: u32, expected: Option<u32>) -> 
         .hint("Read it again, lay your change over it, and save once more.")),
         _ => Ok(()),
     }
+}
+
+/// What is to be granted anew, and with `None` taken away, so that `wanted` is all there is; nothing where it is `None`.
+fn regranted<R: Copy + PartialEq>(
+    held: Vec<(GroupName, R)>,
+    wanted: Option<&BTreeMap<GroupName, R>>,
+) -> Vec<(GroupName, Option<R>)> {
+    let Some(wanted) = wanted else {
+        return Vec::new();
+    };
+    let held: BTreeMap<GroupName, R> = held.into_iter().collect();
+    let given = wanted.iter().filter(|(group, right)| held.get(*group) != Some(*right));
+    let taken = held.keys().filter(|group| !wanted.contains_key(*group));
+    let given = given.map(|(group, right)| (group.clone(), Some(*right)));
+    given.chain(taken.map(|group| (group.clone(), None))).collect()
 }
 
 /// Deployments in words, for `who`: those that it may not see are only counted.

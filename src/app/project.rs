@@ -1,8 +1,10 @@
 //! Projects: made by those whom the configuration names, seen and managed by those whom their grants name.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
-use super::{App, Idempotency, Note, expect_revision, load, remember, replayed, told};
+use super::{App, Idempotency, Note, expect_revision, load, regranted, remember, replayed, told};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller, ProjectRight, Subject};
 use crate::domain::name::{GroupName, ProjectKey};
@@ -136,16 +138,18 @@ pub async fn list(
         .await
 }
 
-/// What may be changed of a project.
-#[derive(Debug, Clone)]
+/// What may be changed of a project; `None` leaves it.
+#[derive(Debug, Clone, Default)]
 pub struct Changes {
-    pub description: String,
-    pub tags: Vec<String>,
+    pub description: Option<String>,
+    pub tags: Option<Vec<String>>,
+    /// Every grant on it: a group that is not named loses what it has.
+    pub grants: Option<BTreeMap<GroupName, ProjectRight>>,
     /// The revision that the caller read.
     pub revision: Option<u32>,
 }
 
-/// Saves description and tags.
+/// Saves description, tags and grants.
 ///
 /// # Errors
 /// Without `admin` on it; `changed_meanwhile`.
@@ -160,18 +164,20 @@ pub async fn save(
         .write(move |tx| {
             let held = load::project(tx, &key, &caller.subject, ProjectRight::Admin)?;
             expect_revision("project", key.as_str(), held.revision, changes.revision)?;
-            let project = Project {
-                description: changes.description.clone(),
-                tags: changes.tags.clone(),
-                updated_at: app_.now(),
-                revision: held.revision + 1,
-                ..held.into_inner()
-            };
+            let mut project = held.into_inner();
+            project.updated_at = app_.now();
+            project.revision += 1;
+            project.description = changes.description.clone().unwrap_or(project.description);
+            project.tags = changes.tags.clone().unwrap_or(project.tags);
             store::project::update(tx, &project)?;
-            let detail = json!({ "description": changes.description, "tags": changes.tags });
+            let detail = json!({ "description": project.description, "tags": project.tags });
             app_.journal(tx, &caller, "project.saved", ("project", key.as_str()), Note::detail(detail))?;
             tx.publish(Topic::Project(key.clone()));
-            load::project(tx, &key, &caller.subject, ProjectRight::View)
+            let saved = load::project(tx, &key, &caller.subject, ProjectRight::View)?;
+            for (group, right) in regranted(store::project::grants(tx, &key)?, changes.grants.as_ref()) {
+                set_grant(&app_, tx, &caller, &key, &group, right)?;
+            }
+            Ok(saved)
         })
         .await
 }
@@ -230,12 +236,24 @@ pub async fn grant(
     app.store
         .write(move |tx| {
             load::project(tx, &key, &caller.subject, ProjectRight::Admin)?;
-            store::project::grant(tx, &key, &group, right)?;
-            let detail = json!({ "group": group, "right": right });
-            app_.journal(tx, &caller, "project.granted", ("project", key.as_str()), Note::detail(detail))?;
-            tx.publish(Topic::Access);
-            tx.publish(Topic::Project(key.clone()));
+            set_grant(&app_, tx, &caller, &key, &group, right)?;
             store::project::grants(tx, &key)
         })
         .await
+}
+
+fn set_grant(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    key: &ProjectKey,
+    group: &GroupName,
+    right: Option<ProjectRight>,
+) -> Result<()> {
+    store::project::grant(tx, key, group, right)?;
+    let detail = json!({ "group": group, "right": right });
+    app.journal(tx, caller, "project.granted", ("project", key.as_str()), Note::detail(detail))?;
+    tx.publish(Topic::Access);
+    tx.publish(Topic::Project(key.clone()));
+    Ok(())
 }

@@ -8,6 +8,7 @@ use super::{App, Idempotency, Note, load, remember, replayed};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::approval::ApprovalState;
+use crate::domain::clock::Timestamp;
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
 use crate::domain::diff::{self, Change};
 use crate::domain::governance;
@@ -316,6 +317,28 @@ pub async fn get(app: &App, caller: &Caller, id: DeploymentId, number: u32) -> R
             one(db, &id, number)
         })
         .await
+}
+
+/// The update that was asked for at that moment.
+///
+/// # Errors
+/// Without `view`; not found.
+pub async fn at(app: &App, caller: &Caller, id: DeploymentId, asked: Timestamp) -> Result<Update> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let found = store::update::at(db, &id, asked)?;
+            found.ok_or_else(|| Error::not_found("update", format!("{} of {id}", asked.timestamp_millis())))
+        })
+        .await
+}
+
+/// Everything that is queued or running on deployments that the caller may see, oldest first, each with its
+/// deployment's uuid.
+pub async fn open(app: &App, caller: &Caller) -> Result<Vec<(Uuid, Update)>> {
+    let subject = caller.subject.clone();
+    app.store.read(move |db| store::update::open(db, &subject)).await
 }
 
 /// Everything that an update's page shows, its log apart.

@@ -22,6 +22,8 @@ pub struct ApiKey {
     pub groups: Groups,
     /// Who made it; `None` when the command line did.
     pub owner: Option<Uuid>,
+    /// The key that made it for its owner, which it ends with.
+    pub parent: Option<Uuid>,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,

@@ -58,6 +58,8 @@ pub struct Deployment {
     pub auto_repair: bool,
     /// Kept and returned for Dataiku's clients; groups in the console. Empty: the root.
     pub folder: String,
+    /// What Dataiku's clients call the project where it is deployed; kept and returned for them. `None`: its own key.
+    pub deployed_project: Option<ProjectKey>,
     pub created_at: Timestamp,
     pub created_by: String,
     /// When the settings were last saved.

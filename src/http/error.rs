@@ -6,6 +6,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::domain::{Error, Kind, Problem};
+use crate::http::compat::Front;
 use crate::http::trace::{self, RequestId};
 
 /// The status that an error's kind answers with.
@@ -124,6 +125,10 @@ pub fn wants_page(request: &HttpRequest) -> bool {
 /// An error in the form that suits the request.
 pub fn respond(request: &HttpRequest, error: &Error) -> HttpResponse {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+    if let Some(front) = Front::of(request) {
+        log(error);
+        return front.failure(error, id);
+    }
     if !wants_page(request) {
         return json(error, id);
     }
@@ -135,6 +140,11 @@ pub fn respond(request: &HttpRequest, error: &Error) -> HttpResponse {
 pub fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
     let status = StatusCode::METHOD_NOT_ALLOWED;
     let error = Error::invalid("wrong_method", format!("{} takes {allowed}", request.path()));
+    if let Some(front) = Front::of(request) {
+        let mut response = front.failure(&error, trace::current());
+        *response.status_mut() = status;
+        return response;
+    }
     let body = ErrorBody {
         status_code: status.as_u16(),
         status: status.canonical_reason().unwrap_or_default().to_owned(),
@@ -145,5 +155,9 @@ pub fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
 
 /// What is not in the route table.
 pub async fn no_such_page(request: HttpRequest) -> HttpResponse {
-    respond(&request, &Error::not_found("page", request.path()))
+    let absent = match Front::of(&request) {
+        Some(front) => front.no_such_operation(&request),
+        None => Error::not_found("page", request.path()),
+    };
+    respond(&request, &absent)
 }

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::auth::{Credential, Identity};
 use crate::domain::access::{Caller, Origin};
 use crate::domain::{Error, Kind, Result};
+use crate::http::compat::Front;
 use crate::http::error::{self, ApiError};
 use crate::http::trace::RequestId;
 use crate::http::unread::{Cut, Unread};
@@ -88,6 +89,12 @@ fn too_long(request: &ServiceRequest, state: &State) -> Option<Error> {
 }
 
 async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Identity>> {
+    if let Some(front) = Front::of(request.request()) {
+        return match front.credential(request.headers()) {
+            Some(token) => state.auth.by_bearer(token.expose_secret()).await,
+            None => Ok(None),
+        };
+    }
     if let Some(token) = request.headers().get(header::AUTHORIZATION).and_then(bearer) {
         return state.auth.by_bearer(token).await;
     }
@@ -104,15 +111,17 @@ fn is_use(request: &ServiceRequest) -> bool {
     !(request.method().is_safe() && (streams || headers.contains_key("hx-request")))
 }
 
-fn bearer(value: &header::HeaderValue) -> Option<&str> {
+/// The token of `Authorization: Bearer …`.
+pub fn bearer(value: &header::HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn caller(request: &ServiceRequest, state: &State, identity: &Identity) -> Caller {
-    let origin = match identity.credential {
-        Credential::Session(_) => Origin::Console,
-        Credential::ApiKey(_) | Credential::Token => Origin::Api,
+    let origin = match (Front::of(request.request()), &identity.credential) {
+        (Some(front), _) => front.origin(),
+        (None, Credential::Session(_)) => Origin::Console,
+        (None, Credential::ApiKey(_) | Credential::Token) => Origin::Api,
     };
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let address = proxy::client_address(request.head(), &state.settings.trusted_proxies);
@@ -120,9 +129,11 @@ fn caller(request: &ServiceRequest, state: &State, identity: &Identity) -> Calle
 }
 
 fn refuse(request: &HttpRequest, state: &State) -> HttpResponse {
-    let failure = Error::new(Kind::Unauthenticated, "unauthenticated", "you are not signed in")
-        .hint("Sign in to the console, or send an API key as `Authorization: Bearer …`.");
-    if request.method().is_safe() && error::wants_page(request) {
+    let front = Front::of(request);
+    let way_in = front
+        .map_or("Sign in to the console, or send an API key as `Authorization: Bearer …`.", Front::way_in);
+    let failure = Error::new(Kind::Unauthenticated, "unauthenticated", "you are not signed in").hint(way_in);
+    if front.is_none() && request.method().is_safe() && error::wants_page(request) {
         let to = crate::http::login::location(state, request);
         return HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish();
     }

@@ -1,4 +1,4 @@
-//! The only code that knows actix: the server, its layers, and below them console, API and façades.
+//! The only code that knows actix: the server, its layers, and below them console, API and façades ([`compat`]).
 //!
 //! Layers, outermost first: request id and log ([`trace`]), security headers ([`headers`]), authentication and
 //! CSRF ([`identity`], [`csrf`]), then the routes. Authentication stands before routing, so an unknown path without
@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod compat;
 pub mod csrf;
 pub mod error;
 pub mod headers;
@@ -152,6 +153,7 @@ pub fn all_routes(settings: &Settings) -> Routes {
     assets::routes(&mut routes);
     sso::routes(&mut routes);
     api::routes(&mut routes);
+    compat::routes(&mut routes);
     web::routes(&mut routes);
     routes
 }

@@ -10,14 +10,18 @@ use crate::domain::clock::Timestamp;
 use crate::store::row::{self, Columns as _, millis};
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
-    let owner: Option<String> = row.get("owner")?;
+    let id_of = |column: &str| {
+        let id: Option<String> = row.get(column)?;
+        Ok::<_, rusqlite::Error>(id.and_then(|id| Uuid::try_parse(&id).ok()))
+    };
     Ok(ApiKey {
         id: row.parsed("id")?,
         name: row.parsed("name")?,
         hash: row.digest("hash")?,
         hint: row.get("hint")?,
         groups: row.json("groups")?,
-        owner: owner.and_then(|id| Uuid::try_parse(&id).ok()),
+        owner: id_of("owner")?,
+        parent: id_of("parent")?,
         created_at: row.time("created_at")?,
         expires_at: row.time_opt("expires_at")?,
         last_used_at: row.time_opt("last_used_at")?,
@@ -50,12 +54,13 @@ pub fn list(connection: &Connection, owner: Option<Uuid>) -> Result<Vec<ApiKey>>
 pub fn insert(connection: &Connection, key: &ApiKey) -> Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO api_key (id, name, hash, hint, groups, owner, created_at, expires_at)
-             VALUES (:id, :name, :hash, :hint, :groups, :owner, :created_at, :expires_at)",
+            "INSERT INTO api_key (id, name, hash, hint, groups, owner, parent, created_at, expires_at)
+             VALUES (:id, :name, :hash, :hint, :groups, :owner, :parent, :created_at, :expires_at)",
         )?
         .execute(named_params! {
             ":id": key.id.to_string(), ":name": key.name.as_str(), ":hash": key.hash.as_str(), ":hint": key.hint,
             ":groups": row::groups(&key.groups), ":owner": key.owner.map(|id| id.to_string()),
+            ":parent": key.parent.map(|id| id.to_string()),
             ":created_at": millis(key.created_at), ":expires_at": key.expires_at.map(millis),
         })?;
     Ok(())
@@ -69,10 +74,14 @@ pub fn touch(connection: &Connection, id: Uuid, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Revokes a key; `false` when it was revoked before.
+/// Revokes a key with every key that came of it; `false` when all were revoked before.
 pub fn revoke(connection: &Connection, id: Uuid, now: Timestamp) -> Result<bool> {
     let changed = connection
-        .prepare_cached("UPDATE api_key SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")?
+        .prepare_cached(
+            "WITH RECURSIVE line (id) AS
+                 (VALUES (?1) UNION SELECT child.id FROM api_key child JOIN line ON child.parent = line.id)
+             UPDATE api_key SET revoked_at = ?2 WHERE id IN (SELECT id FROM line) AND revoked_at IS NULL",
+        )?
         .execute((id.to_string(), millis(now)))?;
     Ok(changed > 0)
 }

@@ -21,7 +21,7 @@ use crate::store::{approval, infrastructure, project};
 /// What [`read`] reads of `deployment d`, in its order.
 const COLUMNS: &str =
     "d.id, d.uuid, d.project, d.infrastructure, d.version, d.enabled, d.settings, d.auto_repair, d.folder,
-    d.created_at, d.created_by, d.updated_at, d.revision, d.last_update, d.running_update";
+    d.deployed_project, d.created_at, d.created_by, d.updated_at, d.revision, d.last_update, d.running_update";
 
 fn read(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Deployment> {
     Ok(Deployment {
@@ -34,6 +34,7 @@ fn read(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Deployment> {
         settings: cells.json()?,
         auto_repair: cells.get()?,
         folder: cells.get()?,
+        deployed_project: cells.parsed_opt()?,
         created_at: cells.time()?,
         created_by: cells.get()?,
         updated_at: cells.time()?,
@@ -82,15 +83,16 @@ pub fn insert(connection: &Connection, deployment: &Deployment, wanted: &Digest)
     connection
         .prepare_cached(
             "INSERT INTO deployment (id, uuid, project, infrastructure, version, enabled, settings, auto_repair, folder,
-                 created_at, created_by, updated_at, revision, wanted_digest)
+                 deployed_project, created_at, created_by, updated_at, revision, wanted_digest)
              VALUES (:id, :uuid, :project, :infrastructure, :version, :enabled, :settings, :auto_repair, :folder,
-                 :created_at, :created_by, :updated_at, :revision, :wanted)",
+                 :deployed_project, :created_at, :created_by, :updated_at, :revision, :wanted)",
         )?
         .execute(named_params! {
             ":id": deployment.id.as_str(), ":uuid": deployment.uuid.to_string(),
             ":project": deployment.project.as_str(), ":infrastructure": deployment.infrastructure.as_str(),
             ":version": deployment.version.as_str(), ":enabled": deployment.enabled,
             ":settings": row::json(&deployment.settings), ":auto_repair": deployment.auto_repair,
+            ":deployed_project": deployment.deployed_project.as_ref().map(ProjectKey::as_str),
             ":folder": deployment.folder, ":created_at": millis(deployment.created_at),
             ":created_by": deployment.created_by, ":updated_at": millis(deployment.updated_at),
             ":revision": deployment.revision, ":wanted": wanted.as_str(),

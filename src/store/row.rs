@@ -106,6 +106,14 @@ impl<'a, 'statement> Cells<'a, 'statement> {
         text.parse().map_err(|_| broken(&format!("{at}"), text))
     }
 
+    /// The same, or NULL.
+    pub fn parsed_opt<T: std::str::FromStr>(&mut self) -> rusqlite::Result<Option<T>> {
+        let at = self.at;
+        let text = self.get::<Option<String>>()?;
+        let parsed = text.map(|text| text.parse().map_err(|_| broken(&format!("{at}"), &text)));
+        parsed.transpose()
+    }
+
     /// JSON that parses into `T`.
     pub fn json<T: DeserializeOwned>(&mut self) -> rusqlite::Result<T> {
         let (at, text) = self.text()?;

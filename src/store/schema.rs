@@ -180,6 +180,12 @@ CREATE INDEX approval_pending ON approval (seq) WHERE state = 'pending';
 
 ALTER TABLE deployment ADD COLUMN findings TEXT NOT NULL DEFAULT '[]';
 ",
+    r"
+ALTER TABLE deployment ADD COLUMN deployed_project TEXT;
+ALTER TABLE api_key ADD COLUMN parent TEXT;
+CREATE INDEX api_key_parent ON api_key (parent) WHERE parent IS NOT NULL;
+CREATE INDEX update_asked ON deployment_update (deployment, created_at);
+",
 ];
 
 /// Migrations of `observed.db`: not acknowledged facts, rebuilt from the engines when lost.

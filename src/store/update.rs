@@ -1,14 +1,17 @@
 //! Updates with their steps and logs: the durable operations that the update reconciler works off.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use uuid::Uuid;
 
 use crate::domain::Result;
+use crate::domain::access::Subject;
 use crate::domain::clock::Timestamp;
 use crate::domain::deployment::Settings;
 use crate::domain::diff::Change;
 use crate::domain::name::{DeploymentId, VolumeName};
 use crate::domain::plan::Plan;
 use crate::domain::update::{LogLine, Outcome, Step, StepRecord, StepState, Update, UpdateState};
+use crate::store::deployment::list::VISIBLE;
 use crate::store::row::{self, Columns as _, millis};
 
 const COLUMNS: &str = "deployment, number, kind, state, step, outcome, failure, cancelled_by, version, plan_digest,
@@ -69,6 +72,13 @@ pub fn find(connection: &Connection, deployment: &DeploymentId, number: u32) -> 
     Ok(statement.query_row((deployment.as_str(), number), read).optional()?)
 }
 
+/// The update of a deployment that was asked for at that moment.
+pub fn at(connection: &Connection, deployment: &DeploymentId, asked: Timestamp) -> Result<Option<Update>> {
+    let sql = format!("SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND created_at = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row((deployment.as_str(), millis(asked)), read).optional()?)
+}
+
 /// A deployment's updates, newest first, below `before`.
 pub fn list(
     connection: &Connection,
@@ -104,6 +114,21 @@ pub fn open_of(connection: &Connection, deployment: &DeploymentId) -> Result<Vec
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// What `subject` sees of all that is queued or running, oldest first, each with its deployment's uuid.
+pub fn open(connection: &Connection, subject: &Subject) -> Result<Vec<(Uuid, Update)>> {
+    let columns: Vec<String> = COLUMNS.split(',').map(|name| format!("u.{}", name.trim())).collect();
+    let sql = format!(
+        "SELECT {}, d.uuid FROM deployment_update u JOIN deployment d ON d.id = u.deployment
+          WHERE u.state <> 'ended' AND {VISIBLE} ORDER BY u.seq",
+        columns.join(", ")
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let groups = row::groups(&subject.groups);
+    let parameters: [(&str, &dyn rusqlite::ToSql); 2] = [(":admin", &subject.is_admin), (":groups", &groups)];
+    let rows = statement.query_map(&parameters[..], |row| Ok((row.parsed("uuid")?, read(row)?)))?;
+    Ok(row::readable("update", rows, u32::MAX)?)
+}
+
 /// The named volumes of every plan that a deployment was ever updated to: they outlive updates.
 pub fn volumes(connection: &Connection, deployment: &DeploymentId) -> Result<Vec<VolumeName>> {
     let mut statement = connection.prepare_cached(
@@ -132,7 +157,8 @@ pub fn runnable(connection: &Connection, now: Timestamp, limit: u32) -> Result<V
     Ok(readable.take(limit as usize).collect())
 }
 
-/// Queues an update under the deployment's next number, which it answers. `update.number` is ignored.
+/// Queues an update under the deployment's next number, which it answers. `update.number` is ignored. Its time is moved
+/// on where the deployment was asked for another in the same millisecond: for Dataiku's clients it is what names it.
 pub fn enqueue(connection: &Connection, update: &Update, plan: &Plan, diff: &[Change]) -> Result<u32> {
     let number: u32 = connection
         .prepare_cached(
@@ -144,7 +170,8 @@ pub fn enqueue(connection: &Connection, update: &Update, plan: &Plan, diff: &[Ch
             "INSERT INTO deployment_update (deployment, number, kind, state, version, plan, plan_digest, diff, requester,
                  origin, reason, rolls_back_to, created_at)
              VALUES (:deployment, :number, :kind, 'queued', :version, :plan, :plan_digest, :diff, :requester, :origin,
-                 :reason, :rolls_back_to, :created_at)",
+                 :reason, :rolls_back_to, max(:created_at, coalesce((SELECT max(created_at) + 1
+                     FROM deployment_update WHERE deployment = :deployment), 0)))",
         )?
         .execute(named_params! {
             ":deployment": update.deployment.as_str(), ":number": number, ":kind": row::json(&update.kind),

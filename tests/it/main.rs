@@ -13,6 +13,7 @@ mod archive;
 mod big;
 mod browser;
 mod cli;
+mod clients;
 mod compose;
 mod conformance;
 mod deputy;

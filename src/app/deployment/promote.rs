@@ -73,6 +73,7 @@ pub async fn promote(
                 secrets: BTreeMap::new(),
                 auto_repair: from.auto_repair,
                 folder: from.folder.clone(),
+                deployed_project: from.deployed_project.clone(),
             };
             create(app, caller, new, once).await
         }

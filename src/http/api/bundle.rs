@@ -86,7 +86,8 @@ impl From<bundle::Bundle> for Bundle {
     }
 }
 
-fn located(path: &(String, String)) -> Result<(ProjectKey, Version)> {
+/// Project and version of a path.
+pub(in crate::http) fn located(path: &(String, String)) -> Result<(ProjectKey, Version)> {
     Ok((named("project", &path.0)?, named("bundle", &path.1)?))
 }
 
@@ -173,7 +174,17 @@ async fn file(state: Data<State>, who: Who, path: Path<(String, String, String)>
     responses((status = 200, body = Vec<u8>, content_type = "application/zip")))]
 async fn download(state: Data<State>, who: Who, path: Path<(String, String)>) -> Reply<HttpResponse> {
     let (key, version) = located(&path)?;
-    let (bundle, archive) = app::bundle::download(&state.app, &who, key, version).await?;
+    Ok(archive(&state, &who, key, version).await?)
+}
+
+/// An archive as an answer.
+pub(in crate::http) async fn archive(
+    state: &State,
+    who: &Who,
+    key: ProjectKey,
+    version: Version,
+) -> Result<HttpResponse> {
+    let (bundle, archive) = app::bundle::download(&state.app, who, key, version).await?;
     let name = format!("{}-{}.zip", bundle.project, bundle.version);
     Ok(HttpResponse::Ok()
         .insert_header(ContentDisposition {

@@ -30,9 +30,9 @@ const FIELD: usize = 1024;
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct About {
+pub(in crate::http) struct About {
     /// Wins over the compose file's `name:`.
-    project: Option<ProjectKey>,
+    pub project: Option<ProjectKey>,
     /// Used where the compose file has no `x-slipway.version`.
     version: Option<Version>,
     /// The archive's name: gives the version where nothing else does.
@@ -74,7 +74,7 @@ async fn publish(
     query: Query<About>,
     payload: web::Payload,
 ) -> Reply<Json<Uploaded>> {
-    receive(&request, &state, &who, query.0, payload).await
+    Ok(Json(receive(&request, &state, &who, query.0, payload).await?.into()))
 }
 
 /// Publish a bundle in a project, whatever name its compose file has.
@@ -92,16 +92,20 @@ async fn publish_in(
     payload: web::Payload,
 ) -> Reply<Json<Uploaded>> {
     let about = About { project: Some(named("project", &key)?), ..query.0 };
-    receive(&request, &state, &who, about, payload).await
+    Ok(Json(receive(&request, &state, &who, about, payload).await?.into()))
 }
 
-async fn receive(
+/// Takes in the archive of a request: its whole body, or the part `file` of a form.
+///
+/// # Errors
+/// As [`app::bundle::upload`]; `body_broken`; a form without the archive, or with fields that are none.
+pub(in crate::http) async fn receive(
     request: &HttpRequest,
     state: &State,
     who: &Who,
     mut about: About,
     payload: web::Payload,
-) -> Reply<Json<Uploaded>> {
+) -> Result<app::bundle::Uploaded> {
     let mut upload = state.app.blobs.begin(state.settings.upload_limit).await?;
     let staged = if is_form(request) {
         from_form(request, payload, upload, &mut about).await?
@@ -114,8 +118,13 @@ async fn receive(
     };
     let once = body::idempotency(request, staged.digest().as_str().as_bytes())?;
     let new = NewBundle { project: about.project, version: about.version, file_name: about.file_name };
-    let uploaded = app::bundle::upload(&state.app, who, staged, new, once).await?;
-    Ok(Json(Uploaded { bundle: uploaded.bundle.into(), project_created: uploaded.project_created }))
+    app::bundle::upload(&state.app, who, staged, new, once).await
+}
+
+impl From<app::bundle::Uploaded> for Uploaded {
+    fn from(uploaded: app::bundle::Uploaded) -> Self {
+        Self { bundle: uploaded.bundle.into(), project_created: uploaded.project_created }
+    }
 }
 
 fn is_form(request: &HttpRequest) -> bool {

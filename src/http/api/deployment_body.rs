@@ -152,6 +152,7 @@ impl DeploymentRequest {
             secrets: secret_changes(spec.secrets),
             auto_repair: spec.auto_repair,
             folder: spec.folder,
+            deployed_project: None,
             ignore_warnings: self.ignore_warnings,
         })
     }

@@ -254,6 +254,7 @@ async fn save(
         engine: spec.engine,
         govern_policy: spec.govern_policy,
         policy: spec.policy.map(Into::into),
+        grants: None,
         revision: answer::if_match(&request)?,
     };
     app::infrastructure::save(&state.app, &who, id.clone(), changes).await?;

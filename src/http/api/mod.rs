@@ -20,13 +20,13 @@ macro_rules! noun {
     };
 }
 
-mod answer;
+pub(in crate::http) mod answer;
 pub mod api_key;
 pub mod approval;
 pub mod audit;
-mod body;
+pub(in crate::http) mod body;
 pub mod bundle;
-mod bundle_upload;
+pub(in crate::http) mod bundle_upload;
 pub mod deployment;
 mod deployment_action;
 mod deployment_body;
@@ -40,8 +40,8 @@ pub mod log_text;
 pub mod me;
 pub mod openapi;
 pub mod project;
-mod query;
-mod settings;
+pub(in crate::http) mod query;
+pub(in crate::http) mod settings;
 pub mod stage;
 pub mod stats;
 pub mod update;
@@ -55,7 +55,7 @@ use crate::http::error::ApiError;
 use crate::http::routes::Routes;
 
 /// What handlers answer.
-type Reply<T> = std::result::Result<T, ApiError>;
+pub(in crate::http) type Reply<T> = std::result::Result<T, ApiError>;
 
 /// Every route of the API.
 pub fn routes(routes: &mut Routes) {
@@ -81,7 +81,7 @@ pub fn routes(routes: &mut Routes) {
 }
 
 /// A name from the path. One that breaks its grammar cannot exist, so it answers like one that is absent.
-fn named<T: FromStr>(noun: &'static str, text: &str) -> Result<T> {
+pub(in crate::http) fn named<T: FromStr>(noun: &'static str, text: &str) -> Result<T> {
     let shown = || text.chars().take(80).collect::<String>();
     text.parse().map_err(|_| Error::not_found(noun, shown()))
 }

@@ -190,7 +190,8 @@ async fn save(
     body: Body<ProjectChange>,
 ) -> Reply<HttpResponse> {
     let ProjectSpec { description, tags } = body.value.spec;
-    let changes = Changes { description, tags, revision: answer::if_match(&request)? };
+    let (description, tags) = (Some(description), Some(tags));
+    let changes = Changes { description, tags, grants: None, revision: answer::if_match(&request)? };
     let saved = app::project::save(&state.app, &who, named("project", &key)?, changes).await?;
     Ok(Project::tagged(saved))
 }

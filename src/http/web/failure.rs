@@ -15,7 +15,8 @@ use super::page::{Note, Page, Section};
 use super::visit::{self, Visit};
 use crate::domain::{Error, Kind, Problem};
 use crate::http::State;
-use crate::http::error;
+use crate::http::compat::Front;
+use crate::http::error::{self, ApiError};
 use crate::http::trace::RequestId;
 
 /// An error on its way to being a page.
@@ -63,7 +64,11 @@ fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
     if let Some(PageError(error)) = failure.as_error() {
         return Some(copy(error));
     }
-    if failure.as_error::<error::ApiError>().is_some() || !error::wants_page(response.request()) {
+    let front = Front::of(response.request());
+    if let Some(ApiError(error)) = failure.as_error() {
+        return front.map(|_| copy(error));
+    }
+    if front.is_none() && !error::wants_page(response.request()) {
         return None;
     }
     Some(match response.status() {
@@ -79,7 +84,7 @@ fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
     })
 }
 
-/// What of an error goes to a page; its cause, which cannot be copied, goes to the log here.
+/// What of an error is shown; its cause, which cannot be copied, goes to the log here.
 fn copy(error: &Error) -> Error {
     error::log(error);
     let shown = Error::new(error.kind, error.code, error.message.clone());

@@ -241,6 +241,7 @@ impl World {
             secrets: BTreeMap::new(),
             auto_repair,
             folder: String::new(),
+            deployed_project: None,
             ignore_warnings: false,
         };
         app::deployment::create(&self.app, &self.caller(), new, None).await.map(drop)

@@ -285,6 +285,7 @@ fn parse(fields: &Fields) -> Result<NewDeployment> {
         secrets,
         auto_repair: fields.is_checked("auto_repair"),
         folder: String::new(),
+        deployed_project: None,
         ignore_warnings: fields.is_checked("ignore_warnings"),
     })
 }

@@ -238,6 +238,7 @@ fn changes(typed: &Fields, before: &Infrastructure) -> Result<Changes> {
         kubeconfig,
         govern_policy: govern,
         policy: Some(policy),
+        grants: None,
         revision: typed.get("revision").parse().ok(),
     })
 }

@@ -69,8 +69,9 @@ async fn show(visit: Visit, path: web::Path<String>) -> Answer {
 async fn save(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer {
     let key = key_of(&path)?;
     let changes = Changes {
-        description: fields.get("description").to_owned(),
-        tags: tags(fields.get("tags")),
+        description: Some(fields.get("description").to_owned()),
+        tags: Some(tags(fields.get("tags"))),
+        grants: None,
         revision: fields.get("revision").parse().ok(),
     };
     match project::save(&visit.app, &visit.caller, key.clone(), changes).await {

@@ -1,0 +1,125 @@
+//! A deployment's settings: its bundle, whether it is enabled, its variables, and Slipway's own per service.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json, Path};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::deployment::Warnings;
+use super::operations;
+use super::settings::Edited;
+use crate::app;
+use crate::app::deployment::Changes;
+use crate::domain::Result;
+use crate::domain::deployment::{Deployment, Settings};
+use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, ServiceName, Version};
+use crate::http::State;
+use crate::http::api::Reply;
+use crate::http::api::body::Body;
+use crate::http::api::query::Query;
+use crate::http::api::settings::ServiceSpec;
+use crate::http::identity::Who;
+
+operations! {
+    get "/project-deployer/deployments/{id}/settings" => get,
+    put "/project-deployer/deployments/{id}/settings" => save,
+}
+
+const CHANGEABLE: [&str; 6] =
+    ["bundleId", "enabled", "localVariables", "projectFolderId", "services", "autoRepair"];
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeploymentSettings {
+    id: DeploymentId,
+    infra_id: InfrastructureId,
+    published_project_key: ProjectKey,
+    bundle_id: Version,
+    deployed_project_key: ProjectKey,
+    project_folder_id: Option<String>,
+    enabled: bool,
+    /// Environment of every service.
+    local_variables: BTreeMap<String, String>,
+    /// Slipway's own: overrides of single services.
+    services: BTreeMap<ServiceName, ServiceSpec>,
+    /// Slipway's own: standing consent to repair drift.
+    auto_repair: bool,
+    // What Dataiku's automation nodes have and a workload does not.
+    tags: [String; 0],
+    bundle_container_settings: Value,
+    scenarios_to_activate: Map<String, Value>,
+    disable_automatic_triggers: bool,
+}
+
+impl From<Deployment> for DeploymentSettings {
+    fn from(found: Deployment) -> Self {
+        let services = found.settings.services.into_iter();
+        Self {
+            id: found.id,
+            infra_id: found.infrastructure,
+            deployed_project_key: found.deployed_project.unwrap_or_else(|| found.project.clone()),
+            published_project_key: found.project,
+            bundle_id: found.version,
+            project_folder_id: (!found.folder.is_empty()).then_some(found.folder),
+            enabled: found.enabled,
+            local_variables: found.settings.environment,
+            services: services.map(|(name, settings)| (name, settings.into())).collect(),
+            auto_repair: found.auto_repair,
+            tags: [],
+            bundle_container_settings: json!({ "remapping": { "connections": [], "codeEnvs": [] } }),
+            scenarios_to_activate: Map::new(),
+            disable_automatic_triggers: false,
+        }
+    }
+}
+
+async fn get(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<DeploymentSettings>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let found = app::deployment::get(&state.app, &who, id).await?;
+    Ok(Json(found.into_inner().into()))
+}
+
+/// Saves all of it or nothing. The client sends what it read, however long ago: the last one wins.
+async fn save(
+    state: Data<State>,
+    who: Who,
+    id: Path<String>,
+    query: Query<Warnings>,
+    body: Body<Map<String, Value>>,
+) -> Reply<HttpResponse> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let before = app::deployment::get(&state.app, &who, id.clone()).await?.into_inner();
+    let settings = before.settings.clone();
+    let mut edited = Edited::new(body.value, &DeploymentSettings::from(before), &CHANGEABLE)?;
+    let changes = Changes {
+        version: edited.take("bundleId")?,
+        enabled: edited.take("enabled")?,
+        auto_repair: edited.take("autoRepair")?,
+        folder: edited.take::<Option<String>>("projectFolderId")?.map(Option::unwrap_or_default),
+        settings: Some(laid_over(settings, &mut edited)?),
+        ignore_warnings: query.0.ignore_warnings,
+        ..Changes::default()
+    };
+    app::deployment::save(&state.app, &who, id, changes).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn laid_over(mut settings: Settings, edited: &mut Edited) -> Result<Settings> {
+    if let Some(variables) = edited.take::<BTreeMap<String, Value>>("localVariables")? {
+        settings.environment = variables.into_iter().map(|(name, value)| (name, as_text(value))).collect();
+    }
+    if let Some(services) = edited.take::<BTreeMap<ServiceName, ServiceSpec>>("services")? {
+        settings.services = services.into_iter().map(|(name, spec)| (name, spec.into())).collect();
+    }
+    Ok(settings)
+}
+
+/// A variable may be anything in JSON; an environment holds texts.
+fn as_text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,180 @@
+//! Updates of a deployment: asked for, listed, looked at with their logs. The time it was asked for names an update.
+
+use actix_web::web::{Data, Json, Path};
+use chrono::DateTime;
+use serde::Serialize;
+
+use super::future::{Future, JobId};
+use super::operations;
+use crate::app;
+use crate::domain::name::{DeploymentId, Version};
+use crate::domain::page::PageRequest;
+use crate::domain::update::{self, Failure, LogLine, Outcome, UpdateKind, UpdateState};
+use crate::domain::{Error, Result};
+use crate::http::State;
+use crate::http::api::Reply;
+use crate::http::identity::Who;
+
+operations! {
+    post "/project-deployer/deployments/{id}/actions/update" => start,
+    get "/project-deployer/deployments/{id}/update" => list,
+    get "/project-deployer/deployments/{id}/update/{timestamp}" => get,
+    get "/project-deployer/deployments/{id}/last-update" => last,
+}
+
+/// Lines of a log that are read at a time.
+const LINES: u32 = 1_000;
+
+/// How an update stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    Queued,
+    Running,
+    Success,
+    Failed,
+    Aborted,
+}
+
+impl From<&UpdateState> for Status {
+    fn from(state: &UpdateState) -> Self {
+        match state {
+            UpdateState::Queued => Self::Queued,
+            UpdateState::Running { .. } => Self::Running,
+            UpdateState::Ended { outcome: Outcome::Succeeded, .. } => Self::Success,
+            UpdateState::Ended { outcome: Outcome::Failed { .. }, .. } => Self::Failed,
+            UpdateState::Ended { outcome: Outcome::Cancelled { .. }, .. } => Self::Aborted,
+        }
+    }
+}
+
+fn kind(kind: UpdateKind) -> &'static str {
+    match kind {
+        UpdateKind::Update => "UPDATE",
+        UpdateKind::RollBack => "ROLL_BACK",
+        UpdateKind::Stop => "STOP",
+        UpdateKind::Repair => "REPAIR",
+    }
+}
+
+/// An update in short.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UpdateItem {
+    start_timestamp: i64,
+    /// `null` until it has ended.
+    end_timestamp: Option<i64>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    status: Status,
+    requester: String,
+    deployment_id: DeploymentId,
+    bundle_id: Version,
+    /// Slipway's own: counts from 1.
+    number: u32,
+}
+
+impl From<update::Update> for UpdateItem {
+    fn from(update: update::Update) -> Self {
+        let end_timestamp = match &update.state {
+            UpdateState::Ended { ended_at, .. } => Some(ended_at.timestamp_millis()),
+            _ => None,
+        };
+        Self {
+            start_timestamp: update.created_at.timestamp_millis(),
+            end_timestamp,
+            kind: kind(update.kind),
+            status: (&update.state).into(),
+            requester: update.requester.name,
+            deployment_id: update.deployment,
+            bundle_id: update.version,
+            number: update.number,
+        }
+    }
+}
+
+/// An update with its log.
+#[derive(Debug, Serialize)]
+struct FullUpdate {
+    #[serde(flatten)]
+    item: UpdateItem,
+    /// Slipway's own: why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+    logs: Logs,
+}
+
+#[derive(Debug, Serialize)]
+struct Logs {
+    lines: Vec<String>,
+}
+
+async fn full(state: &State, who: &Who, found: update::Update) -> Result<FullUpdate> {
+    let (id, number) = (found.deployment.clone(), found.number);
+    let (mut lines, mut after) = (Vec::new(), 0);
+    loop {
+        let page = app::update::log(&state.app, who, id.clone(), number, after, LINES).await?;
+        let is_last = page.len() < LINES as usize;
+        after = page.last().map_or(after, |line| line.sequence);
+        lines.extend(page.iter().map(line));
+        if is_last {
+            break;
+        }
+    }
+    let failure = match &found.state {
+        UpdateState::Ended { outcome: Outcome::Failed { failure }, .. } => Some(failure.clone()),
+        _ => None,
+    };
+    Ok(FullUpdate { item: found.into(), failure, logs: Logs { lines } })
+}
+
+fn line(line: &LogLine) -> String {
+    let at = line.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let level = if line.error { "ERROR" } else { "INFO" };
+    format!("[{at}] [{level}] [{}] {}", line.step.word(), line.text)
+}
+
+async fn start(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Future>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let deployment = app::deployment::get(&state.app, &who, id.clone()).await?;
+    let started = app::update::start(&state.app, &who, id, None, None).await?;
+    let job = JobId { deployment: deployment.uuid, number: started.number };
+    Ok(Json(Future::of(&job, &started, state.app.now())))
+}
+
+async fn list(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<UpdateItem>>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = PageRequest { limit: PageRequest::MOST, after };
+        let found = app::update::list(&state.app, &who, id.clone(), page).await?;
+        all.extend(found.items.into_iter().map(UpdateItem::from));
+        match found.next {
+            Some(next) => after = Some(next),
+            None => return Ok(Json(all)),
+        }
+    }
+}
+
+async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Reply<Json<FullUpdate>> {
+    let (id, timestamp) = path.into_inner();
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let asked = timestamp.parse().ok().and_then(DateTime::from_timestamp_millis);
+    let asked = asked.ok_or_else(|| {
+        let shown: String = timestamp.chars().take(40).collect();
+        Error::not_found("update", format!("{shown} of {id}"))
+            .hint("An update is named by its start_time, in milliseconds, as list_updates gives it.")
+    })?;
+    let found = app::update::at(&state.app, &who, id, asked).await?;
+    Ok(Json(full(&state, &who, found).await?))
+}
+
+async fn last(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<FullUpdate>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let page = app::update::list(&state.app, &who, id.clone(), PageRequest::first(1)).await?;
+    let found = page.items.into_iter().next();
+    let found = found.ok_or_else(|| {
+        Error::not_found("update", format!("of {id}")).hint("It was never updated: call start_update first.")
+    })?;
+    Ok(Json(full(&state, &who, found).await?))
+}
