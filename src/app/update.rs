@@ -165,7 +165,7 @@ pub async fn roll_back(
 /// Whether an update can be rolled back to.
 pub fn rollable(update: &Update) -> bool {
     matches!(update.state, UpdateState::Ended { outcome: Outcome::Succeeded, .. })
-        && update.kind != UpdateKind::Stop
+        && !matches!(update.kind, UpdateKind::Stop | UpdateKind::Test)
 }
 
 struct Request {

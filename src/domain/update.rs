@@ -23,6 +23,8 @@ pub enum UpdateKind {
     Stop,
     /// Put right what drifted, on the deployment's standing consent.
     Repair,
+    /// Run the tests of what runs; nothing that runs is changed.
+    Test,
 }
 
 /// Where an update stands.

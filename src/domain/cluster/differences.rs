@@ -7,7 +7,7 @@ use crate::domain::workload::{Restart, Service, ServiceKind, Workload};
 impl Cluster {
     /// A line for each difference.
     pub fn differences(&self, workload: &Workload) -> Vec<String> {
-        let lines = workload.services.iter().flat_map(|(name, service)| {
+        let lines = workload.all().flat_map(|(name, service)| {
             of_service(service, self).into_iter().map(move |difference| format!("{name}: {difference}"))
         });
         lines.collect()

@@ -79,6 +79,7 @@ pub(super) fn what(update: &Update) -> String {
         (UpdateKind::RollBack, None) => "Roll back".to_owned(),
         (UpdateKind::Stop, _) => "Stop".to_owned(),
         (UpdateKind::Repair, _) => "Repair".to_owned(),
+        (UpdateKind::Test, _) => "Tests".to_owned(),
     }
 }
 
