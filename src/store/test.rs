@@ -12,11 +12,6 @@ use crate::domain::update::Update;
 use crate::store::row::{self, Columns as _, millis};
 use crate::store::update;
 
-fn outcome(row: &Row<'_>) -> rusqlite::Result<TestOutcome> {
-    let word: String = row.get("outcome")?;
-    Ok(TestOutcome::parse(&word).unwrap_or(TestOutcome::Aborted))
-}
-
 fn read(row: &Row<'_>) -> rusqlite::Result<TestResult> {
     let place = TestPlace {
         deployment: row.parsed("deployment")?,
@@ -25,10 +20,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<TestResult> {
         requester: row.get("requester")?,
         is_there: row.get("is_there")?,
     };
-    let is_seen: bool = row.get("is_seen")?;
+    let (is_seen, word): (bool, String) = (row.get("is_seen")?, row.get("outcome")?);
     Ok(TestResult {
         service: row.parsed("service")?,
-        outcome: outcome(row)?,
+        outcome: TestOutcome::parse(&word).unwrap_or(TestOutcome::Aborted),
         exit_code: row.get("exit_code")?,
         message: if is_seen { row.get("message")? } else { String::new() },
         started_at: row.time("started_at")?,
@@ -82,17 +77,13 @@ pub fn outcomes(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// What a run has come to so far.
-pub fn of_run(
-    connection: &Connection,
-    deployment: Uuid,
-    number: u32,
-) -> Result<Vec<(ServiceName, TestOutcome)>> {
+/// What a run has come to so far, for who may see its deployment.
+pub fn of_run(connection: &Connection, deployment: Uuid, number: u32) -> Result<Vec<TestResult>> {
     let mut statement = connection.prepare_cached(
-        "SELECT service, outcome FROM test_result WHERE deployment_uuid = ?1 AND number = ?2 ORDER BY service",
+        "SELECT *, 1 AS is_there, 1 AS is_seen FROM test_result
+          WHERE deployment_uuid = ?1 AND number = ?2 ORDER BY service",
     )?;
-    let rows = statement
-        .query_map((deployment.to_string(), number), |row| Ok((row.parsed("service")?, outcome(row)?)))?;
+    let rows = statement.query_map((deployment.to_string(), number), read)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -291,7 +291,7 @@ impl Run {
     async fn results(&self, work: &Work) -> Result<BTreeMap<ServiceName, TestOutcome>, Halt> {
         let (uuid, number) = (work.deployment.uuid, self.update.number);
         let read = self.shared.store.read(move |db| store::test::of_run(db, uuid, number));
-        Ok(read.await?.into_iter().collect())
+        Ok(read.await?.into_iter().map(|result| (result.service, result.outcome)).collect())
     }
 
     /// Ends a run that can't go on: how is written first, then what was started is noted as aborted and removed.
