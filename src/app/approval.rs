@@ -246,7 +246,8 @@ pub(super) fn prospect(db: &Connection, of: &Deployment, policy: GovernPolicy) -
         return Ok(Vec::new());
     }
     let (plan, bundle) = planned(db, of)?;
-    let findings = governance::examine(&plan, &bundle, &of.settings);
+    let mut findings = governance::examine(&plan, &bundle, &of.settings);
+    findings.extend(governance::untested(&store::test::outcomes(db, &of.project, &of.version)?));
     let standing = store::approval::standing(db, &of.id, &plan.digest())?;
     Ok(governance::messages(policy, standing, &findings))
 }

@@ -16,7 +16,7 @@ use crate::domain::access::{Authorized, Caller, InfrastructureRight, ProjectRigh
 use crate::domain::approval::Standing;
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
-use crate::domain::governance;
+use crate::domain::governance::{self, Finding};
 use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version, VolumeName};
 use crate::domain::plan::{self, Plan};
@@ -115,7 +115,9 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
     let bundle = bundle_of(tx, &deployment)?;
     let plan = resolve(&deployment, &bundle, &infrastructure, &versions)?;
     let findings = governance::examine(&plan, &bundle, &deployment.settings);
-    let warned = governance::messages(infrastructure.govern_policy, Standing::None, &findings);
+    let untested = governance::untested(&store::test::outcomes(tx, &new.project, &new.version)?);
+    let all: Vec<Finding> = findings.iter().cloned().chain(untested).collect();
+    let warned = governance::messages(infrastructure.govern_policy, Standing::None, &all);
     governance::refuse_warned(&warned, new.ignore_warnings)?;
     // Last, and without a word of whose it is: ids are one for all, so this alone tells of a deployment that the caller
     // may not see, and only when nothing else stood in the way of making it.

@@ -15,6 +15,7 @@ pub mod overview;
 pub mod project;
 pub mod stage;
 pub mod stats;
+pub mod test;
 pub mod update;
 pub mod user;
 

@@ -16,6 +16,7 @@ use crate::domain::health::Message;
 use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{Downtime, Plan};
+use crate::domain::test::TestResult;
 use crate::domain::update::{LogLine, Outcome, StepRecord, Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Result};
 use crate::store;
@@ -166,7 +167,7 @@ pub async fn roll_back(
 /// Whether an update can be rolled back to.
 pub fn rollable(update: &Update) -> bool {
     matches!(update.state, UpdateState::Ended { outcome: Outcome::Succeeded, .. })
-        && update.kind != UpdateKind::Stop
+        && !matches!(update.kind, UpdateKind::Stop | UpdateKind::Test)
 }
 
 struct Request {
@@ -348,6 +349,8 @@ pub struct Detail {
     pub update: Update,
     pub steps: Vec<StepRecord>,
     pub changes: Vec<Change>,
+    /// Of a run of tests: what they came to so far.
+    pub tests: Vec<TestResult>,
 }
 
 /// One update with its steps and what it changed.
@@ -366,8 +369,10 @@ pub async fn detail_with_log(
     let subject = caller.subject.clone();
     app.store
         .read(move |db| {
+            let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
             let detail = Detail {
-                deployment: load::deployment(db, &id, &subject, DeploymentRight::View)?,
+                tests: store::test::of_run(db, deployment.uuid, number)?,
+                deployment,
                 update: one(db, &id, number)?,
                 steps: store::update::steps(db, &id, number)?,
                 changes: store::update::diff(db, &id, number)?,

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::compose::report::Report;
 use crate::compose::service::Draft;
+use crate::compose::testing;
 use crate::domain::name::ServiceName;
 use crate::domain::plan::is_under;
 use crate::domain::policy::Exception;
 use crate::domain::workload::{Condition, HealthTest, Port, Restart, Service, ServiceKind};
 
-type Drafts = BTreeMap<ServiceName, Draft>;
+pub(super) type Drafts = BTreeMap<ServiceName, Draft>;
 
 /// Settles kinds and restarts, fills the dependencies, and reports what does not fit together.
 pub fn settle(drafts: &mut Drafts, report: &mut Report) {
@@ -17,6 +18,7 @@ pub fn settle(drafts: &mut Drafts, report: &mut Report) {
     kinds(drafts, report);
     conditions(drafts, report);
     cycles(drafts, report);
+    testing::settle(drafts, report);
     for (name, draft) in drafts.iter_mut() {
         restarts(name, draft, report);
     }
@@ -69,8 +71,9 @@ fn kinds(drafts: &mut Drafts, report: &mut Report) {
         let task = draft.service.kind == ServiceKind::Task;
         if task && draft.service.replicas != 1 {
             let key = if draft.place("scale") == draft.at { "deploy" } else { "scale" };
-            let what = format!("services.{name}: a task runs once, not {} times", draft.service.replicas);
-            report.at(draft.place(key), what, "Remove the replicas, or `x-slipway.kind: task`.");
+            let kind = if draft.is_test { "test" } else { "task" };
+            let what = format!("services.{name}: a {kind} runs once, not {} times", draft.service.replicas);
+            report.at(draft.place(key), what, format!("Remove the replicas, or `x-slipway.kind: {kind}`."));
         }
     }
 }
@@ -165,7 +168,7 @@ fn round(path: &[(&str, usize)]) -> String {
 }
 
 fn restarts(name: &ServiceName, draft: &mut Draft, report: &mut Report) {
-    if draft.service.kind != ServiceKind::Task {
+    if draft.service.kind != ServiceKind::Task || draft.is_test {
         return;
     }
     match draft.restart {

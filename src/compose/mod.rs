@@ -32,6 +32,7 @@ mod scratch;
 mod secrets;
 mod service;
 mod slipway;
+mod testing;
 mod units;
 mod unsupported;
 mod volumes;
@@ -213,20 +214,24 @@ fn service_name(name: &str, at: Place, cx: &mut Context<'_>) -> Option<ServiceNa
 
 /// The workload of all services, with the volumes, secrets and configs that they use.
 fn workload(drafts: BTreeMap<ServiceName, Draft>, cx: &mut Context<'_>) -> Workload {
-    let services: BTreeMap<_, _> = drafts.into_iter().map(|(name, draft)| (name, draft.service)).collect();
-    let volumes =
-        services.values().flat_map(|service| &service.volumes).map(|mount| mount.volume.clone()).collect();
+    let (tests, services): (Vec<_>, Vec<_>) = drafts.into_iter().partition(|(_, draft)| draft.is_test);
+    let read = |drafts: Vec<(ServiceName, Draft)>| {
+        drafts.into_iter().map(|(name, draft)| (name, draft.service)).collect()
+    };
+    let workload = Workload { services: read(services), tests: read(tests), ..Workload::default() };
+    let all = || workload.all().map(|(_, service)| service);
+    let volumes = all().flat_map(|service| &service.volumes).map(|mount| mount.volume.clone()).collect();
     let used: BTreeSet<&SecretName> =
-        services.values().flat_map(|service| service.secrets.iter()).map(|mount| &mount.source).collect();
+        all().flat_map(|service| service.secrets.iter()).map(|mount| &mount.source).collect();
     let used_configs: BTreeSet<&SecretName> =
-        services.values().flat_map(|service| service.configs.iter()).map(|mount| &mount.source).collect();
+        all().flat_map(|service| service.configs.iter()).map(|mount| &mount.source).collect();
     cx.secrets.retain(|name, _| used.contains(name));
     cx.configs.retain(|name, _| used_configs.contains(name));
     Workload {
         volumes,
         secrets: std::mem::take(&mut cx.secrets),
         configs: std::mem::take(&mut cx.configs),
-        services,
+        ..workload
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Draft {
     pub service: Service,
     /// What the file says of its kind.
     pub kind: Option<ServiceKind>,
+    /// Whether it is a task that runs on request alone.
+    pub is_test: bool,
     /// What the file says of its restart.
     pub restart: Option<Restart>,
     pub depends: Vec<Written>,
@@ -100,7 +102,8 @@ pub fn read(name: &str, at: Place, field: &Field<'_>, cx: &mut Context<'_>) -> O
         "configs",
     ];
     let places = keys.into_iter().filter_map(|key| Some((key, table.get(key)?.at()))).collect();
-    Some(Draft { at, service: read, kind, restart, depends, networks, places })
+    let is_test = extension.is_test;
+    Some(Draft { at, service: read, kind, is_test, restart, depends, networks, places })
 }
 
 fn low_ports(ports: &[Port]) -> BTreeSet<Exception> {

@@ -10,6 +10,8 @@ use crate::domain::workload::{MetricsEndpoint, ServiceKind};
 #[derive(Debug, Default)]
 pub struct Extension {
     pub kind: Option<ServiceKind>,
+    /// A task that runs on request alone.
+    pub is_test: bool,
     pub exposed: bool,
     pub metrics: Option<MetricsEndpoint>,
 }
@@ -20,19 +22,24 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Extension {
     let Some(table) = table else {
         return Extension::default();
     };
+    let kind = table.get("kind").and_then(|field| kind(&field, cx));
     Extension {
-        kind: table.get("kind").and_then(|field| kind(&field, cx)),
+        kind: kind.map(|(kind, _)| kind),
+        is_test: kind.is_some_and(|(_, is_test)| is_test),
         exposed: table.get("expose").and_then(|field| field.boolean(&mut cx.report)).unwrap_or(false),
         metrics: table.get("metrics").and_then(|field| metrics(&field, cx)),
     }
 }
 
-fn kind(field: &Field<'_>, cx: &mut Context<'_>) -> Option<ServiceKind> {
+/// The kind, and whether it is a test.
+fn kind(field: &Field<'_>, cx: &mut Context<'_>) -> Option<(ServiceKind, bool)> {
     match field.filled(&mut cx.report)? {
-        "task" => Some(ServiceKind::Task),
-        "replicated" => Some(ServiceKind::Replicated),
+        "task" => Some((ServiceKind::Task, false)),
+        "test" => Some((ServiceKind::Task, true)),
+        "replicated" => Some((ServiceKind::Replicated, false)),
         other => {
-            let hint = "Write `task` for what runs to its end, or nothing for what is kept running.";
+            let hint = "Write `task` for what runs to its end, `test` for what does so on request and checks the others, \
+                        or nothing for what is kept running.";
             field.refuse(&mut cx.report, format!("{other:?} is no kind of service"), hint);
             None
         }

@@ -146,7 +146,7 @@ fn root() -> String {
 /// What no cluster can do of a workload, each with its place and the way out: refused when the plan is made, since
 /// leaving it out would run something else.
 pub fn refusals(workload: &Workload) -> Vec<Problem> {
-    workload.services.iter().flat_map(|(name, service)| service_refusals(name.as_str(), service)).collect()
+    workload.all().flat_map(|(name, service)| service_refusals(name.as_str(), service)).collect()
 }
 
 fn service_refusals(name: &str, service: &Service) -> Vec<Problem> {

@@ -63,12 +63,17 @@ fn flat_plan(plan: &Plan) -> Flat {
 
 fn flat_workload(workload: &Workload) -> Flat {
     let mut flat = Flat::new();
-    for (name, service) in &workload.services {
+    for (name, service) in workload.all() {
         let mut put = |key: &str, value: String| {
             if !value.is_empty() {
                 flat.insert(format!("services.{name}.{key}"), value);
             }
         };
+        if workload.tests.contains_key(name) {
+            put("kind", "test".to_owned());
+        } else if service.kind == ServiceKind::Task {
+            put("kind", "task".to_owned());
+        }
         what_runs(service, &mut put);
         how_it_runs(service, &mut put);
         what_it_sees(service, &mut put);
@@ -92,9 +97,6 @@ fn what_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
             put("build.target", build.target.clone().unwrap_or_default());
             put("build.args", pairs(&build.args));
         }
-    }
-    if service.kind == ServiceKind::Task {
-        put("kind", "task".to_owned());
     }
     put("entrypoint", service.entrypoint.as_deref().map(line).unwrap_or_default());
     put("command", service.command.as_deref().map(line).unwrap_or_default());

@@ -12,6 +12,7 @@ use crate::domain::health::{Message, Severity};
 use crate::domain::infrastructure::GovernPolicy;
 use crate::domain::name::ServiceName;
 use crate::domain::plan::Plan;
+use crate::domain::test::TestOutcome;
 use crate::domain::workload::{Image, Resources, Service, ServiceKind};
 use crate::domain::{Error, Kind, Problem, Result};
 
@@ -27,6 +28,8 @@ pub enum Check {
     Limits,
     /// Nothing asks for an exception from the workload policy.
     Exceptions,
+    /// Every test of the bundle has passed somewhere. Looked up whenever it is asked for, since results come at any time.
+    Tests,
 }
 
 impl Check {
@@ -36,6 +39,7 @@ impl Check {
             Self::HealthChecks => "NO_HEALTH_CHECK",
             Self::Limits => "NO_LIMITS",
             Self::Exceptions => "POLICY_EXCEPTION",
+            Self::Tests => "TESTS_NOT_PASSED",
         }
     }
 
@@ -45,6 +49,7 @@ impl Check {
             Self::HealthChecks => "No health check",
             Self::Limits => "No limits",
             Self::Exceptions => "An exception from the policy is used",
+            Self::Tests => "Tests have not passed",
         }
     }
 
@@ -58,6 +63,7 @@ impl Check {
                 "Set deploy.resources.limits with cpus and memory in the compose file or the settings."
             }
             Self::Exceptions => "Remove it from the compose file.",
+            Self::Tests => "Run the tests of this bundle where it is deployed, on any infrastructure.",
         }
     }
 }
@@ -76,7 +82,7 @@ pub fn examine(plan: &Plan, bundle: &Bundle, settings: &Settings) -> Vec<Finding
         return Vec::new();
     }
     let declared = |name: &ServiceName| {
-        let of_bundle = bundle.manifest.workload.services.get(name).map(|service| service.resources);
+        let of_bundle = bundle.manifest.workload.any(name).map(|service| service.resources);
         let of_settings = settings.services.get(name).map(|settings| settings.resources);
         [of_bundle, of_settings].into_iter().flatten().collect::<Vec<_>>()
     };
@@ -107,9 +113,28 @@ pub fn examine(plan: &Plan, bundle: &Bundle, settings: &Settings) -> Vec<Finding
         .collect()
 }
 
+/// What is found of the newest results of a bundle's tests; `None` where all have passed, or there are none.
+pub fn untested(newest: &[(ServiceName, Option<TestOutcome>)]) -> Option<Finding> {
+    let of = |wanted: fn(TestOutcome) -> bool| {
+        let is = |(name, outcome): &(ServiceName, Option<TestOutcome>)| {
+            outcome.is_some_and(wanted).then(|| name.to_string())
+        };
+        newest.iter().filter_map(is).collect::<Vec<_>>()
+    };
+    let never = newest.iter().filter(|(_, outcome)| outcome.is_none());
+    let said = [
+        ("Failed", of(|outcome| outcome == TestOutcome::Failed)),
+        ("Aborted", of(|outcome| outcome == TestOutcome::Aborted)),
+        ("Never run", never.map(|(name, _)| name.to_string()).collect()),
+    ];
+    let said = said.iter().filter(|(_, names)| !names.is_empty());
+    let said: Vec<String> = said.map(|(what, names)| format!("{what}: {}.", names.join(", "))).collect();
+    (!said.is_empty()).then(|| Finding { check: Check::Tests, message: said.join(" ") })
+}
+
 /// The services of which `wrong` says something, each with what it says.
 fn services(plan: &Plan, wrong: impl Fn(&ServiceName, &Service) -> Option<String>) -> Vec<String> {
-    let found = plan.workload.services.iter().filter_map(|(name, service)| {
+    let found = plan.workload.all().filter_map(|(name, service)| {
         let words = wrong(name, service)?;
         Some(if words.is_empty() { name.to_string() } else { format!("{name} ({words})") })
     });

@@ -26,6 +26,7 @@ pub mod random;
 pub mod secret;
 pub mod session;
 pub mod stage;
+pub mod test;
 pub mod text;
 pub mod update;
 pub mod user;

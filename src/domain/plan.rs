@@ -3,7 +3,7 @@
 //!
 //! Equal inputs give byte-equal plans, so that a digest of the plan can be approved and compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +34,28 @@ pub struct Plan {
     pub inputs: BTreeMap<ServiceName, Digest>,
     /// The version of every secret that the workload uses.
     pub secrets: BTreeMap<SecretName, u32>,
+    /// Of a run of tests: which of the services are tests. Then they alone are made ready, started and removed; the others
+    /// run already, and stand here so that engines see whose peers the tests are.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub testing: BTreeSet<ServiceName>,
 }
 
 impl Plan {
+    /// The plan of a run of this plan's tests beside its services; `None` where it has no tests.
+    pub fn for_tests(&self) -> Option<Self> {
+        let mut plan = self.clone();
+        let tests = std::mem::take(&mut plan.workload.tests);
+        plan.testing = tests.keys().cloned().collect();
+        plan.workload.services.extend(tests);
+        (!plan.testing.is_empty()).then_some(plan)
+    }
+
+    /// The services that an engine gets ready for this plan: all of them, or of a run of tests the tests.
+    pub fn to_prepare(&self) -> impl Iterator<Item = (&ServiceName, &Service)> {
+        let ours = |name: &ServiceName| self.testing.is_empty() || self.testing.contains(name);
+        self.workload.services.iter().filter(move |(name, _)| ours(name))
+    }
+
     /// Covers everything above, so that whatever would change what runs changes it.
     pub fn digest(&self) -> Digest {
         Digest::of(&canonical(self))
@@ -111,11 +130,12 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
     let mut problems = unknown_services(inputs.settings, &workload);
     let secrets: BTreeMap<SecretName, u32> =
         inputs.secrets.iter().map(|secret| (secret.name.clone(), secret.version)).collect();
-    for (name, service) in &mut workload.services {
+    for (name, service) in workload.all_mut() {
         let own = inputs.settings.services.get(name);
         apply(service, inputs.settings, own, &secrets, name, &mut problems);
         service.resources = policy::effective_limits(&service.resources, &inputs.infrastructure.policy);
     }
+    problems.extend(misplaced(inputs.settings, &workload));
     problems.extend(missing_environment(&workload));
     problems.extend(missing_secrets(&workload, &secrets));
     problems.extend(policy::refusals(&workload, &inputs.infrastructure.policy));
@@ -137,15 +157,34 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
         inputs: file_inputs(&workload, &bundle.files),
         workload,
         secrets: used,
+        testing: BTreeSet::new(),
     })
 }
 
+/// What settings can't say of a test, which runs once and serves nobody.
+fn misplaced(settings: &Settings, workload: &Workload) -> Vec<Problem> {
+    let of_tests = settings.services.iter().filter(|(name, _)| workload.tests.contains_key(*name));
+    let wrong = |(name, own): (&ServiceName, &ServiceSettings)| {
+        let replicas = own.replicas.filter(|replicas| *replicas != 1).map(|_| "replicas");
+        let ports = own.ports.as_ref().filter(|ports| !ports.is_empty()).map(|_| "ports");
+        let problem = |key: &str| {
+            Problem::new(
+                format!("settings.services.{name}.{key}"),
+                format!("{name} is a test, which has no {key}"),
+            )
+            .hint("Remove the override.")
+        };
+        replicas.into_iter().chain(ports).map(problem).collect::<Vec<_>>()
+    };
+    of_tests.flat_map(wrong).collect()
+}
+
 fn unknown_services(settings: &Settings, workload: &Workload) -> Vec<Problem> {
-    let known: Vec<&str> = workload.services.keys().map(ServiceName::as_str).collect();
+    let known: Vec<&str> = workload.all().map(|(name, _)| name.as_str()).collect();
     settings
         .services
         .keys()
-        .filter(|name| !workload.services.contains_key(*name))
+        .filter(|name| workload.any(name).is_none())
         .map(|name| {
             Problem::new(format!("settings.services.{name}"), "the bundle has no service of that name")
                 .hint(format!("Its services are {}. Remove the override or rename it.", known.join(", ")))
@@ -222,7 +261,7 @@ fn missing_environment(workload: &Workload) -> Vec<Problem> {
         };
         missing.map(problem).collect::<Vec<_>>()
     };
-    workload.services.iter().flat_map(required).collect()
+    workload.all().flat_map(required).collect()
 }
 
 fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec<Problem> {
@@ -239,7 +278,7 @@ fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec
 }
 
 fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeMap<SecretName, u32> {
-    let in_environment = workload.services.values().flat_map(|service| service.environment.values());
+    let in_environment = workload.all().flat_map(|(_, service)| service.environment.values());
     let names = in_environment
         .filter_map(|value| match value {
             EnvValue::Secret { name, .. } => Some(name),
@@ -257,7 +296,7 @@ fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeM
 /// The digest of the bundle files that each service is made from; services that use none have no entry.
 fn file_inputs(workload: &Workload, files: &[BundleFile]) -> BTreeMap<ServiceName, Digest> {
     let mut inputs = BTreeMap::new();
-    for (name, service) in &workload.services {
+    for (name, service) in workload.all() {
         let mut roots: Vec<&str> = service.files.iter().map(|mount| mount.source.as_str()).collect();
         if let Image::Build(build) = &service.image {
             roots.push(&build.context);

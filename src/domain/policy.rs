@@ -94,11 +94,7 @@ impl Default for Policy {
 
 /// Everything that `policy` forbids of `workload`, each with its place and the way out; empty when it may run.
 pub fn refusals(workload: &Workload, policy: &Policy) -> Vec<Problem> {
-    workload
-        .services
-        .iter()
-        .flat_map(|(name, service)| service_refusals(name.as_str(), service, policy))
-        .collect()
+    workload.all().flat_map(|(name, service)| service_refusals(name.as_str(), service, policy)).collect()
 }
 
 /// What no infrastructure of `policies` would allow: refused at upload already.
@@ -108,7 +104,7 @@ pub fn refused_everywhere<'a>(
 ) -> Vec<Problem> {
     let allowed: BTreeSet<&Exception> = policies.into_iter().flat_map(|policy| &policy.exceptions).collect();
     let mut problems = Vec::new();
-    for (name, service) in &workload.services {
+    for (name, service) in workload.all() {
         for exception in service.exceptions.iter().filter(|exception| !allowed.contains(exception)) {
             problems.push(exception_refused(
                 name.as_str(),

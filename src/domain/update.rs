@@ -23,6 +23,8 @@ pub enum UpdateKind {
     Stop,
     /// Put right what drifted, on the deployment's standing consent.
     Repair,
+    /// Run the tests of what runs; nothing that runs is changed.
+    Test,
 }
 
 /// Where an update stands.
@@ -84,6 +86,15 @@ impl Step {
     /// Every step of a run that goes well.
     pub const ALL: [Self; 7] =
         [Self::Plan, Self::Check, Self::Prepare, Self::Start, Self::Verify, Self::Switch, Self::CleanUp];
+
+    /// Those of a run of tests, which switches nothing.
+    const OF_TESTS: [Self; 6] =
+        [Self::Plan, Self::Check, Self::Prepare, Self::Start, Self::Verify, Self::CleanUp];
+
+    /// The steps of an update of this kind that goes well.
+    pub fn of(kind: UpdateKind) -> &'static [Self] {
+        if kind == UpdateKind::Test { &Self::OF_TESTS } else { &Self::ALL }
+    }
 
     /// For people.
     pub fn title(self) -> &'static str {

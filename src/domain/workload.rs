@@ -16,6 +16,10 @@ use crate::domain::policy::Exception;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Workload {
     pub services: BTreeMap<ServiceName, Service>,
+    /// Tasks that check what runs, on request and never as part of an update ([`crate::domain::test`]). They lie apart, so
+    /// that whatever keeps services running knows nothing of them; no name is among both.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tests: BTreeMap<ServiceName, Service>,
     /// Named volumes that the services mount; they outlive updates.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub volumes: BTreeSet<VolumeName>,
@@ -25,6 +29,23 @@ pub struct Workload {
     /// Compose `configs:`: where each one's content comes from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub configs: BTreeMap<SecretName, Source>,
+}
+
+impl Workload {
+    /// Services and tests: everything that may ever run of it, for whoever asks what may run, of which images, with what.
+    pub fn all(&self) -> impl Iterator<Item = (&ServiceName, &Service)> {
+        self.services.iter().chain(&self.tests)
+    }
+
+    /// The same, to be changed.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = (&ServiceName, &mut Service)> {
+        self.services.iter_mut().chain(&mut self.tests)
+    }
+
+    /// A service or a test.
+    pub fn any(&self, name: &ServiceName) -> Option<&Service> {
+        self.services.get(name).or_else(|| self.tests.get(name))
+    }
 }
 
 /// Where a secret's or config's content comes from.

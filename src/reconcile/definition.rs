@@ -161,6 +161,7 @@ pub(crate) mod testing {
             workload: Workload { services, ..Workload::default() },
             inputs: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            testing: Default::default(),
         };
         Definition::new(number, Arc::new(plan), resolution)
     }

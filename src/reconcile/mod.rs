@@ -104,6 +104,8 @@ pub struct Settings {
     pub admin_groups: Groups,
     /// The most time that a task gets on whose end another service waits.
     pub task_within: Duration,
+    /// The most time that a test gets.
+    pub test_within: Duration,
     /// Sessions end when they are not used for this long.
     pub session_idle: Duration,
 }
@@ -122,6 +124,7 @@ impl Default for Settings {
             registries: BTreeMap::new(),
             admin_groups: Groups::new(),
             task_within: Duration::from_secs(6 * 3_600),
+            test_within: Duration::from_secs(3_600),
             session_idle: Duration::from_secs(8 * 3_600),
         }
     }

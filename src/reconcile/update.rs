@@ -13,6 +13,7 @@ mod request;
 mod run;
 mod start;
 mod switch;
+mod test;
 mod undo;
 mod verify;
 mod words;

@@ -16,7 +16,7 @@ use crate::domain::health::Message;
 use crate::domain::infrastructure::GovernPolicy;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
 use crate::store::row::{self, Cells, Columns as _, millis};
-use crate::store::{approval, infrastructure, project};
+use crate::store::{approval, infrastructure, project, test};
 
 /// What [`read`] reads of `deployment d`, in its order.
 const COLUMNS: &str =
@@ -138,7 +138,7 @@ pub fn set_findings(connection: &Connection, id: &DeploymentId, findings: &[Find
 /// What governance says of what the settings give now; nothing where their infrastructure checks nothing.
 pub fn governance(connection: &Connection, id: &DeploymentId) -> Result<Vec<Message>> {
     let mut statement = connection.prepare_cached(
-        "SELECT i.govern_policy, d.findings, d.wanted_digest, d.enabled
+        "SELECT i.govern_policy, d.findings, d.wanted_digest, d.enabled, d.project, d.version
            FROM deployment d JOIN infrastructure i ON i.id = d.infrastructure WHERE d.id = ?1",
     )?;
     let found = statement.query_row([id.as_str()], |row| {
@@ -147,14 +147,18 @@ pub fn governance(connection: &Connection, id: &DeploymentId) -> Result<Vec<Mess
             return Ok(None);
         }
         let findings: Vec<Finding> = row.json("findings")?;
-        Ok(Some((policy, findings, row.get::<_, Option<String>>("wanted_digest")?)))
+        let bundle = (row.parsed("project")?, row.parsed("version")?);
+        Ok(Some((policy, findings, row.get::<_, Option<String>>("wanted_digest")?, bundle)))
     })?;
-    let Some((policy, findings, wanted)) = found else { return Ok(Vec::new()) };
+    let Some((policy, mut findings, wanted, (project, version))) = found else { return Ok(Vec::new()) };
     let plan = wanted.as_deref().and_then(Digest::parse);
     let standing = match plan {
         Some(plan) => approval::standing(connection, id, &plan)?,
         None => Standing::None,
     };
+    if standing != Standing::Approved {
+        findings.extend(governance::untested(&test::outcomes(connection, &project, &version)?));
+    }
     Ok(governance::messages(policy, standing, &findings))
 }
 

@@ -23,6 +23,7 @@ pub mod schema;
 pub mod secret;
 pub mod session;
 pub mod stage;
+pub mod test;
 pub mod update;
 pub mod user;
 pub mod writer;

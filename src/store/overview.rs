@@ -27,7 +27,7 @@ pub struct Place {
     pub running_update: Option<u32>,
     pub updated_at: Timestamp,
     pub state: State,
-    /// The update that is queued (`None`) or at a step now.
+    /// The update that is queued (`None`) or at a step now, runs of tests apart.
     pub open: Option<(u32, Option<Step>)>,
 }
 
@@ -48,7 +48,7 @@ pub fn places(
            LEFT JOIN observed.deployment_state s ON s.deployment = d.id
            LEFT JOIN deployment_update r ON r.deployment = d.id AND r.number = d.running_update
            LEFT JOIN (SELECT deployment, min(number) AS number, step FROM deployment_update
-                       WHERE state <> 'ended' GROUP BY deployment) o ON o.deployment = d.id
+                       WHERE state <> 'ended' AND kind <> '\"test\"' GROUP BY deployment) o ON o.deployment = d.id
           WHERE {VISIBLE}
           ORDER BY d.project, d.id"
     );
@@ -105,14 +105,15 @@ pub fn counts(connection: &Connection, subject: &Subject, most: u32) -> Result<(
     Ok((all.unsigned_abs(), troubled.unsigned_abs()))
 }
 
-/// The update that each of `deployments` has open now: its number, and its step once it runs.
+/// The update that each of `deployments` has open now, runs of tests apart: its number, and its step once it runs.
 pub fn open_updates(
     connection: &Connection,
     deployments: &[&str],
 ) -> Result<HashMap<DeploymentId, (u32, Option<Step>)>> {
     let mut statement = connection.prepare_cached(
         "SELECT deployment, min(number) AS number, step FROM deployment_update INDEXED BY update_open
-          WHERE state <> 'ended' AND deployment IN (SELECT value FROM json_each(?1)) GROUP BY deployment",
+          WHERE state <> 'ended' AND kind <> '\"test\"' AND deployment IN (SELECT value FROM json_each(?1))
+          GROUP BY deployment",
     )?;
     let rows = statement.query_map([row::json(&deployments)], |row| {
         let step: Option<String> = row.get("step")?;

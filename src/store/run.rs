@@ -122,7 +122,7 @@ pub fn cancel_requests(connection: &Connection) -> Result<Vec<(DeploymentId, u32
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Resolutions of a deployment's newest updates that ended well, newest first, as they were written.
+/// Resolutions of a deployment's newest updates that ended well, runs of tests apart, newest first, as they were written.
 pub fn kept_resolutions(
     connection: &Connection,
     deployment: &DeploymentId,
@@ -130,7 +130,8 @@ pub fn kept_resolutions(
 ) -> Result<Vec<String>> {
     let mut statement = connection.prepare_cached(
         "SELECT resolution FROM deployment_update
-          WHERE deployment = ?1 AND outcome = 'succeeded' AND resolution IS NOT NULL ORDER BY number DESC LIMIT ?2",
+          WHERE deployment = ?1 AND outcome = 'succeeded' AND resolution IS NOT NULL AND kind <> '\"test\"'
+          ORDER BY number DESC LIMIT ?2",
     )?;
     let rows = statement.query_map((deployment.as_str(), limit), |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -180,6 +180,20 @@ CREATE INDEX approval_pending ON approval (seq) WHERE state = 'pending';
 
 ALTER TABLE deployment ADD COLUMN findings TEXT NOT NULL DEFAULT '[]';
 ",
+    // A result stays when its deployment goes, so whose it is stands here by uuid, and no reference leads there.
+    r"
+CREATE TABLE test_result (
+    seq INTEGER PRIMARY KEY, project TEXT NOT NULL, version TEXT NOT NULL, digest TEXT NOT NULL, service TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('PASSED', 'FAILED', 'ABORTED')),
+    exit_code INTEGER, message TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL,
+    deployment TEXT NOT NULL, deployment_uuid TEXT NOT NULL, infrastructure TEXT NOT NULL, number INTEGER NOT NULL,
+    requester TEXT NOT NULL,
+    UNIQUE (deployment_uuid, number, service),
+    FOREIGN KEY (project, version) REFERENCES bundle (project, version) ON DELETE CASCADE
+) STRICT;
+CREATE INDEX test_result_bundle ON test_result (project, digest, service, seq);
+CREATE INDEX test_result_version ON test_result (project, version);
+",
     r"
 ALTER TABLE deployment ADD COLUMN deployed_project TEXT;
 ALTER TABLE api_key ADD COLUMN parent TEXT;

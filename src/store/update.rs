@@ -95,10 +95,11 @@ pub fn list(
     Ok(row::readable("update", rows, limit)?)
 }
 
-/// The newest update that has ended.
+/// The newest update that has ended; a run of tests is none: how it went says nothing about what runs.
 pub fn last_ended(connection: &Connection, deployment: &DeploymentId) -> Result<Option<Update>> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND state = 'ended' ORDER BY number DESC LIMIT 1"
+        "SELECT {COLUMNS} FROM deployment_update WHERE deployment = ?1 AND state = 'ended' AND kind <> '\"test\"'
+          ORDER BY number DESC LIMIT 1"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_row([deployment.as_str()], read).optional()?)

@@ -2,12 +2,21 @@
 //! silently.
 
 use super::{Cluster, NODE_PORTS, is_key};
+use crate::domain::name::ServiceName;
 use crate::domain::workload::{Restart, Service, ServiceKind, Workload};
 
 impl Cluster {
     /// A line for each difference.
     pub fn differences(&self, workload: &Workload) -> Vec<String> {
-        let lines = workload.services.iter().flat_map(|(name, service)| {
+        self.differences_of(workload.all())
+    }
+
+    /// The same, of some of a workload's services.
+    pub fn differences_of<'a>(
+        &self,
+        services: impl Iterator<Item = (&'a ServiceName, &'a Service)>,
+    ) -> Vec<String> {
+        let lines = services.flat_map(|(name, service)| {
             of_service(service, self).into_iter().map(move |difference| format!("{name}: {difference}"))
         });
         lines.collect()

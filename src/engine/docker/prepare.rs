@@ -1,6 +1,6 @@
 //! Getting a workload ready: its images, side by side and each one once; its network; its volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bollard::models::VolumeCreateRequest;
@@ -48,10 +48,11 @@ impl Core {
         progress: &dyn Progress,
     ) -> EngineResult<BTreeMap<ServiceName, ResolvedImage>> {
         let plan = &*request.plan;
-        let services: Vec<(&ServiceName, &Service)> = plan.workload.services.iter().collect();
+        let services: Vec<(&ServiceName, &Service)> = plan.to_prepare().collect();
+        let asked: BTreeSet<&ServiceName> = services.iter().map(|(name, _)| *name).collect();
         let mut ready: BTreeMap<ServiceName, ResolvedImage> = BTreeMap::new();
         for (name, pinned) in &request.pinned {
-            if plan.workload.services.contains_key(name) && self.image(&pinned.id).await?.is_some() {
+            if asked.contains(name) && self.image(&pinned.id).await?.is_some() {
                 ready.insert(name.clone(), pinned.clone());
             }
         }

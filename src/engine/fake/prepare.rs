@@ -20,7 +20,7 @@ pub(super) fn prepare(
 ) -> EngineResult<Resolution> {
     let plan = &request.plan;
     let mut images = BTreeMap::new();
-    for (name, service) in &plan.workload.services {
+    for (name, service) in plan.to_prepare() {
         if let Some(error) = world.faults(name).prepare {
             return Err(error);
         }

@@ -28,7 +28,7 @@ impl Core {
     ) -> EngineResult<Resolution> {
         let plan = &*request.plan;
         self.remember(&request.registries);
-        for difference in self.cluster.differences(&plan.workload) {
+        for difference in self.cluster.differences_of(plan.to_prepare()) {
             progress.line(&difference);
         }
         let prepared = images::prepare(&self.cluster, &self.instance, request, progress).await?;
@@ -48,7 +48,10 @@ impl Core {
             if let Some(files) = files {
                 image.files_from = Some(self.prepare_files(&bare, &setting, &files).await?);
             }
-            self.prepare_address(&bare, &setting).await?;
+            // Nobody asks a test anything.
+            if !plan.testing.contains(&name) {
+                self.prepare_address(&bare, &setting).await?;
+            }
             images.insert(name, image);
         }
         Ok(Resolution { images, network: String::new() })
@@ -84,7 +87,9 @@ impl Core {
         prepared: &BTreeMap<ServiceName, Prepared>,
     ) -> EngineResult<()> {
         let plan = &request.plan;
-        let hosts = images::hosts(prepared);
+        // Replicas that run may have to be pulled again by another node.
+        let images = prepared.values().map(|one| &one.image).chain(request.pinned.values());
+        let hosts = images::hosts(images);
         let Some(config) = images::pull_secret(&request.registries, &hosts) else {
             return Ok(());
         };

@@ -44,6 +44,7 @@ pub(in crate::http) mod query;
 pub(in crate::http) mod settings;
 pub mod stage;
 pub mod stats;
+pub mod test;
 pub mod update;
 mod update_watch;
 pub mod user;
@@ -69,6 +70,7 @@ pub fn routes(routes: &mut Routes) {
     deployment_event::routes(routes);
     log::routes(routes);
     stats::routes(routes);
+    test::routes(routes);
     update::routes(routes);
     update_watch::routes(routes);
     api_key::routes(routes);

@@ -44,6 +44,7 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
         (name = "bundles", description = "Immutable archives with a compose file"),
         (name = "deployments", description = "A project's bundle on an infrastructure, with settings"),
         (name = "updates", description = "Runs that make the world match a deployment's settings"),
+        (name = "tests", description = "Tasks of a bundle that check what runs, on request"),
         (name = "logs", description = "What replicas write"),
         (name = "api-keys", description = "Credentials for programs"),
         (name = "users", description = "Who has signed in"),
@@ -86,7 +87,7 @@ struct Document;
 pub fn whole() -> utoipa::openapi::OpenApi {
     use super::{
         api_key, approval, audit, bundle, bundle_upload, deployment, deployment_action, deployment_event,
-        group, infrastructure, log, me, project, stage, stats, update, update_watch, user,
+        group, infrastructure, log, me, project, stage, stats, test, update, update_watch, user,
     };
     let mut document = Frame::openapi();
     for part in [
@@ -100,6 +101,7 @@ pub fn whole() -> utoipa::openapi::OpenApi {
         deployment_event::Document::openapi(),
         log::Document::openapi(),
         stats::Document::openapi(),
+        test::Document::openapi(),
         update::Document::openapi(),
         update_watch::Document::openapi(),
         api_key::Document::openapi(),

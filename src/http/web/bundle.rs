@@ -9,17 +9,17 @@ use tokio_util::io::ReaderStream;
 use super::deployment::actions::{ConfirmPage, refused};
 use super::fields::Fields;
 use super::home::Shown;
-use super::page::{Confirm, DiffLine, Page, State, Tone};
+use super::page::{Confirm, DiffLine, Page, State, TestRow, Tone};
 use super::project::{key_of, page_below};
 use super::visit::{Answer, Visit};
 use crate::app::deployment::Summary;
-use crate::app::{bundle, overview, project};
+use crate::app::{bundle, overview, project, test};
 use crate::domain::access::ProjectRight;
 use crate::domain::bundle::Bundle;
 use crate::domain::diff::Change;
-use crate::domain::name::{ProjectKey, Version};
+use crate::domain::name::{ProjectKey, ServiceName, Version};
 use crate::domain::page::PageRequest;
-use crate::domain::workload::{EnvValue, Image, Service, ServiceKind};
+use crate::domain::workload::{EnvValue, Image, Service, ServiceKind, Workload};
 use crate::domain::{Error, Result};
 use crate::http::routes::Routes;
 
@@ -54,6 +54,7 @@ struct Show {
     key: String,
     bundle: Bundle,
     services: Vec<ServiceView>,
+    tests: Vec<TestRow>,
     compose: String,
     others: Vec<String>,
     places: Vec<(Summary, State)>,
@@ -85,15 +86,16 @@ async fn show(visit: Visit, path: web::Path<(String, String)>) -> Answer {
     let (places, elsewhere): (Vec<_>, Vec<_>) =
         places.into_iter().map(place).partition(|(of, _)| of.deployment.version == version);
     let compose = bundle::compose(app, caller, key.clone(), version.clone()).await?;
+    let tests = test::of_bundle(app, caller, key.clone(), version.clone()).await?;
     let page = Show {
         page: page_below(&visit, &key, version.to_string()),
         services: bundle
             .manifest
             .workload
-            .services
-            .iter()
-            .map(|(name, service)| view(name.as_str(), service))
+            .all()
+            .map(|(name, service)| view(name, service, &bundle.manifest.workload))
             .collect(),
+        tests: tests.tests.iter().map(TestRow::from).collect(),
         others: others
             .into_iter()
             .map(|other| other.version)
@@ -126,7 +128,7 @@ impl Show {
     }
 }
 
-fn view(name: &str, service: &Service) -> ServiceView {
+fn view(name: &ServiceName, service: &Service, of: &Workload) -> ServiceView {
     let ports: Vec<String> = service
         .ports
         .iter()
@@ -143,8 +145,9 @@ fn view(name: &str, service: &Service) -> ServiceView {
         .map(|(name, _)| name.as_str())
         .collect();
     ServiceView {
-        name: name.to_owned(),
+        name: name.to_string(),
         kind: match service.kind {
+            _ if of.tests.contains_key(name) => "test",
             ServiceKind::Replicated => "service",
             ServiceKind::Task => "task",
         },

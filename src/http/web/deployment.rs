@@ -7,18 +7,20 @@ pub mod metrics;
 pub mod objects;
 pub mod services;
 pub mod settings;
+pub mod test;
 
 use actix_web::web;
 use askama::Template;
 
 use self::objects::SaidOf;
 use self::services::ServiceView;
+use self::test::TestsView;
 use super::home::{Shown, position};
 use super::page::{Note, Page, Query, Section, State, Tab, Tone, plural};
 use super::update::UpdateRow;
 use super::visit::{Answer, Visit};
 use crate::app::deployment::{self, Detail};
-use crate::app::{App, update};
+use crate::app::{self, App, update};
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::diff::Change;
@@ -27,7 +29,7 @@ use crate::domain::infrastructure::{GovernPolicy, Infrastructure};
 use crate::domain::name::DeploymentId;
 use crate::domain::page::PageRequest;
 use crate::domain::plan::{Downtime, Plan};
-use crate::domain::update::{Update, UpdateState};
+use crate::domain::update::{Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Result};
 use crate::http::routes::Routes;
 use crate::store::deployment::list::Summary;
@@ -41,6 +43,7 @@ pub fn routes(routes: &mut Routes) {
     create::routes(routes);
     routes.get("/deployments/{id}", overview);
     actions::routes(routes);
+    test::routes(routes);
     history::routes(routes);
     metrics::routes(routes);
     settings::routes(routes);
@@ -173,13 +176,14 @@ struct Overview {
     stage: String,
     notes: Vec<Note>,
     /// The update that is queued or runs, with where it stands.
-    open: Option<(u32, State, String)>,
+    open: Option<(&'static str, u32, State, String)>,
     changes: Vec<Change>,
     downtime: Vec<Downtime>,
     digest: Option<String>,
     refused: Option<Note>,
     services: Vec<ServiceView>,
     said: Vec<SaidOf>,
+    tests: Option<TestsView>,
     running: Option<(String, u32)>,
     updates: Vec<UpdateRow>,
     update_count: u32,
@@ -191,19 +195,27 @@ struct Overview {
 
 async fn overview(visit: Visit, path: web::Path<String>) -> Answer {
     let id = id_of(&path)?;
-    let (detail, updates) = load(&visit.app, &visit.caller, id).await?;
+    let (detail, updates, tests) = load(&visit.app, &visit.caller, id).await?;
     let detail = detail.seen_from(visit.state().settings.base_url.host_str());
-    let page = Overview::new(&visit, detail, &updates);
+    let page = Overview::new(&visit, detail, &updates, tests);
     if visit.wants("live") {
         return visit.show_part(&Parts(&page));
     }
     visit.show(&page)
 }
 
-async fn load(app: &App, caller: &Caller, id: DeploymentId) -> Result<(Detail, Vec<Update>)> {
+async fn load(
+    app: &App,
+    caller: &Caller,
+    id: DeploymentId,
+) -> Result<(Detail, Vec<Update>, Option<TestsView>)> {
     let detail = deployment::detail(app, caller, id.clone()).await?;
-    let updates = update::list(app, caller, id, PageRequest::first(LAST_UPDATES)).await?;
-    Ok((detail, updates.items))
+    let updates = update::list(app, caller, id.clone(), PageRequest::first(LAST_UPDATES)).await?;
+    // Those of what runs are those that can be run.
+    let running = detail.running.as_ref().filter(|plan| !plan.workload.tests.is_empty());
+    let version = running.map(|plan| plan.version.clone());
+    let tests = TestsView::new(app::test::status(app, caller, id, version).await?);
+    Ok((detail, updates.items, tests))
 }
 
 /// The parts that change while one looks: pills, buttons and the rest, in one answer.
@@ -212,7 +224,7 @@ async fn load(app: &App, caller: &Caller, id: DeploymentId) -> Result<(Detail, V
 struct Parts<'a>(&'a Overview);
 
 impl Overview {
-    fn new(visit: &Visit, detail: Detail, updates: &[Update]) -> Self {
+    fn new(visit: &Visit, detail: Detail, updates: &[Update], tests: Option<TestsView>) -> Self {
         let frame = Frame::new(visit, &detail.deployment, Some(&detail.summary), "Overview");
         let may = may(&detail.deployment, visit);
         let governance = governance(&detail.infrastructure);
@@ -233,6 +245,7 @@ impl Overview {
             downtime: detail.downtime,
             services,
             said: objects::by_service(detail.objects),
+            tests,
             running: detail.running.as_ref().zip(deployment.running_update).map(running),
             updates: updates.iter().map(|update| UpdateRow::new(update, visit.now)).collect(),
             update_count: deployment.last_update,
@@ -284,12 +297,13 @@ fn refused(error: &Error) -> Note {
     note
 }
 
-fn open(update: &Update) -> (u32, State, String) {
+fn open(update: &Update) -> (&'static str, u32, State, String) {
     let words = match &update.state {
-        UpdateState::Running { step, .. } => format!("{}, {}", step.title(), position(*step)),
+        UpdateState::Running { step, .. } => format!("{}, {}", step.title(), position(update.kind, *step)),
         _ => "waits for its turn".to_owned(),
     };
-    (update.number, State::from(&update.state), words)
+    let noun = if update.kind == UpdateKind::Test { "Tests, update" } else { "Update" };
+    (noun, update.number, State::from(&update.state), words)
 }
 
 fn may(deployment: &Authorized<Deployment>, visit: &Visit) -> String {

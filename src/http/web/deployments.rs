@@ -17,6 +17,7 @@ use crate::domain::access::Caller;
 use crate::domain::health::Health;
 use crate::domain::name::{InfrastructureId, ProjectKey, StageId};
 use crate::domain::page::PageRequest;
+use crate::domain::update::UpdateKind;
 use crate::domain::{Error, Result};
 use crate::http::routes::Routes;
 
@@ -179,7 +180,7 @@ type Open =
 impl Row {
     fn new(of: Summary, open: &Open) -> Self {
         let (state, beside) = match open.get(&of.deployment.id) {
-            Some((_, Some(step))) => (State::run("Updating"), position(*step)),
+            Some((_, Some(step))) => (State::run("Updating"), position(UpdateKind::Update, *step)),
             Some((_, None)) => (State::wait("Queued"), String::new()),
             None => (Shown::of(&of).state(), String::new()),
         };

@@ -10,7 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::health::{Health, Severity};
 use crate::domain::name::StageId;
 use crate::domain::page::PageRequest;
-use crate::domain::update::Step;
+use crate::domain::update::{Step, UpdateKind};
 use crate::http::routes::Routes;
 use crate::store::deployment::list::Summary;
 use actix_web::web;
@@ -183,7 +183,7 @@ fn square(visit: &Visit, own: &[&Place], stage: &StageId) -> Square {
 
 fn cell(place: &Place, apart: String) -> Cell {
     let (state, step) = match place.open {
-        Some((_, Some(step))) => (State::run("Updating"), position(step)),
+        Some((_, Some(step))) => (State::run("Updating"), position(UpdateKind::Update, step)),
         Some((_, None)) => (State::wait("Queued"), String::new()),
         None => (folded(place), String::new()),
     };
@@ -197,9 +197,10 @@ fn cell(place: &Place, apart: String) -> Cell {
     }
 }
 
-pub(super) fn position(step: Step) -> String {
-    match Step::ALL.iter().position(|known| *known == step) {
-        Some(at) => format!("step {} of {}", at + 1, Step::ALL.len()),
+pub(super) fn position(kind: UpdateKind, step: Step) -> String {
+    let all = Step::of(kind);
+    match all.iter().position(|known| *known == step) {
+        Some(at) => format!("step {} of {}", at + 1, all.len()),
         None => step.title().to_lowercase(),
     }
 }

@@ -12,6 +12,7 @@ mod message;
 mod query;
 mod state;
 mod steps;
+mod tested;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -24,6 +25,7 @@ pub use message::{Note, Tone, sentence};
 pub use query::Query;
 pub use state::State;
 pub use steps::{DiffLine, StepView, progress};
+pub use tested::TestRow;
 pub use words::{age, exact, iso, memory, percent, plural, size, took};
 
 use chrono::TimeDelta;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::deployment::{Frame, id_of, page, page_below, refusal};
 use super::fields::Fields;
 use super::page::{
-    LogEntry, LogView, Note, Page, Pager, Query, State, StepView, Tone, Trouble, blame, plural, progress,
-    took,
+    LogEntry, LogView, Note, Page, Pager, Query, State, StepView, TestRow, Tone, Trouble, blame, plural,
+    progress, took,
 };
 use super::visit::{Answer, Visit};
 use crate::app::update::{self, Detail, rollable};
@@ -79,6 +79,7 @@ pub(super) fn what(update: &Update) -> String {
         (UpdateKind::RollBack, None) => "Roll back".to_owned(),
         (UpdateKind::Stop, _) => "Stop".to_owned(),
         (UpdateKind::Repair, _) => "Repair".to_owned(),
+        (UpdateKind::Test, _) => "Tests".to_owned(),
     }
 }
 
@@ -251,6 +252,9 @@ struct Run {
     refusal: String,
     changes: Vec<Change>,
     heading: &'static str,
+    /// Whether it runs tests, and what they came to.
+    is_test: bool,
+    tests: Vec<TestRow>,
     log: LogView,
     attempt: u32,
     project: String,
@@ -276,8 +280,8 @@ async fn run(visit: Visit, path: web::Path<(String, u32)>) -> Answer {
 
 impl Run {
     fn new(visit: &Visit, detail: Detail, lines: Vec<LogLine>) -> Self {
-        let Detail { deployment, update, steps, changes } = detail;
-        let (done, total) = progress(&steps, &update.state);
+        let Detail { deployment, update, steps, changes, tests } = detail;
+        let (done, total) = progress(update.kind, &steps, &update.state);
         let (failure, failed_service, cancelled, tone) = outcome(&update);
         let ended = update.is_ended();
         let mut page = page_below(visit, &deployment, format!("Update {}", update.number));
@@ -299,7 +303,7 @@ impl Run {
             took: duration(&update, visit.now),
             what: what(&update),
             reason: update.reason.clone().unwrap_or_default(),
-            steps: StepView::all(&steps, &update.state, visit.now),
+            steps: StepView::all(update.kind, &steps, &update.state, visit.now),
             cancelling: update.cancel_requested_by.clone().filter(|_| !ended),
             cancellable: !ended && !update.switched && update.cancel_requested_by.is_none(),
             rollable: rollable(&update) && deployment.running_update != Some(update.number),
@@ -310,6 +314,8 @@ impl Run {
             version: update.version.to_string(),
             digest: update.plan_digest.to_string(),
             attempt: update.attempt,
+            is_test: update.kind == UpdateKind::Test,
+            tests: tests.iter().map(TestRow::from).collect(),
             page,
             done,
             total,

@@ -6,7 +6,7 @@ use crate::domain::Result;
 use crate::domain::deployment::Deployment;
 use crate::domain::health::Message;
 use crate::domain::name::DeploymentId;
-use crate::domain::update::{Update, UpdateState};
+use crate::domain::update::{Update, UpdateKind, UpdateState};
 use crate::reconcile::definition::Definition;
 use crate::store;
 use crate::store::deployment::Digests;
@@ -50,7 +50,9 @@ fn try_load(db: &Connection, id: &DeploymentId) -> Result<Option<Facts>> {
         0 => None,
         _ => {
             let open = store::update::open_of(db, id)?;
-            open.into_iter().find(|update| matches!(update.state, UpdateState::Running { .. }))
+            // A run of tests changes nothing of what is counted.
+            let mut changing = open.into_iter().filter(|update| update.kind != UpdateKind::Test);
+            changing.find(|update| matches!(update.state, UpdateState::Running { .. }))
         }
     };
     let definition = |number: Option<u32>| match number {

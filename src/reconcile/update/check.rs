@@ -120,7 +120,7 @@ fn policy_failure(plan: &Plan, infrastructure: &Infrastructure) -> Option<Failur
 }
 
 /// Where governance prevents, nothing new runs that is not approved: the policy may have come after the request. A repair
-/// brings back what ran.
+/// brings back what ran, and tests are a part of that.
 fn prevented(
     db: &Connection,
     update: &Update,
@@ -128,7 +128,7 @@ fn prevented(
     infrastructure: &Infrastructure,
 ) -> Result<Option<Failure>> {
     let prevents = infrastructure.govern_policy == GovernPolicy::Prevent && plan.enabled;
-    if !prevents || update.kind == UpdateKind::Repair {
+    if !prevents || matches!(update.kind, UpdateKind::Repair | UpdateKind::Test) {
         return Ok(None);
     }
     let standing = store::approval::standing(db, &update.deployment, &update.plan_digest)?;

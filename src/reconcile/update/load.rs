@@ -147,7 +147,7 @@ fn pinned(
 ) -> Result<BTreeMap<ServiceName, ResolvedImage>> {
     let earlier = match (own, update.kind, update.rolls_back_to) {
         (Some(own), _, _) => Some(own.clone()),
-        (None, UpdateKind::Repair, _) => running.cloned(),
+        (None, UpdateKind::Repair | UpdateKind::Test, _) => running.cloned(),
         (None, UpdateKind::RollBack, Some(to)) => Definition::load(db, &update.deployment, to)?,
         _ => None,
     };

@@ -34,7 +34,8 @@ impl Run {
             resolution = work.engine.prepare(&request, &self.journal) => resolution,
             halt = self.interruption() => return Err(halt),
         };
-        let resolution = resolution.map_err(|error| self.engine_halt(error))?;
+        let mut resolution = resolution.map_err(|error| self.engine_halt(error))?;
+        keep_running(work, &mut resolution);
         let definition = Definition::new(self.update.number, Arc::clone(&work.plan), resolution);
         if !definition.is_resolved() {
             let failure = words::failure(
@@ -46,7 +47,7 @@ impl Run {
             return Err(Halt::Failed(failure));
         }
         self.keep(&definition.resolution);
-        let images = words::count(definition.resolution.images.len(), "image");
+        let images = words::count(work.plan.to_prepare().count(), "image");
         self.journal.done(format!("{images} ready."));
         Ok(definition)
     }
@@ -81,12 +82,18 @@ impl Run {
     }
 }
 
+/// Of a run of tests: what runs is what it is, and is not made ready anew.
+fn keep_running(work: &Work, resolution: &mut Resolution) {
+    let Some(running) = work.running.as_ref().filter(|_| !work.plan.testing.is_empty()) else { return };
+    let images = &running.resolution.images;
+    let others = images.iter().filter(|(name, _)| !work.plan.testing.contains(*name));
+    resolution.images.extend(others.map(|(name, image)| (name.clone(), image.clone())));
+}
+
 fn needs_files(plan: &Plan) -> bool {
     let workload = &plan.workload;
     let from_bundle = |source: &Source| matches!(source, Source::BundleFile(_));
-    workload
-        .services
-        .values()
-        .any(|service| !service.files.is_empty() || matches!(service.image, Image::Build(_)))
+    plan.to_prepare()
+        .any(|(_, service)| !service.files.is_empty() || matches!(service.image, Image::Build(_)))
         || workload.secrets.values().chain(workload.configs.values()).any(from_bundle)
 }

@@ -72,7 +72,7 @@ pub(super) struct Run {
     pub moved: AtomicBool,
 }
 
-type Claim = JoinHandle<Result<Option<Update>>>;
+pub(super) type Claim = JoinHandle<Result<Option<Update>>>;
 
 impl Run {
     pub fn new(
@@ -123,7 +123,7 @@ impl Run {
         }))
     }
 
-    async fn claimed(&self, claim: Claim) -> Result<Update, Halt> {
+    pub(super) async fn claimed(&self, claim: Claim) -> Result<Update, Halt> {
         match claim.await.map_err(Error::internal)?? {
             Some(update) => Ok(update),
             None => Err(Halt::Gone),
@@ -166,6 +166,9 @@ impl Run {
     }
 
     async fn with(&self, work: &Work, checked: Result<(), Failure>, claim: Claim) -> Ended {
+        if self.update.kind == UpdateKind::Test {
+            return self.run_tests(work, checked, claim).await;
+        }
         // What was resolved may have been started: a resolution is written before anything is.
         self.touched.store(work.own.is_some(), Ordering::Relaxed);
         let result = match &work.doomed {

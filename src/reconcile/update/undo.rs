@@ -58,7 +58,7 @@ impl Run {
         !super::check::fixed_ports([work.plan.as_ref()], &work.infrastructure).is_empty()
     }
 
-    fn tell_verdict(&self, verdict: &Outcome) {
+    pub(super) fn tell_verdict(&self, verdict: &Outcome) {
         match verdict {
             Outcome::Failed { failure } => {
                 self.journal.complain(format!("{} {}", failure.message, failure.hint));
@@ -73,7 +73,7 @@ impl Run {
     }
 
     /// Writes how the update will end before anything is taken back.
-    async fn doom(&self, verdict: &Outcome) -> Result<(), Halt> {
+    pub(super) async fn doom(&self, verdict: &Outcome) -> Result<(), Halt> {
         let (id, number, verdict) = (self.update.deployment.clone(), self.update.number, verdict.clone());
         let entries = self.journal.take();
         let write = self.shared.store.write(move |tx| {

@@ -29,10 +29,10 @@ const MOST_RESTARTS: u32 = 3;
 const RESTART_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long an engine may go on trying to start a replica that something keeps it from starting.
-const BLOCKED_FOR: Duration = Duration::from_secs(8);
+pub(super) const BLOCKED_FOR: Duration = Duration::from_secs(8);
 
 /// When nothing is heard for so long, the engine is listed: its event may have got lost.
-const SILENCE: Duration = Duration::from_secs(5);
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,7 +237,7 @@ impl Run {
 
     /// A bad replica in words, with the end of its own output.
     async fn fault(&self, work: &Work, slot: &SlotRef, fault: &Fault, detail: &str) -> Failure {
-        let lines = last_lines(work, slot).await;
+        let lines = last_lines(work, slot, 15).await;
         let name = &slot.service;
         for line in &lines {
             self.journal.complain(format!("{name}: {line}"));
@@ -327,7 +327,7 @@ impl Run {
 }
 
 /// Waits until the engine does not answer; why, in words.
-async fn lost(mut reach: watch::Receiver<Reach>) -> String {
+pub(super) async fn lost(mut reach: watch::Receiver<Reach>) -> String {
     loop {
         if let Reach::Unreachable(words) = &*reach.borrow_and_update() {
             return words.clone();
@@ -348,8 +348,8 @@ fn or_nothing(detail: &str) -> String {
 }
 
 /// The end of a replica's output, a few seconds' wait at most.
-async fn last_lines(work: &Work, slot: &SlotRef) -> Vec<String> {
-    let options = LogOptions { tail: Some(15), ..LogOptions::default() };
+pub(super) async fn last_lines(work: &Work, slot: &SlotRef, most: usize) -> Vec<String> {
+    let options = LogOptions { tail: u32::try_from(most).ok(), ..LogOptions::default() };
     let read = async {
         let mut batches = work.engine.logs(slot, &options).await.ok()?;
         let mut lines = Vec::new();
@@ -359,7 +359,7 @@ async fn last_lines(work: &Work, slot: &SlotRef) -> Vec<String> {
         Some(lines)
     };
     let lines = timeout(Duration::from_secs(3), read).await.ok().flatten().unwrap_or_default();
-    lines.into_iter().rev().take(15).rev().collect()
+    lines.into_iter().rev().take(most).rev().collect()
 }
 
 #[cfg(test)]

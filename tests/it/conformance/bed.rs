@@ -147,6 +147,7 @@ impl<H: Harness> Bed<H> {
             workload,
             inputs: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            testing: Default::default(),
         }
     }
 

@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
+use super::auth;
 use super::name::{self, Name};
-use super::{Prepared, auth};
-use crate::domain::name::ServiceName;
-use crate::engine::RegistryCredentials;
+use crate::engine::{RegistryCredentials, ResolvedImage};
 
 /// The registry hosts that nodes pull prepared images from.
-pub fn hosts(prepared: &BTreeMap<ServiceName, Prepared>) -> BTreeSet<String> {
-    let pulled = prepared.values().map(|one| one.image.pull_digest.as_ref().unwrap_or(&one.image.reference));
+pub fn hosts<'a>(images: impl Iterator<Item = &'a ResolvedImage>) -> BTreeSet<String> {
+    let pulled = images.map(|image| image.pull_digest.as_ref().unwrap_or(&image.reference));
     pulled.filter_map(|image| Some(Name::parse(image, &BTreeMap::new()).ok()?.place.host)).collect()
 }
 
@@ -40,7 +39,6 @@ pub fn pull_secret(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::ResolvedImage;
 
     #[test]
     fn only_the_hosts_that_are_pulled_from_are_told() {
@@ -51,16 +49,11 @@ mod tests {
             ("h:5000".to_owned(), who("lab")),
             ("other".to_owned(), who("nobody")),
         ]);
-        let prepared = |image: ResolvedImage| Prepared { image, files: None };
         let pinned = ResolvedImage {
             pull_digest: Some(format!("h:5000/a@sha256:{}", "a".repeat(64))),
             ..ResolvedImage::new("sha256:a", "a:1")
         };
-        let all = BTreeMap::from([
-            ("api".parse().unwrap(), prepared(pinned)),
-            ("db".parse().unwrap(), prepared(ResolvedImage::new("redis:7", "redis:7"))),
-        ]);
-        let hosts = hosts(&all);
+        let hosts = hosts([pinned, ResolvedImage::new("redis:7", "redis:7")].iter());
         assert_eq!(hosts, ["docker.io".to_owned(), "h:5000".to_owned()].into());
         let secret: Value = serde_json::from_slice(&pull_secret(&registries, &hosts).unwrap()).unwrap();
         let auths = secret["auths"].as_object().unwrap();

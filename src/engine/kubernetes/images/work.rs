@@ -74,12 +74,12 @@ impl<'a> Work<'a> {
     }
 
     pub(super) async fn all(&self) -> EngineResult<BTreeMap<ServiceName, Prepared>> {
-        let services = &self.request.plan.workload.services;
+        let services: Vec<(&'a ServiceName, &'a Service)> = self.request.plan.to_prepare().collect();
         let checks: Vec<_> = services.iter().map(|(name, service)| self.kept(name, service)).collect();
         let kept: Vec<Option<Prepared>> = iter(checks).buffered(AT_ONCE).try_collect().await?;
         let mut ready = BTreeMap::new();
         let mut open = Vec::new();
-        for ((name, service), kept) in services.iter().zip(kept) {
+        for ((name, service), kept) in services.into_iter().zip(kept) {
             match kept {
                 Some(kept) => drop(ready.insert(name.clone(), kept)),
                 None => open.push(self.open(name, service)),

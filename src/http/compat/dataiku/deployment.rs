@@ -10,6 +10,7 @@ use super::bundle::{self, BundleInfo};
 use super::infrastructure::InfraBasicInfo;
 use super::message::InfoMessages;
 use super::project::ProjectBasicInfo;
+use super::test::Monitoring;
 use super::{operations, python_bool};
 use crate::app;
 use crate::app::deployment::{Filter, NewDeployment, Summary};
@@ -92,6 +93,7 @@ struct HeavyStatus {
     deployment_id: DeploymentId,
     health: Health,
     health_messages: InfoMessages,
+    monitoring: Monitoring,
 }
 
 /// What light statuses share, read once for a whole page of them.
@@ -214,10 +216,12 @@ async fn light(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Lig
 async fn heavy(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<HeavyStatus>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let (_, summary) = app::deployment::with_summary(&state.app, &who, id.clone()).await?;
+    let tests = app::test::status(&state.app, &who, id.clone(), None).await?;
     Ok(Json(HeavyStatus {
         deployment_id: id,
         health: summary.state.health,
         health_messages: summary.state.messages.into(),
+        monitoring: (&tests).into(),
     }))
 }
 

@@ -13,7 +13,7 @@ use crate::app;
 use crate::domain::clock::Timestamp;
 use crate::domain::health::{Message, Severity};
 use crate::domain::name::DeploymentId;
-use crate::domain::update::{Failure, Outcome, Update, UpdateState};
+use crate::domain::update::{Failure, Outcome, Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Kind, Problem, Result};
 use crate::http::State;
 use crate::http::api::Reply;
@@ -213,7 +213,11 @@ async fn list(state: Data<State>, who: Who, query: Query<Which>) -> Reply<Json<V
     let now = state.app.now();
     let open = app::update::open(&state.app, &who).await?.into_iter();
     let wanted = open.filter(|(_, update)| {
-        (query.0.all_users || update.requester.kind == who.subject.kind) && query.0.with_not_scenarios
+        let kind_wanted = match update.kind {
+            UpdateKind::Test => query.0.with_scenarios,
+            _ => query.0.with_not_scenarios,
+        };
+        kind_wanted && (query.0.all_users || update.requester.kind == who.subject.kind)
     });
     let futures = wanted
         .map(|(deployment, update)| Future::of(&JobId { deployment, number: update.number }, &update, now));

@@ -16,6 +16,7 @@ mod project;
 mod project_settings;
 mod settings;
 mod stage;
+mod test;
 mod update;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -39,6 +40,7 @@ pub fn routes(routes: &mut Routes) {
     deployment::routes(routes);
     deployment_settings::routes(routes);
     update::routes(routes);
+    test::routes(routes);
     future::routes(routes);
 }
 

@@ -54,6 +54,7 @@ fn kind(kind: UpdateKind) -> &'static str {
         UpdateKind::RollBack => "ROLL_BACK",
         UpdateKind::Stop => "STOP",
         UpdateKind::Repair => "REPAIR",
+        UpdateKind::Test => "TEST",
     }
 }
 

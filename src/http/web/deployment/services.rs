@@ -69,7 +69,7 @@ fn strays<'a>(
 ) -> impl Iterator<Item = ServiceView> + 'a {
     let mut names: Vec<&ServiceName> = detail.slots.iter().map(|slot| &slot.slot.service).collect();
     names.dedup();
-    names.into_iter().filter(|name| !plan.workload.services.contains_key(*name)).map(|name| {
+    names.into_iter().filter(|name| plan.workload.any(name).is_none()).map(|name| {
         let slots = of(detail, name);
         ServiceView {
             name: name.to_string(),

@@ -5,7 +5,7 @@ use similar::{ChangeTag, TextDiff};
 use super::State;
 use super::words::took;
 use crate::domain::clock::Timestamp;
-use crate::domain::update::{Outcome, Step, StepRecord, StepState, UpdateState};
+use crate::domain::update::{Outcome, Step, StepRecord, StepState, UpdateKind, UpdateState};
 
 /// One step of an update, done or still to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,11 +23,12 @@ pub struct StepView {
 impl StepView {
     /// Every step of a run: those on record as they went, then those to come. A run that failed or was cancelled keeps
     /// the latter in the list as not reached; one that succeeded needed no more.
-    pub fn all(records: &[StepRecord], run: &UpdateState, now: Timestamp) -> Vec<Self> {
+    pub fn all(kind: UpdateKind, records: &[StepRecord], run: &UpdateState, now: Timestamp) -> Vec<Self> {
         let ahead = if matches!(run, UpdateState::Ended { .. }) { "Not reached" } else { "Waiting" };
         let over = has_succeeded(run);
         let known = |step: &Step| records.iter().any(|record| record.step == *step);
-        let to_come = Step::ALL.into_iter().filter(|step| !over && !known(step)).map(|step| Self {
+        let all = Step::of(kind).iter().copied();
+        let to_come = all.filter(|step| !over && !known(step)).map(|step| Self {
             state: State::wait(ahead),
             title: step.title(),
             took: String::new(),
@@ -49,10 +50,10 @@ impl StepView {
 }
 
 /// How many steps are done, of how many: what the progress bar shows.
-pub fn progress(records: &[StepRecord], run: &UpdateState) -> (usize, usize) {
+pub fn progress(kind: UpdateKind, records: &[StepRecord], run: &UpdateState) -> (usize, usize) {
     let done =
         records.iter().filter(|record| record.state == StepState::Done && record.step != Step::Undo).count();
-    (done, if has_succeeded(run) { done } else { Step::ALL.len() })
+    (done, if has_succeeded(run) { done } else { Step::of(kind).len() })
 }
 
 fn has_succeeded(run: &UpdateState) -> bool {

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use scraper::{Html, Selector};
 
 use super::*;
-use crate::domain::update::{Outcome, Step, StepRecord, StepState, UpdateState};
+use crate::domain::update::{Outcome, Step, StepRecord, StepState, UpdateKind, UpdateState};
 use crate::domain::{Error, Problem};
 
 fn now() -> Timestamp {
@@ -187,14 +187,19 @@ fn steps_show_what_was_done_and_what_is_not_reached() {
     ];
     let ended = |outcome| UpdateState::Ended { outcome, started_at: None, ended_at: now() };
     let cancelled = ended(Outcome::Cancelled { by: "alice".into() });
-    let steps = StepView::all(&records, &cancelled, now() + TimeDelta::milliseconds(1_500));
+    let steps =
+        StepView::all(UpdateKind::Update, &records, &cancelled, now() + TimeDelta::milliseconds(1_500));
     assert_eq!(steps.len(), 8);
     assert_eq!((steps[1].state.shape, steps[1].took.as_str()), ("state-error", "1.5 s"));
     assert_eq!((steps[3].waits, steps[3].state.word.as_ref()), (true, "Not reached"));
-    assert_eq!(progress(&records, &cancelled), (1, 7));
+    assert_eq!(progress(UpdateKind::Update, &records, &cancelled), (1, 7));
     let stopped = ended(Outcome::Succeeded);
-    assert_eq!(StepView::all(&records[..1], &stopped, now()).len(), 1, "stopping needs no more");
-    assert_eq!(progress(&records[..1], &stopped), (1, 1));
+    assert_eq!(
+        StepView::all(UpdateKind::Update, &records[..1], &stopped, now()).len(),
+        1,
+        "stopping needs no more"
+    );
+    assert_eq!(progress(UpdateKind::Update, &records[..1], &stopped), (1, 1));
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl Stage {
             workload: Workload { services, ..Workload::default() },
             inputs,
             secrets: BTreeMap::new(),
+            testing: Default::default(),
         }
     }
 
