@@ -34,9 +34,9 @@ pub(in crate::http) struct About {
     /// Wins over the compose file's `name:`.
     pub project: Option<ProjectKey>,
     /// Used where the compose file has no `x-slipway.version`.
-    version: Option<Version>,
+    pub version: Option<Version>,
     /// The archive's name: gives the version where nothing else does.
-    file_name: Option<String>,
+    pub file_name: Option<String>,
 }
 
 /// A form with an archive.

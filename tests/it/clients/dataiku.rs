@@ -11,7 +11,7 @@ macro_rules! scripts {
     )+};
 }
 
-scripts!(deployer, infra, project, deployment, governance, release, wrong);
+scripts!(deployer, infra, project, deployment, governance, scenarios, release, wrong);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn future() {

@@ -32,10 +32,13 @@ impl Names {
     }
 
     fn id_in(&self, pattern: &str) -> &str {
-        let path = pattern.strip_prefix("/api/v1").unwrap_or(pattern);
+        let path = ["/api/v1", "/dip/publicapi/project-deployer"]
+            .iter()
+            .find_map(|prefix| pattern.strip_prefix(prefix))
+            .unwrap_or(pattern);
         match path.split("/{id}").next().unwrap_or_default() {
             "/deployments" => &self.deployment,
-            "/infrastructures" => &self.infrastructure,
+            "/infrastructures" | "/infras" => &self.infrastructure,
             "/users" | "/admin/users" => &self.user,
             "/api-keys" | "/account/keys" | "/admin/keys" => &self.key,
             other => panic!("whose id stands in {other}?"),
@@ -53,6 +56,9 @@ impl Names {
             .replace("{version}", self.version)
             .replace("{number}", "1")
             .replace("{group}", "ml")
+            .replace("{timestamp}", "1")
+            .replace("{job}", "d8e16d7c7a2c4d2d8d2e5c6eaf4f8c33-1")
+            .replace("generate-personal-api-key", "generate-personal-api-key?label=k")
             .replace("{uuid}", "d8e16d7c-7a2c-4d2d-8d2e-5c6eaf4f8c33")
             .replace("{path:.+}", "compose.yaml")
             .replace("{path:.*}", "nothing.css")
@@ -77,6 +83,15 @@ impl Names {
 
     /// A JSON body that the route takes, naming these ids where it takes any.
     fn json(&self, route: &Route) -> Value {
+        if let Some(path) = route.of_dataiku() {
+            return match format!("{} {path}", route.method).as_str() {
+                "POST /project-deployer/infras" => json!({ "id": "new", "stage": "dev" }),
+                "POST /project-deployer/projects" => json!({ "publishedProjectKey": self.project }),
+                "POST /project-deployer/deployments" => json!({ "deploymentId": format!("{}-too", self.deployment),
+                    "publishedProjectKey": self.project, "infraId": self.infrastructure, "bundleId": self.version }),
+                _ => json!({}),
+            };
+        }
         let spec =
             json!({ "project": self.project, "bundle": self.version, "infrastructure": self.infrastructure });
         let path = route.pattern.strip_prefix("/api/v1").unwrap_or_default();

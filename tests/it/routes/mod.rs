@@ -28,9 +28,14 @@ impl std::fmt::Display for Route {
 }
 
 impl Route {
-    /// Whether it belongs to the REST API, not the console.
+    /// Whether programs ask for it, with keys: Slipway's own API, or a front of another system's.
     pub fn is_api(&self) -> bool {
-        self.pattern.starts_with("/api/")
+        self.pattern.starts_with("/api/") || self.of_dataiku().is_some()
+    }
+
+    /// The path below Dataiku's public API, where it is there.
+    pub fn of_dataiku(&self) -> Option<&str> {
+        self.pattern.strip_prefix("/dip/publicapi")
     }
 }
 

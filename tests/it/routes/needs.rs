@@ -27,8 +27,11 @@ pub enum Needs {
 pub fn needs(route: &Route) -> Needs {
     let text = route.to_string();
     let of_api = text.replacen(" /api/v1", " ", 1);
-    let known =
-        if route.pattern.starts_with("/api/v1") { of_the_api(&of_api) } else { of_the_console(&text) };
+    let known = match route.of_dataiku() {
+        Some(path) => of_dataiku(&format!("{} {path}", route.method)),
+        None if route.pattern.starts_with("/api/v1") => of_the_api(&of_api),
+        None => of_the_console(&text),
+    };
     known.unwrap_or_else(|| panic!("say in tests/it/routes/needs.rs what {route} needs"))
 }
 
@@ -69,6 +72,26 @@ fn of_the_api(route: &str) -> Option<Needs> {
         _ if route.contains("/grants/{group}") || route.contains("/approvers/{group}") => Needs::Admin,
         _ if route.starts_with("GET ") && route.contains('{') => Needs::View,
         _ if route.contains(" /deployments/{id}") => Needs::Deploy,
+        _ => return None,
+    })
+}
+
+/// What the client's own tests show besides stands in `tests/clients/dataiku`.
+fn of_dataiku(route: &str) -> Option<Needs> {
+    let route = route.replacen(" /project-deployer", " ", 1);
+    Some(match route.as_str() {
+        "GET /stages" | "GET /infras" | "GET /projects" | "GET /deployments" | "GET /futures/" => Needs::Own,
+        // As in the API; and what a time or a job's id names, only its deployment tells.
+        "POST /projects" | "POST /projects/bundles" => Needs::Elsewhere,
+        _ if route.contains("{timestamp}") || route.contains("{job}") => Needs::Elsewhere,
+        "POST /infras" | "DELETE /infras/{id}" => Needs::Instance,
+        "POST /infras/{id}/generate-personal-api-key" => Needs::View,
+        "PUT /infras/{id}/settings"
+        | "PUT /projects/{key}/settings"
+        | "DELETE /projects/{key}"
+        | "DELETE /projects/{key}/bundles/{version}" => Needs::Admin,
+        _ if route.starts_with("GET ") => Needs::View,
+        _ if route.contains(" /deployments") => Needs::Deploy,
         _ => return None,
     })
 }
