@@ -34,6 +34,13 @@ async fn begun(first: &str) -> (World, Running) {
     (world, running)
 }
 
+/// The same with a first test that runs on.
+async fn begun_and_runs_on() -> (World, Running) {
+    let begun = begun("echo up; sleep 600").await;
+    begun.0.fake.fault(&name("first"), Faults { task_runs_on: true, ..Faults::default() });
+    begun
+}
+
 async fn ask(world: &World) -> u32 {
     app::test::run(&world.app, &world.caller(), id("a"), None, None).await.unwrap().number
 }
@@ -144,6 +151,7 @@ async fn what_cannot_be_started_or_takes_too_long_has_failed() {
     world
         .tested_bundle("1", [("api", service())], [("first", missing), ("second", script("sleep 600"))])
         .await;
+    world.fake.fault(&name("second"), Faults { task_runs_on: true, ..Faults::default() });
     world.deployed("a", "1").await;
     let number = ask(&world).await;
     let failure = world.failed("a", number).await;
@@ -157,7 +165,7 @@ async fn what_cannot_be_started_or_takes_too_long_has_failed() {
 
 #[tokio::test]
 async fn cancelling_aborts_what_was_started_and_removes_it() {
-    let (world, _running) = begun("echo up; sleep 600").await;
+    let (world, _running) = begun_and_runs_on().await;
     let number = ask(&world).await;
     place_of(&world, "first").await;
     assert_eq!(refused(&world).await, "tests_running");
@@ -171,7 +179,7 @@ async fn cancelling_aborts_what_was_started_and_removes_it() {
 
 #[tokio::test]
 async fn a_container_that_somebody_removes_aborts_its_test() {
-    let (world, _running) = begun("sleep 600").await;
+    let (world, _running) = begun_and_runs_on().await;
     let number = ask(&world).await;
     let slot = place_of(&world, "first").await;
     // The run has seen it once its own words are written.
@@ -208,7 +216,7 @@ async fn a_run_goes_on_from_wherever_it_was_cut_off() {
 
 #[tokio::test]
 async fn a_test_that_runs_over_a_kill_is_awaited_and_one_whose_container_is_gone_is_run_again() {
-    let (world, running) = begun("sleep 600").await;
+    let (world, running) = begun_and_runs_on().await;
     let number = ask(&world).await;
     let slot = place_of(&world, "first").await;
     let engine_id = || {
@@ -239,7 +247,7 @@ async fn a_test_that_runs_over_a_kill_is_awaited_and_one_whose_container_is_gone
 #[tokio::test]
 async fn a_cancelled_run_is_cancelled_whoever_ends_it() {
     for moment in [Moment::Before, Moment::After] {
-        let (world, running) = begun("sleep 600").await;
+        let (world, running) = begun_and_runs_on().await;
         let number = ask(&world).await;
         place_of(&world, "first").await;
         world.probe.hold("retire", moment);
@@ -303,7 +311,7 @@ async fn a_right_that_was_taken_away_starts_no_test() {
 
 #[tokio::test]
 async fn an_update_that_was_asked_for_meanwhile_waits_for_the_tests() {
-    let (world, _running) = begun("sleep 600").await;
+    let (world, _running) = begun_and_runs_on().await;
     let number = ask(&world).await;
     let slot = place_of(&world, "first").await;
     let later = world.ask("a").await;
