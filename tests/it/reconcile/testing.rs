@@ -320,3 +320,14 @@ async fn an_update_that_was_asked_for_meanwhile_waits_for_the_tests() {
     assert_eq!(world.ended("a", later).await, Outcome::Succeeded);
     assert_eq!(world.revisions("a"), [("api".to_owned(), 1)], "an unchanged service is not touched");
 }
+
+#[tokio::test]
+async fn a_stop_waits_for_no_test() {
+    let (world, _running) = begun_and_runs_on().await;
+    let number = ask(&world).await;
+    place_of(&world, "first").await;
+    let stop = app::update::stop(&world.app, &world.caller(), id("a"), None, None).await.unwrap();
+    assert_eq!(world.ended("a", number).await, Outcome::Cancelled { by: "bob".into() });
+    assert_eq!(world.ended("a", stop.number).await, Outcome::Succeeded);
+    assert_eq!(world.fake.slots(), []);
+}
