@@ -186,6 +186,13 @@ fn enqueue(
 ) -> Result<Update> {
     let id = &deployment.id;
     governance::refuse_prevented(&store::deployment::governance(tx, id)?)?;
+    if request.kind == UpdateKind::Stop {
+        // Whoever stops a deployment does not wait for its tests.
+        let open = store::update::open_of(tx, id)?.into_iter();
+        for run in open.filter(|run| run.kind == UpdateKind::Test && run.cancel_requested_by.is_none()) {
+            cancel_one(app, tx, caller, run)?;
+        }
+    }
     let changes = diff::plans(running_plan(tx, deployment)?.as_ref(), plan);
     let update = Update {
         deployment: id.clone(),
@@ -293,20 +300,26 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeploymentId, number: u32) -
     app.store
         .write(move |tx| {
             load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
-            let by = caller.subject.name.clone();
-            let mut update = one(tx, &id, number)?.request_cancel(&by)?;
-            if update.state == UpdateState::Queued {
-                update = update.end(Outcome::Cancelled { by }, app_.now())?;
-            }
-            store::update::save(tx, &update)?;
-            let detail = json!({ "number": number });
-            app_.journal(tx, &caller, "update.cancelled", ("deployment", id.as_str()), Note::detail(detail))?;
-            tx.publish(Topic::Work);
-            tx.publish(Topic::Update(id.clone(), number));
-            tx.publish(Topic::Deployment(id));
-            Ok(update)
+            let update = one(tx, &id, number)?;
+            cancel_one(&app_, tx, &caller, update)
         })
         .await
+}
+
+fn cancel_one(app: &App, tx: &Tx<'_>, caller: &Caller, update: Update) -> Result<Update> {
+    let by = caller.subject.name.clone();
+    let mut update = update.request_cancel(&by)?;
+    if update.state == UpdateState::Queued {
+        update = update.end(Outcome::Cancelled { by }, app.now())?;
+    }
+    store::update::save(tx, &update)?;
+    let (id, number) = (update.deployment.clone(), update.number);
+    let detail = json!({ "number": number });
+    app.journal(tx, caller, "update.cancelled", ("deployment", id.as_str()), Note::detail(detail))?;
+    tx.publish(Topic::Work);
+    tx.publish(Topic::Update(id.clone(), number));
+    tx.publish(Topic::Deployment(id));
+    Ok(update)
 }
 
 /// One update.

@@ -131,6 +131,7 @@ fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Depen
             // A service whose own health check says that it needs longer gets longer.
             ready_within: (config.updates.verify_timeout, most.max(config.updates.verify_timeout)),
             archive_limits: app.archive_limits,
+            test_within: config.updates.test_timeout,
             retained: config.updates.keep,
             registries: registries.collect(),
             admin_groups: app.rules.admin_groups.clone(),

@@ -158,6 +158,8 @@ sections! {
         parallel: u32 = 8;
         /// How long new replicas may take to get healthy before the update fails.
         verify_timeout: Duration = Duration::from_secs(300);
+        /// How long a test of a bundle may run before it has failed.
+        test_timeout: Duration = Duration::from_secs(3_600);
         /// How many revisions of a deployment stay ready for a roll back.
         keep: u32 = 10;
     }

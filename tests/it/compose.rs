@@ -264,3 +264,20 @@ proptest! {
         prop_assert_eq!(&service.environment["V"], &expected);
     }
 }
+
+#[test]
+fn tests_lie_apart_and_a_bundle_of_tests_alone_is_refused() {
+    let manifest = alone(
+        "services:\n  api: {image: a}\n  smoke: {image: b, x-slipway: {kind: test}, depends_on: [api]}\n",
+    )
+    .unwrap();
+    let names: Vec<&str> = manifest.workload.services.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["api"]);
+    let smoke = &manifest.workload.tests["smoke"];
+    assert_eq!((smoke.kind, smoke.restart, smoke.replicas), (ServiceKind::Task, Restart::No, 1));
+    let error = alone("services:\n  smoke: {image: b, x-slipway: {kind: test}}\n").unwrap_err();
+    assert!(error.problems[0].message.contains("every service is a test"), "{error:?}");
+    // What a bundle without tests says is what it said before there were any: plans and digests stay.
+    let plain = serde_json::to_string(&alone("services: {api: {image: a}}").unwrap().workload).unwrap();
+    assert!(!plain.contains("tests"), "{plain}");
+}

@@ -72,6 +72,7 @@ fn they_show_what_keeps_running_and_what_ends() {
     let iris = read("iris").unwrap().workload;
     assert_eq!(of_kind(&iris, ServiceKind::Replicated), ["api", "redis", "retrain"]);
     assert_eq!(of_kind(&iris, ServiceKind::Task), ["train"]);
+    assert_eq!(iris.tests.keys().map(ToString::to_string).collect::<Vec<_>>(), ["predicts"]);
     let report = read("nightly-report").unwrap().workload;
     assert_eq!(of_kind(&report, ServiceKind::Task), ["report"]);
 }

@@ -9,6 +9,7 @@ mod api_doc;
 mod api_log;
 mod api_manner;
 mod api_table;
+mod api_test;
 mod archive;
 mod big;
 mod browser;

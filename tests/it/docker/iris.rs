@@ -98,6 +98,12 @@ async fn the_iris_bundle_is_deployed_updated_and_rolled_back() {
     assert_eq!(deployment["spec"]["bundle"], "1.0.0");
     predict(&api_url(&deployment)).await;
 
+    let run = house.call(Method::POST, &format!("/deployments/{id}/tests"), Some(json!({}))).await;
+    let (log, number) = (format!("/deployments/{id}/updates/{}/log", run["number"]), &run["number"]);
+    house.wait(&id, number.as_u64().unwrap()).await;
+    let told = house.call(Method::GET, &log, None).await.to_string();
+    assert!(told.contains("predicts: setosa: model") && told.contains("predicts: passed"), "{told}");
+
     let lines = house.call(Method::GET, &format!("/deployments/{id}/logs?service=api&tail=50"), None).await;
     let text = lines.to_string();
     assert!(text.contains("/predict"), "the API's log tells of the request: {text}");

@@ -21,6 +21,7 @@ mod rotation;
 mod scene;
 mod second;
 mod tampered;
+mod testing;
 mod traffic;
 
 use harness::Docker;

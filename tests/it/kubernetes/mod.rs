@@ -13,5 +13,6 @@ pub mod lab;
 mod pressure;
 mod shown;
 mod standards;
+mod testing;
 
 pub use harness::Kubernetes;

@@ -10,4 +10,5 @@ mod probe;
 mod release;
 mod rights;
 mod silence;
+mod testing;
 mod world;

@@ -199,8 +199,18 @@ impl World {
 
     /// Publishes a bundle of these services.
     pub async fn bundle<const N: usize>(&self, version: &str, services: [(&str, Service); N]) {
-        let services: BTreeMap<ServiceName, Service> =
-            services.into_iter().map(|(key, service)| (name(key), service)).collect();
+        self.tested_bundle(version, services, []).await;
+    }
+
+    /// Publishes a bundle of these services and tests.
+    pub async fn tested_bundle<const N: usize, const M: usize>(
+        &self,
+        version: &str,
+        services: [(&str, Service); N],
+        tests: [(&str, Service); M],
+    ) {
+        let services = services.into_iter().map(|(key, service)| (name(key), service)).collect();
+        let tests = tests.into_iter().map(|(key, service)| (name(key), service)).collect();
         let bundle = Bundle {
             project: "iris".parse().unwrap(),
             version: version.parse().unwrap(),
@@ -209,7 +219,7 @@ impl World {
             manifest: Manifest {
                 name: None,
                 version: None,
-                workload: Workload { services, ..Workload::default() },
+                workload: Workload { services, tests, ..Workload::default() },
                 warnings: Vec::new(),
             },
             files: Vec::new(),

@@ -176,9 +176,9 @@ impl Chosen {
 
 fn required(bundle: &Bundle, fields: &Fields) -> Vec<Required> {
     let workload = &bundle.manifest.workload;
-    let services = workload.services.values();
-    let mut variables: Vec<&String> = services
-        .flat_map(|service| &service.environment)
+    let mut variables: Vec<&String> = workload
+        .all()
+        .flat_map(|(_, service)| &service.environment)
         .filter(|(_, value)| **value == EnvValue::Required)
         .map(|(name, _)| name)
         .collect();

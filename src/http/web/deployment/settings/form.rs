@@ -9,7 +9,7 @@ use super::text::{
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, ServiceSettings, Settings};
 use crate::domain::name::{ServiceName, Version};
-use crate::domain::workload::{Image, Resources, Service};
+use crate::domain::workload::{Image, Resources, Service, Workload};
 use crate::domain::{Error, Problem, Result};
 use crate::http::web::fields::Fields;
 use crate::http::web::page::{Choice, Field};
@@ -159,6 +159,8 @@ pub struct ServiceForm {
     pub environment: Field,
     /// Whether any of it is set.
     pub is_set: bool,
+    /// A test has neither replicas nor ports.
+    pub is_test: bool,
 }
 
 impl SettingsForm {
@@ -169,17 +171,17 @@ impl SettingsForm {
         if !versions.iter().any(|each| each.version == draft.version) {
             choices.push(Choice::new(draft.version.as_str(), draft.version.as_str()));
         }
-        let known = bundle.map(|bundle| &bundle.manifest.workload.services);
-        let mut services: Vec<ServiceForm> = known
-            .into_iter()
-            .flatten()
-            .map(|(name, service)| ServiceForm::new(name, Some(service), draft.settings.services.get(name)))
-            .collect();
+        let known = bundle.map(|bundle| &bundle.manifest.workload);
+        let form = |(name, service)| {
+            let form = ServiceForm::new(name, Some(service), draft.settings.services.get(name));
+            ServiceForm { is_test: known.is_some_and(|all| all.tests.contains_key(name)), ..form }
+        };
+        let mut services: Vec<ServiceForm> = known.into_iter().flat_map(Workload::all).map(form).collect();
         let strays = draft
             .settings
             .services
             .iter()
-            .filter(|(name, _)| !known.is_some_and(|all| all.contains_key(*name)));
+            .filter(|(name, _)| known.is_none_or(|all| all.any(name).is_none()));
         services.extend(strays.map(|(name, own)| ServiceForm::new(name, None, Some(own))));
         let mut form = Self {
             version: Field::select("version", "Bundle", choices).value(draft.version.as_str()).required(),
@@ -245,6 +247,7 @@ impl ServiceForm {
         let is_built = service.is_some_and(|service| matches!(service.image, Image::Build(_)));
         Self {
             name: name.to_string(),
+            is_test: false,
             image: service.map_or_else(
                 || "not in this bundle".to_owned(),
                 |service| match &service.image {
