@@ -89,6 +89,7 @@ fn deployment(
         settings: slipway::domain::deployment::Settings::default(),
         auto_repair: false,
         folder: String::new(),
+        deployed_project: None,
         created_at: now,
         created_by: "bench".into(),
         updated_at: now,

@@ -122,7 +122,7 @@ name: {project}
 x-slipway: {{version: "{version}"}}
 services:
   web:
-    image: {image}
+    image: busybox:lab
     command: ["sh", "-c", "echo hello from {version}; touch /tmp/ok; exec sleep 3600"]
     stop_grace_period: 0s
     {more}
@@ -130,14 +130,12 @@ services:
 CHECK = 'healthcheck: {test: ["CMD", "test", "-f", "/tmp/ok"], interval: 1s, timeout: 2s, retries: 1}'
 
 
-def bundle(project, version, image="busybox:lab", more=CHECK, compose=None, files=None):
+def bundle(project, version, more=CHECK, compose=None):
     """An archive in memory; as the client sends it, its name says nothing."""
-    text = compose or WEB.format(project=project, version=version, image=image, more=more)
+    text = compose or WEB.format(project=project, version=version, more=more)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("compose.yaml", text)
-        for name, content in (files or {}).items():
-            out.writestr(name, content)
     archive.seek(0)
     return archive
 

@@ -9,7 +9,7 @@ from case import Case, bundle, by_id, client, covers, permission
 class Deployer(Case):
     @covers("DSSClient.get_projectdeployer", "DSSProjectDeployer.list_stages")
     def test_stages(self):
-        stages = self.deployer.list_stages()
+        stages = self.client.get_projectdeployer().list_stages()
         self.assertEqual([stage["id"] for stage in stages], ["dev", "test", "prod"])
         self.assertEqual([stage["desc"] for stage in stages], ["Dev", "Test", "Prod"])
 
@@ -70,7 +70,7 @@ class Deployer(Case):
         self.refused("IllegalArgumentException", "the bundle has no version", ml.upload_bundle, unnamed)
         self.refused("IllegalArgumentException", "zip", ml.upload_bundle, b"this is no archive")
         broken = bundle("iris", "3", more="network_mode: host")
-        self.refused("IllegalArgumentException", "network_mode", ml.upload_bundle, broken)
+        self.refused("IllegalArgumentException", ["services.web", "host network"], ml.upload_bundle, broken)
         stranger = client("ops").get_projectdeployer()
         self.refused("NotFoundException", "iris", stranger.upload_bundle, bundle("iris", "9"), project_key="iris")
 

@@ -47,10 +47,10 @@ class Deployment(Case):
         made.start_update().wait_for_result()
         self.healthy(made)
 
-        self.deployer.upload_bundle(bundle("iris", "bad", image="nobody-has-this:1"))
+        self.deployer.upload_bundle(bundle("iris", "bad", more=CHECK.replace("/tmp/ok", "/tmp/no")))
         settings.bundle_id = "bad"
         settings.save()
-        self.refused("CodedException", ["failed", "nobody-has-this"], made.start_update().wait_for_result)
+        self.refused("CodedException", ["failed", "web", "serving"], made.start_update().wait_for_result)
         status = self.healthy(made, "ERROR")
         self.assertTrue(status.get_health_messages()["error"])
         settings.bundle_id = "2"

@@ -58,7 +58,7 @@ class Governance(Case):
         self.refused("CodedException", ["Not approved", "approval"], made.start_update)
         self.assertEqual(made.list_updates(), [], "a refusal is no failed update")
         asked = rest("ml", "POST", "/deployments/d/approvals", {"reason": "release 2"})
-        path = f"/approvals/{asked['uuid']}"
+        path = f"/approvals/{asked['name']}"
         rest("ml", "POST", f"{path}/approve", {"comment": "mine"}, expect=403)
         rest("approvers", "POST", f"{path}/approve", {"comment": "looks right"})
         self.assertEqual(made.get_governance_status()["messages"], [])

@@ -69,7 +69,7 @@ class Infra(Case):
             ("stage", "moon", "no stage moon"),
             ("governCheckPolicy", "PERHAPS", "PERHAPS"),
             ("permissions", [{"group": "ml", "fly": True}], "fly"),
-            ("engine", {"kind": "docker", "host": "tcp://10.0.0.1:2375"}, "tcp://10.0.0.1:2375"),
+            ("engine", {"kind": "podman"}, ["engine", "podman"]),
         ]:
             with self.subTest(field):
                 raw = settings.get_raw()

@@ -47,7 +47,7 @@ class Release(Case):
         self.refused("UnauthorizedException", "deploy", team.get_deployment("iris-prod").start_update)
         self.refused("CodedException", "Not approved", production.start_update)
         asked = rest("ops", "POST", "/deployments/iris-prod/approvals", {"reason": "1.1 ran in the rehearsal"})
-        rest("approvers", "POST", f"/approvals/{asked['uuid']}/approve", {"comment": "go"})
+        rest("approvers", "POST", f"/approvals/{asked['name']}/approve", {"comment": "go"})
         production.start_update().wait_for_result()
         self.healthy(production)
         status = operators.get_project("iris").get_status()

@@ -68,6 +68,7 @@ fn facts() -> Facts {
             settings: Settings::default(),
             auto_repair: false,
             folder: String::new(),
+            deployed_project: None,
             created_at: now(),
             created_by: "t".into(),
             updated_at: now(),
