@@ -15,7 +15,7 @@ use crate::domain::health::Message;
 use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{Downtime, Plan};
-use crate::domain::test::TestResult;
+use crate::domain::test::TestState;
 use crate::domain::update::{LogLine, Outcome, StepRecord, Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Result};
 use crate::store;
@@ -339,8 +339,8 @@ pub struct Detail {
     pub update: Update,
     pub steps: Vec<StepRecord>,
     pub changes: Vec<Change>,
-    /// Of a run of tests: what they came to so far.
-    pub tests: Vec<TestResult>,
+    /// Of a run of tests: each of them, with what it came to.
+    pub tests: Vec<TestState>,
 }
 
 /// One update with its steps and what it changed.
@@ -360,10 +360,11 @@ pub async fn detail_with_log(
     app.store
         .read(move |db| {
             let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let update = one(db, &id, number)?;
             let detail = Detail {
-                tests: store::test::of_run(db, deployment.uuid, number)?,
+                tests: super::test::of_run(db, &deployment, &update)?,
                 deployment,
-                update: one(db, &id, number)?,
+                update,
                 steps: store::update::steps(db, &id, number)?,
                 changes: store::update::diff(db, &id, number)?,
             };
