@@ -85,7 +85,7 @@ pub async fn run(
             let detail = json!({ "number": number, "kind": update.kind, "version": update.version,
                 "plan": update.plan_digest, "tests": plan.testing });
             let note = Note { reason: update.reason.as_deref(), detail };
-            app_.journal(tx, &caller, "update.requested", ("deployment", id.as_str()), note)?;
+            app_.journal(tx, &caller, "tests.requested", ("deployment", id.as_str()), note)?;
             remember(tx, &caller, once.as_ref(), &number.to_string(), app_.now())?;
             tx.publish(Topic::Work);
             tx.publish(Topic::Deployment(id.clone()));

@@ -60,6 +60,8 @@ async fn tests_are_run_by_a_button_and_what_they_came_to_stands_where_people_loo
     assert_eq!(results(&after), told("Never run", "Failed"));
     assert_eq!(after.text("#pills .state"), "Healthy", "what runs is as it was");
     assert_eq!(after.text("#u-2 td[data-label=What]"), "Tests");
+    let history = page(&it.viewer, &format!("{DEPLOYMENT}/history")).await.text("main");
+    assert!(history.contains("Tests failed iris-on-local update 2"), "{history}");
     let link = after.attribute("#t-smoke td[data-label=Run] a", "href");
     assert_eq!(link.as_deref(), Some(run.as_str()));
     let bundle = page(&it.viewer, "/projects/iris/bundles/2.0").await;
