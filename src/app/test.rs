@@ -9,7 +9,7 @@ use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller, ProjectRight, Subject};
 use crate::domain::bundle::{Bundle, Digest};
 use crate::domain::deployment::{Deployment, DeploymentRight};
-use crate::domain::name::{DeploymentId, ProjectKey, Version};
+use crate::domain::name::{DeploymentId, ProjectKey, ServiceName, Version};
 use crate::domain::plan::Plan;
 pub use crate::domain::test::{TestOutcome, TestPlace, TestResult, TestState, TestedBundle};
 use crate::domain::update::{Update, UpdateKind, UpdateState};
@@ -85,7 +85,7 @@ pub async fn run(
             let detail = json!({ "number": number, "kind": update.kind, "version": update.version,
                 "plan": update.plan_digest, "tests": plan.testing });
             let note = Note { reason: update.reason.as_deref(), detail };
-            app_.journal(tx, &caller, "update.requested", ("deployment", id.as_str()), note)?;
+            app_.journal(tx, &caller, "tests.requested", ("deployment", id.as_str()), note)?;
             remember(tx, &caller, once.as_ref(), &number.to_string(), app_.now())?;
             tx.publish(Topic::Work);
             tx.publish(Topic::Deployment(id.clone()));
@@ -182,6 +182,16 @@ fn bundle(db: &Connection, project: &ProjectKey, version: &Version) -> Result<Bu
         .ok_or_else(|| Error::not_found("bundle", format!("{version} of project {project}")))
 }
 
+/// The tests of a run, with what each came to in it; none of an update that is no run of tests.
+pub(super) fn of_run(db: &Connection, deployment: &Deployment, run: &Update) -> Result<Vec<TestState>> {
+    if run.kind != UpdateKind::Test {
+        return Ok(Vec::new());
+    }
+    let plan = store::update::plan(db, &deployment.id, run.number)?;
+    let names = plan.into_iter().flat_map(|plan| plan.testing);
+    Ok(joined(names, store::test::of_run(db, deployment.uuid, run.number)?))
+}
+
 fn states(
     db: &Connection,
     bundle: &Bundle,
@@ -193,12 +203,14 @@ fn states(
         version: bundle.version.clone(),
         digest: bundle.digest.clone(),
     };
-    let mut newest = store::test::newest(db, &tested, on, subject)?;
-    let names = bundle.manifest.workload.tests.keys();
-    Ok(names
-        .map(|name| TestState {
-            service: name.clone(),
-            newest: newest.iter().position(|one| one.service == *name).map(|at| newest.swap_remove(at)),
-        })
-        .collect())
+    let names = bundle.manifest.workload.tests.keys().cloned();
+    Ok(joined(names, store::test::newest(db, &tested, on, subject)?))
+}
+
+fn joined(names: impl Iterator<Item = ServiceName>, mut results: Vec<TestResult>) -> Vec<TestState> {
+    let mut state = |service: ServiceName| {
+        let at = results.iter().position(|one| one.service == service);
+        TestState { newest: at.map(|at| results.swap_remove(at)), service }
+    };
+    names.map(&mut state).collect()
 }

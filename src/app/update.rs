@@ -1,5 +1,7 @@
 //! Updates: asked for, watched, cancelled, rolled back. The run itself is the reconciler's.
 
+mod cancel;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,11 +18,12 @@ use crate::domain::health::Message;
 use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{Downtime, Plan};
-use crate::domain::test::TestResult;
+use crate::domain::test::TestState;
 use crate::domain::update::{LogLine, Outcome, StepRecord, Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Result};
 use crate::store;
 use crate::store::Tx;
+pub use cancel::cancel;
 
 /// Queues an update that makes the world match the saved settings (or stops everything when disabled).
 ///
@@ -190,7 +193,7 @@ fn enqueue(
         // Whoever stops a deployment does not wait for its tests.
         let open = store::update::open_of(tx, id)?.into_iter();
         for run in open.filter(|run| run.kind == UpdateKind::Test && run.cancel_requested_by.is_none()) {
-            cancel_one(app, tx, caller, run)?;
+            cancel::one(app, tx, caller, run)?;
         }
     }
     let changes = diff::plans(running_plan(tx, deployment)?.as_ref(), plan);
@@ -291,37 +294,6 @@ fn target_of(db: &rusqlite::Connection, id: &DeploymentId, to: u32) -> Result<(V
     }
 }
 
-/// Asks for an update's end before its switch. A queued one ends at once.
-///
-/// # Errors
-/// Without `deploy` on both; `already_switched`; `update_ended`.
-pub async fn cancel(app: &App, caller: &Caller, id: DeploymentId, number: u32) -> Result<Update> {
-    let (app_, caller) = (app.clone(), caller.clone());
-    app.store
-        .write(move |tx| {
-            load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
-            let update = one(tx, &id, number)?;
-            cancel_one(&app_, tx, &caller, update)
-        })
-        .await
-}
-
-fn cancel_one(app: &App, tx: &Tx<'_>, caller: &Caller, update: Update) -> Result<Update> {
-    let by = caller.subject.name.clone();
-    let mut update = update.request_cancel(&by)?;
-    if update.state == UpdateState::Queued {
-        update = update.end(Outcome::Cancelled { by }, app.now())?;
-    }
-    store::update::save(tx, &update)?;
-    let (id, number) = (update.deployment.clone(), update.number);
-    let detail = json!({ "number": number });
-    app.journal(tx, caller, "update.cancelled", ("deployment", id.as_str()), Note::detail(detail))?;
-    tx.publish(Topic::Work);
-    tx.publish(Topic::Update(id.clone(), number));
-    tx.publish(Topic::Deployment(id));
-    Ok(update)
-}
-
 /// One update.
 pub async fn get(app: &App, caller: &Caller, id: DeploymentId, number: u32) -> Result<Update> {
     let subject = caller.subject.clone();
@@ -362,8 +334,8 @@ pub struct Detail {
     pub update: Update,
     pub steps: Vec<StepRecord>,
     pub changes: Vec<Change>,
-    /// Of a run of tests: what they came to so far.
-    pub tests: Vec<TestResult>,
+    /// Of a run of tests: each of them, with what it came to.
+    pub tests: Vec<TestState>,
 }
 
 /// One update with its steps and what it changed.
@@ -383,10 +355,11 @@ pub async fn detail_with_log(
     app.store
         .read(move |db| {
             let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            let update = one(db, &id, number)?;
             let detail = Detail {
-                tests: store::test::of_run(db, deployment.uuid, number)?,
+                tests: super::test::of_run(db, &deployment, &update)?,
                 deployment,
-                update: one(db, &id, number)?,
+                update,
                 steps: store::update::steps(db, &id, number)?,
                 changes: store::update::diff(db, &id, number)?,
             };

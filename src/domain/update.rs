@@ -27,6 +27,13 @@ pub enum UpdateKind {
     Test,
 }
 
+impl UpdateKind {
+    /// What the journal calls it: `update.failed` says that a deployment's update did.
+    pub fn noun(self) -> &'static str {
+        if self == Self::Test { "tests" } else { "update" }
+    }
+}
+
 /// Where an update stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]

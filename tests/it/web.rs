@@ -5,6 +5,7 @@ mod flows;
 mod live;
 mod pages;
 pub mod table;
+mod testing;
 
 use scraper::{ElementRef, Html, Selector};
 

@@ -229,6 +229,10 @@ impl Overview {
         let may = may(&detail.deployment, visit);
         let governance = governance(&detail.infrastructure);
         let services = services::views(visit, &detail);
+        // Tests come and go, and their results say all there is to say of them.
+        let is_test =
+            |name| detail.running.as_ref().is_some_and(|plan| plan.workload.tests.contains_key(name));
+        let said = detail.objects.iter().filter(|object| !is_test(&object.service)).cloned().collect();
         let topics = format!("/events?topics=deployment:{0},updates:{0}", detail.deployment.id);
         let deployment = detail.deployment.into_inner();
         let out_of_sync = deployment.running_update.is_none() || !detail.changes.is_empty();
@@ -244,7 +248,7 @@ impl Overview {
             changes: if out_of_sync { detail.changes } else { Vec::new() },
             downtime: detail.downtime,
             services,
-            said: objects::by_service(detail.objects),
+            said: objects::by_service(said),
             tests,
             running: detail.running.as_ref().zip(deployment.running_update).map(running),
             updates: updates.iter().map(|update| UpdateRow::new(update, visit.now)).collect(),

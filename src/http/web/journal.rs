@@ -29,8 +29,8 @@ pub struct Entry {
 impl Entry {
     /// Of an entry.
     pub fn new(event: &AuditEvent) -> Self {
-        let update =
-            event.action.starts_with("update.").then(|| event.detail.get("number")?.as_u64()).flatten();
+        let of_update = event.action.starts_with("update.") || event.action.starts_with("tests.");
+        let update = of_update.then(|| event.detail.get("number")?.as_u64()).flatten();
         Self {
             sequence: event.sequence,
             at: event.at,

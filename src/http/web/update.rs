@@ -315,7 +315,7 @@ impl Run {
             digest: update.plan_digest.to_string(),
             attempt: update.attempt,
             is_test: update.kind == UpdateKind::Test,
-            tests: tests.iter().map(TestRow::from).collect(),
+            tests: tests.iter().map(|test| TestRow::of_run(test, ended)).collect(),
             page,
             done,
             total,

@@ -101,10 +101,11 @@ impl Run {
             let key = self.shared.journal_key.clone();
             let written = self.shared.store.write(move |tx| {
                 entries.write(tx, &id, number)?;
-                let (action, said) = words(&outcome);
+                let (how, said) = words(&outcome);
                 if let Some(ended) = store::run::end(tx, &id, number, outcome, now)? {
                     also(tx)?;
-                    let note = Note { action, reason: None, detail: detail(&ended, said) };
+                    let action = format!("{}.{how}", ended.kind.noun());
+                    let note = Note { action: &action, reason: None, detail: detail(&ended, said) };
                     crate::reconcile::note(tx, &key, &id, note, now)?;
                 }
                 tx.publish(Topic::Deployment(id));
@@ -135,15 +136,15 @@ impl Run {
     }
 }
 
-/// The journal's word for an outcome, and what it adds. `update.cancelled` is somebody's wish; this is its fulfilment.
+/// The journal's word for an outcome, and what it adds. `cancelled` is somebody's wish; this is its fulfilment.
 fn words(outcome: &Outcome) -> (&'static str, Value) {
     match outcome {
-        Outcome::Succeeded => ("update.succeeded", Value::Null),
+        Outcome::Succeeded => ("succeeded", Value::Null),
         Outcome::Failed { failure } => (
-            "update.failed",
+            "failed",
             json!({ "code": failure.code, "message": failure.message, "serving": failure.serving }),
         ),
-        Outcome::Cancelled { by } => ("update.undone", json!({ "cancelled_by": by })),
+        Outcome::Cancelled { by } => ("undone", json!({ "cancelled_by": by })),
     }
 }
 

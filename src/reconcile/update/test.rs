@@ -156,8 +156,13 @@ impl Run {
         if let Some(halt) = tokio::join!(all_ended, all_started).0 {
             return Err(halt);
         }
-        self.journal.done("Every test has come to its end.");
         let verdict = self.verdict(work, &self.results(work).await?);
+        match &verdict {
+            Outcome::Failed { failure } => self.journal.failed(&failure.message),
+            _ => {
+                self.journal.done(format!("{} passed.", words::count(definition.plan.testing.len(), "test")))
+            }
+        }
         self.journal.begin(Step::CleanUp);
         let removed = self.remove_tests(work, definition).await?;
         self.journal.done(format!("{} removed.", words::count(removed, "test")));

@@ -322,6 +322,24 @@ async fn an_update_that_was_asked_for_meanwhile_waits_for_the_tests() {
 }
 
 #[tokio::test]
+async fn an_engine_that_is_away_for_a_while_keeps_its_tests() {
+    let (world, _running) = begun_and_runs_on().await;
+    let number = ask(&world).await;
+    let slot = place_of(&world, "first").await;
+    world.fake.down(true);
+    let noticed = async || {
+        let log = world.log("a", number).await;
+        log.iter().any(|line| line.text.ends_with("It is tried again until it answers.")).then_some(())
+    };
+    world.until("the run to notice", noticed).await;
+    world.fake.down(false);
+    assert!(world.fake.end(&slot, 0));
+    assert_eq!(world.ended("a", number).await, Outcome::Succeeded);
+    assert_eq!(outcomes(&world).await, told(Some(TestOutcome::Passed), Some(TestOutcome::Passed)));
+    is_untouched(&world).await;
+}
+
+#[tokio::test]
 async fn a_stop_waits_for_no_test() {
     let (world, _running) = begun_and_runs_on().await;
     let number = ask(&world).await;

@@ -4,6 +4,7 @@ use super::State;
 use super::words::took;
 use crate::domain::clock::Timestamp;
 use crate::domain::test::{TestOutcome, TestPlace, TestResult, TestState};
+use crate::domain::text::capital;
 
 /// One test with its newest result.
 #[derive(Debug, Clone)]
@@ -20,21 +21,22 @@ pub struct TestRow {
 }
 
 impl TestRow {
+    /// Of a run: what has no result has yet to come to its end, or its turn never came.
+    pub fn of_run(test: &TestState, ended: bool) -> Self {
+        let row = Self::from(test);
+        let state = if ended { State::unknown("Not run") } else { State::wait("No result yet") };
+        if test.newest.is_none() { Self { state, ..row } } else { row }
+    }
+
     fn of(name: String, result: &TestResult) -> Self {
         Self {
             name,
             state: State::from(result.outcome),
-            message: result.message.clone(),
+            message: capital(&result.message),
             took: took(result.ended_at - result.started_at),
             at: Some(result.ended_at),
             place: result.place.clone(),
         }
-    }
-}
-
-impl From<&TestResult> for TestRow {
-    fn from(result: &TestResult) -> Self {
-        Self::of(result.service.to_string(), result)
     }
 }
 

@@ -49,7 +49,11 @@ pub(super) fn judge(seen: &Seen, now: Instant) -> Look {
             "it was stopped because it used up its memory limit".into(),
         )),
         Phase::Exited { code, .. } => {
-            Look::Ended(Verdict::failed(Some(code), format!("it exited with code {code}{because}")))
+            let words = format!("it exited with code {code}");
+            // Some engines say so themselves, and then what else they know.
+            let more = detail.strip_prefix(&words).unwrap_or(&detail).trim();
+            let message = if more.is_empty() { words } else { format!("{words}: {more}") };
+            Look::Ended(Verdict::failed(Some(code), message))
         }
         Phase::Dead => Look::Ended(Verdict::aborted(format!("its engine can't run it{because}"))),
         Phase::Blocked if now >= seen.since + BLOCKED_FOR => {
@@ -63,5 +67,69 @@ pub(super) fn judge(seen: &Seen, now: Instant) -> Look {
         | Phase::Unhealthy
         | Phase::Restarting
         | Phase::Paused => Look::Wait(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::workload::{Image, Service};
+    use crate::engine::SlotState;
+    use crate::reconcile::definition::testing;
+
+    fn look(phase: Phase, detail: &str, ago: std::time::Duration) -> Look {
+        let definition = testing::definition(1, [("smoke", Service::new(Image::Reference("i".into())))]);
+        let state = SlotState {
+            engine_id: "1".into(),
+            slot: definition.slots().next().unwrap(),
+            revision: 1,
+            phase,
+            started_at: None,
+            ended_at: None,
+            restarts: 0,
+            detail: detail.into(),
+            image_id: String::new(),
+            endpoints: Vec::new(),
+            serving: true,
+            drift: None,
+            autoscaled: None,
+        };
+        let now = Instant::now();
+        judge(&Arc::new(Seen { state, since: now }), now + ago)
+    }
+
+    fn failed(code: Option<i64>, words: &str) -> Look {
+        Look::Ended(Verdict::failed(code, words.to_owned()))
+    }
+
+    #[test]
+    fn its_exit_code_decides_and_what_the_engine_says_is_said_once() {
+        let now = std::time::Duration::ZERO;
+        let exited = |code| Phase::Exited { code, oom_killed: false };
+        let passed = Verdict { outcome: TestOutcome::Passed, exit_code: Some(0), message: String::new() };
+        assert_eq!(look(exited(0), "it exited with code 0", now), Look::Ended(passed));
+        assert_eq!(look(exited(3), "", now), failed(Some(3), "it exited with code 3"));
+        assert_eq!(look(exited(3), "it exited with code 3", now), failed(Some(3), "it exited with code 3"));
+        let more = failed(Some(3), "it exited with code 3: no disk");
+        assert_eq!(look(exited(3), "it exited with code 3 no disk", now), more);
+        let memory = failed(Some(137), "it was stopped because it used up its memory limit");
+        assert_eq!(look(Phase::Exited { code: 137, oom_killed: true }, "", now), memory);
+    }
+
+    #[test]
+    fn a_health_check_counts_for_nothing_and_what_is_blocked_gets_its_time() {
+        let now = std::time::Duration::ZERO;
+        for phase in [Phase::Created, Phase::Pending, Phase::Starting, Phase::Running, Phase::Unhealthy] {
+            assert_eq!(look(phase, "no route", now), Look::Wait(None));
+        }
+        assert!(matches!(look(Phase::Blocked, "no image", now), Look::Wait(Some(_))));
+        assert_eq!(
+            look(Phase::Blocked, "no image", BLOCKED_FOR),
+            failed(None, "it can't be started: no image")
+        );
+        let dead = Look::Ended(Verdict::aborted("its engine can't run it: gone"));
+        assert_eq!(look(Phase::Dead, "gone", now), dead);
     }
 }
