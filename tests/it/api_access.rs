@@ -1,8 +1,9 @@
 //! Stages, infrastructures, projects, keys, users and the journal through the API.
 
 use serde_json::{Value, json};
+use slipway::domain::access::InfrastructureRight;
 
-use crate::harness::{Team, TestApp};
+use crate::harness::{Client, Team, TestApp};
 
 #[tokio::test]
 async fn stages_are_replaced_as_a_list() {
@@ -102,6 +103,33 @@ async fn a_key_is_shown_once_and_opens_nothing_once_revoked() {
     it.session("eve", &["ml"]).await.delete(&path).await.expect(404);
     assert!(bob.delete(&path).await.expect(200).json()["revokedAt"].is_string());
     key.get("/api/v1/me").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_key_that_a_key_made_ends_with_it() {
+    let it = TestApp::builder().start().await;
+    let bob = it.session("bob", &["ml"]).await;
+    let end = (chrono::Utc::now() + chrono::TimeDelta::days(2)).to_rfc3339();
+    let wanted = json!({ "name": "release", "groups": ["ml"], "expiresAt": end });
+    let first = bob.post("/api/v1/api-keys", &wanted).await.expect(200).json();
+    let secret_of = |made: &Value| made["secret"].as_str().unwrap().to_owned();
+    it.grant_infrastructure("local", "ml", InfrastructureRight::View).await;
+    let path = "/dip/publicapi/project-deployer/infras/local/generate-personal-api-key?label=nightly";
+    let with = |secret: String| Client::new(&it.base).bearer(&secret);
+    let second = with(secret_of(&first)).post(path, &json!({})).await.expect(200).json();
+    let third = with(secret_of(&second)).post(path, &json!({})).await.expect(200).json();
+    let mine = bob.get("/api/v1/api-keys").await.expect(200).json();
+    let made: Vec<&Value> = mine.as_array().unwrap().iter().filter(|key| key["name"] == "nightly").collect();
+    assert_eq!(made.len(), 2, "they are their maker's owner's: {mine}");
+    for key in made {
+        assert_eq!((&key["expiresAt"], &key["groups"]), (&first["expiresAt"], &first["groups"]), "{key}");
+    }
+    let last = with(secret_of(&third));
+    last.get("/api/v1/me").await.expect(200);
+    bob.delete(&format!("/api/v1/api-keys/{}", first["uuid"].as_str().unwrap())).await.expect(200);
+    for made in [&first, &second, &third] {
+        with(secret_of(made)).get("/api/v1/me").await.expect(401);
+    }
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ class Deployment(Case):
             ("enabled", "perhaps", "enabled"),
             ("services", {"web": {"replica": 2}}, ["services.web", "replica"]),
             ("services", {"api": {"replicas": 2}}, "api"),
-            ("localVariables", {"NOT A NAME": "1"}, "NOT A NAME"),
+            ("localVariables", ["A=b"], "localVariables"),
         ]:
             with self.subTest(field):
                 raw = settings.get_raw()
@@ -157,7 +157,8 @@ class Deployment(Case):
         self.assertGreater(first.end_time, first.start_time)
         self.assertEqual((first.status, first.requester), ("SUCCESS", first.get_raw()["requester"]))
         self.assertIsInstance(first.logs, list)
-        self.assertTrue(any("busybox:lab" in line for line in first.logs), first.logs)
+        self.assertIn("[plan] Bundle 1. To start: web.", first.logs[0])
+        self.assertTrue(any("[start] web: 1 replica started" in line for line in first.logs), first.logs)
         self.assertTrue(all("] [INFO] [" in line for line in first.logs), first.logs)
         again = made.get_update(str(first.start_time))
         self.assertEqual(again.get_raw(), first.get_raw())

@@ -37,11 +37,8 @@ impl Stage {
         command.env("SLIPWAY_KEYS", self.keys.to_string()).env("SLIPWAY_RUN", std::process::id().to_string());
         command.envs(environment.iter().copied());
         let output = command.output().await.expect("`tests/lab/lab clients` was run");
-        let said = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{arguments:?}: {}\n{said}", output.status);
         said
     }

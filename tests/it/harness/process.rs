@@ -93,7 +93,8 @@ impl House {
     /// An API key of these groups.
     pub fn key_of(&self, name: &str, groups: &[&str]) -> String {
         let groups = groups.iter().flat_map(|group| ["--group", group]);
-        let arguments: Vec<&str> = ["admin", "create-api-key", "--name", name].into_iter().chain(groups).collect();
+        let arguments: Vec<&str> =
+            ["admin", "create-api-key", "--name", name].into_iter().chain(groups).collect();
         run(&self.dir, &arguments).trim().to_owned()
     }
 

@@ -87,8 +87,10 @@ impl Names {
             return match format!("{} {path}", route.method).as_str() {
                 "POST /project-deployer/infras" => json!({ "id": "new", "stage": "dev" }),
                 "POST /project-deployer/projects" => json!({ "publishedProjectKey": self.project }),
-                "POST /project-deployer/deployments" => json!({ "deploymentId": format!("{}-too", self.deployment),
-                    "publishedProjectKey": self.project, "infraId": self.infrastructure, "bundleId": self.version }),
+                "POST /project-deployer/deployments" => {
+                    json!({ "deploymentId": format!("{}-too", self.deployment),
+                    "publishedProjectKey": self.project, "infraId": self.infrastructure, "bundleId": self.version })
+                }
                 _ => json!({}),
             };
         }

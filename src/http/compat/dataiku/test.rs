@@ -64,7 +64,8 @@ fn ran(tests: &[TestState]) -> impl Iterator<Item = &TestResult> {
 
 impl From<TestStatus> for TestingStatus {
     fn from(status: TestStatus) -> Self {
-        let mut counts: BTreeMap<_, _> = ["SUCCESS", "WARNING", "FAILED", "ABORTED"].map(|word| (word, 0)).into();
+        let mut counts: BTreeMap<_, _> =
+            ["SUCCESS", "WARNING", "FAILED", "ABORTED"].map(|word| (word, 0)).into();
         let mut scenarios = Vec::new();
         for result in ran(&status.tests) {
             *counts.entry(outcome(result.outcome)).or_default() += 1;

@@ -9,7 +9,7 @@ use super::operations;
 use crate::app;
 use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::PageRequest;
-use crate::domain::update::{self, Failure, LogLine, Outcome, UpdateKind, UpdateState};
+use crate::domain::update::{self, Failure, LogLine, Outcome, StepState, UpdateKind, UpdateState};
 use crate::domain::{Error, Result};
 use crate::http::State;
 use crate::http::api::Reply;
@@ -111,22 +111,41 @@ struct Logs {
 }
 
 async fn full(state: &State, who: &Who, found: update::Update) -> Result<FullUpdate> {
-    let (id, number) = (found.deployment.clone(), found.number);
-    let (mut lines, mut after) = (Vec::new(), 0);
-    loop {
-        let page = app::update::log(&state.app, who, id.clone(), number, after, LINES).await?;
-        let is_last = page.len() < LINES as usize;
-        after = page.last().map_or(after, |line| line.sequence);
-        lines.extend(page.iter().map(line));
-        if is_last {
-            break;
-        }
-    }
+    let lines = lines(state, who, &found).await?;
     let failure = match &found.state {
         UpdateState::Ended { outcome: Outcome::Failed { failure }, .. } => Some(failure.clone()),
         _ => None,
     };
     Ok(FullUpdate { item: found.into(), failure, logs: Logs { lines } })
+}
+
+/// What each step came to and everything that was logged on the way, in the order of time.
+async fn lines(state: &State, who: &Who, found: &update::Update) -> Result<Vec<String>> {
+    let (id, number) = (found.deployment.clone(), found.number);
+    let steps = app::update::detail(&state.app, who, id.clone(), number).await?.steps.into_iter();
+    let told = steps.filter(|step| step.state != StepState::Running && !step.detail.is_empty());
+    let mut lines: Vec<LogLine> = told
+        .map(|step| LogLine {
+            // After what was logged in the same millisecond.
+            sequence: i64::MAX,
+            at: step.ended_at.unwrap_or(step.started_at),
+            step: step.step,
+            error: step.state == StepState::Failed,
+            text: step.detail,
+        })
+        .collect();
+    let mut after = 0;
+    loop {
+        let page = app::update::log(&state.app, who, id.clone(), number, after, LINES).await?;
+        let is_last = page.len() < LINES as usize;
+        after = page.last().map_or(after, |line| line.sequence);
+        lines.extend(page);
+        if is_last {
+            break;
+        }
+    }
+    lines.sort_by_key(|line| (line.at, line.step, line.sequence));
+    Ok(lines.iter().map(line).collect())
 }
 
 fn line(line: &LogLine) -> String {
