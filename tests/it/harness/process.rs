@@ -90,14 +90,6 @@ impl House {
         child.wait().unwrap();
     }
 
-    /// An API key of these groups.
-    pub fn key_of(&self, name: &str, groups: &[&str]) -> String {
-        let groups = groups.iter().flat_map(|group| ["--group", group]);
-        let arguments: Vec<&str> =
-            ["admin", "create-api-key", "--name", name].into_iter().chain(groups).collect();
-        run(&self.dir, &arguments).trim().to_owned()
-    }
-
     /// Sends a request, answers its JSON; anything but success ends the run.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let url = format!("http://{}/api/v1{path}", self.address);
