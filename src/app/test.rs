@@ -4,15 +4,15 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use super::deployment::running_plan;
-use super::{App, Idempotency, Note, load, remember, replayed};
-use crate::bus::Topic;
+use super::update::{asked_before, queued, told};
+use super::{App, Idempotency, Note, load, remember};
 use crate::domain::access::{Authorized, Caller, ProjectRight, Subject};
 use crate::domain::bundle::{Bundle, Digest};
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::name::{DeploymentId, ProjectKey, ServiceName, Version};
 use crate::domain::plan::Plan;
 pub use crate::domain::test::{TestOutcome, TestPlace, TestResult, TestState, TestedBundle};
-use crate::domain::update::{Update, UpdateKind, UpdateState};
+use crate::domain::update::{Update, UpdateKind};
 use crate::domain::{Error, Result};
 use crate::store;
 
@@ -59,38 +59,18 @@ pub async fn run(
     app.store
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
-            if let Some(first) = replayed(tx, &caller, once.as_ref())? {
-                let number = first.parse().unwrap_or_default();
-                return store::update::find(tx, &id, number)?
-                    .ok_or_else(|| Error::not_found("update", format!("{number} of {id}")));
+            if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
+                return Ok(first);
             }
             let plan = runnable(tx, &held)??;
-            let update = Update {
-                deployment: id.clone(),
-                number: 0,
-                kind: UpdateKind::Test,
-                state: UpdateState::Queued,
-                version: plan.version.clone(),
-                plan_digest: plan.digest(),
-                requester: caller.subject.clone(),
-                origin: caller.origin,
-                reason,
-                rolls_back_to: None,
-                created_at: app_.now(),
-                cancel_requested_by: None,
-                switched: false,
-                attempt: 0,
-            };
+            let update = queued(&app_, &caller, &plan, UpdateKind::Test, reason);
             let number = store::update::enqueue(tx, &update, &plan, &[])?;
             let detail = json!({ "number": number, "kind": update.kind, "version": update.version,
                 "plan": update.plan_digest, "tests": plan.testing });
             let note = Note { reason: update.reason.as_deref(), detail };
             app_.journal(tx, &caller, "tests.requested", ("deployment", id.as_str()), note)?;
             remember(tx, &caller, once.as_ref(), &number.to_string(), app_.now())?;
-            tx.publish(Topic::Work);
-            tx.publish(Topic::Deployment(id.clone()));
-            tx.publish(Topic::Update(id.clone(), number));
-            Ok(Update { number, ..update })
+            Ok(told(tx, update, number))
         })
         .await
 }

@@ -54,7 +54,7 @@ pub async fn start(
 }
 
 /// The update that the same request asked for when it came first.
-fn asked_before(
+pub(super) fn asked_before(
     tx: &Tx<'_>,
     caller: &Caller,
     id: &DeploymentId,
@@ -198,20 +198,8 @@ fn enqueue(
     }
     let changes = diff::plans(running_plan(tx, deployment)?.as_ref(), plan);
     let update = Update {
-        deployment: id.clone(),
-        number: 0,
-        kind: request.kind,
-        state: UpdateState::Queued,
-        version: plan.version.clone(),
-        plan_digest: plan.digest(),
-        requester: caller.subject.clone(),
-        origin: caller.origin,
-        reason: request.reason,
         rolls_back_to: request.rolls_back_to,
-        created_at: app.now(),
-        cancel_requested_by: None,
-        switched: false,
-        attempt: 0,
+        ..queued(app, caller, plan, request.kind, request.reason)
     };
     let number = store::update::enqueue(tx, &update, plan, &changes)?;
     store::update::set_settings(tx, id, number, &deployment.settings)?;
@@ -219,10 +207,41 @@ fn enqueue(
         "plan": update.plan_digest, "changes": changes.len(), "rolls_back_to": update.rolls_back_to });
     let note = Note { reason: update.reason.as_deref(), detail };
     app.journal(tx, caller, "update.requested", ("deployment", id.as_str()), note)?;
+    Ok(told(tx, update, number))
+}
+
+/// An update of that plan that the caller asks for now; it has no number yet.
+pub(super) fn queued(
+    app: &App,
+    caller: &Caller,
+    plan: &Plan,
+    kind: UpdateKind,
+    reason: Option<String>,
+) -> Update {
+    Update {
+        deployment: plan.deployment.clone(),
+        number: 0,
+        kind,
+        state: UpdateState::Queued,
+        version: plan.version.clone(),
+        plan_digest: plan.digest(),
+        requester: caller.subject.clone(),
+        origin: caller.origin,
+        reason,
+        rolls_back_to: None,
+        created_at: app.now(),
+        cancel_requested_by: None,
+        switched: false,
+        attempt: 0,
+    }
+}
+
+/// Tells of an update that was queued under that number.
+pub(super) fn told(tx: &Tx<'_>, update: Update, number: u32) -> Update {
     tx.publish(Topic::Work);
-    tx.publish(Topic::Deployment(id.clone()));
-    tx.publish(Topic::Update(id.clone(), number));
-    Ok(Update { number, ..update })
+    tx.publish(Topic::Deployment(update.deployment.clone()));
+    tx.publish(Topic::Update(update.deployment.clone(), number));
+    Update { number, ..update }
 }
 
 fn one(db: &rusqlite::Connection, id: &DeploymentId, number: u32) -> Result<Update> {

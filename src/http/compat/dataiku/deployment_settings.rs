@@ -91,14 +91,17 @@ async fn save(
 ) -> Reply<HttpResponse> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let before = app::deployment::get(&state.app, &who, id.clone()).await?.into_inner();
-    let settings = before.settings.clone();
+    let (settings, revision) = (before.settings.clone(), before.revision);
     let mut edited = Edited::new(body.value, &DeploymentSettings::from(before), &CHANGEABLE)?;
+    let settings = laid_over(settings, &mut edited)?;
     let changes = Changes {
         version: edited.take("bundleId")?,
         enabled: edited.take("enabled")?,
         auto_repair: edited.take("autoRepair")?,
         folder: edited.take::<Option<String>>("projectFolderId")?.map(Option::unwrap_or_default),
-        settings: Some(laid_over(settings, &mut edited)?),
+        // What is laid over what was just read holds only for that.
+        revision: settings.is_some().then_some(revision),
+        settings,
         ignore_warnings: query.0.ignore_warnings,
         ..Changes::default()
     };
@@ -106,14 +109,20 @@ async fn save(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn laid_over(mut settings: Settings, edited: &mut Edited) -> Result<Settings> {
-    if let Some(variables) = edited.take::<BTreeMap<String, Value>>("localVariables")? {
+/// `None`: nothing of it is new.
+fn laid_over(mut settings: Settings, edited: &mut Edited) -> Result<Option<Settings>> {
+    let variables = edited.take::<BTreeMap<String, Value>>("localVariables")?;
+    let services = edited.take::<BTreeMap<ServiceName, ServiceSpec>>("services")?;
+    if variables.is_none() && services.is_none() {
+        return Ok(None);
+    }
+    if let Some(variables) = variables {
         settings.environment = variables.into_iter().map(|(name, value)| (name, as_text(value))).collect();
     }
-    if let Some(services) = edited.take::<BTreeMap<ServiceName, ServiceSpec>>("services")? {
+    if let Some(services) = services {
         settings.services = services.into_iter().map(|(name, spec)| (name, spec.into())).collect();
     }
-    Ok(settings)
+    Ok(Some(settings))
 }
 
 /// A variable may be anything in JSON; an environment holds texts.

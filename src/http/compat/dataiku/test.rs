@@ -36,6 +36,8 @@ struct TestingStatus {
     nb_scenarios_per_outcome: BTreeMap<&'static str, usize>,
     /// Slipway's own: each test that ran.
     scenarios: Vec<Scenario>,
+    /// Slipway's own: the newest run that has ended, whose log `get_update` gives by this time.
+    last_run_timestamp: Option<i64>,
 }
 
 /// What a test came to.
@@ -83,6 +85,7 @@ impl From<TestStatus> for TestingStatus {
             nb_total_ran_scenarios: scenarios.len(),
             nb_scenarios_per_outcome: counts,
             scenarios,
+            last_run_timestamp: status.last.map(|run| run.created_at.timestamp_millis()),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Updates of a deployment: asked for, listed, looked at with their logs. The time it was asked for names an update.
+//! Runs of tests are none in Dataiku's sense: they are found by their time alone.
 
 use actix_web::web::{Data, Json, Path};
 use chrono::DateTime;
@@ -162,18 +163,24 @@ async fn start(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Fut
     Ok(Json(Future::of(&job, &started, state.app.now())))
 }
 
-async fn list(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<UpdateItem>>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+/// Up to `most` updates that are no runs of tests, newest first.
+async fn newest(state: &State, who: &Who, id: &DeploymentId, most: usize) -> Result<Vec<update::Update>> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let page = PageRequest { limit: PageRequest::MOST, after };
-        let found = app::update::list(&state.app, &who, id.clone(), page).await?;
-        all.extend(found.items.into_iter().map(UpdateItem::from));
+        let limit = PageRequest::MOST.min(u32::try_from(most).unwrap_or(u32::MAX));
+        let found = app::update::list(&state.app, who, id.clone(), PageRequest { limit, after }).await?;
+        all.extend(found.items.into_iter().filter(|update| update.kind != UpdateKind::Test));
         match found.next {
-            Some(next) => after = Some(next),
-            None => return Ok(Json(all)),
+            Some(next) if all.len() < most => after = Some(next),
+            _ => return Ok(all),
         }
     }
+}
+
+async fn list(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<UpdateItem>>> {
+    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let all = newest(&state, &who, &id, usize::MAX).await?.into_iter();
+    Ok(Json(all.map(UpdateItem::from).collect()))
 }
 
 async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Reply<Json<FullUpdate>> {
@@ -191,9 +198,7 @@ async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Repl
 
 async fn last(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<FullUpdate>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let page = app::update::list(&state.app, &who, id.clone(), PageRequest::first(1)).await?;
-    let found = page.items.into_iter().next();
-    let found = found.ok_or_else(|| {
+    let found = newest(&state, &who, &id, 1).await?.into_iter().next().ok_or_else(|| {
         Error::not_found("update", format!("of {id}")).hint("It was never updated: call start_update first.")
     })?;
     Ok(Json(full(&state, &who, found).await?))
