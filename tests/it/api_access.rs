@@ -109,7 +109,8 @@ async fn a_key_is_shown_once_and_opens_nothing_once_revoked() {
 async fn a_key_that_a_key_made_ends_with_it() {
     let it = TestApp::builder().start().await;
     let bob = it.session("bob", &["ml"]).await;
-    let end = (chrono::Utc::now() + chrono::TimeDelta::days(2)).to_rfc3339();
+    let end = chrono::Utc::now() + chrono::TimeDelta::days(2);
+    let end = end.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let wanted = json!({ "name": "release", "groups": ["ml"], "expiresAt": end });
     let first = bob.post("/api/v1/api-keys", &wanted).await.expect(200).json();
     let secret_of = |made: &Value| made["secret"].as_str().unwrap().to_owned();
