@@ -122,7 +122,7 @@ async fn deploy(browser: &Browser, run: &FirstRun) {
 
 /// Waits on the update's page for its good end: without scripts by loading it again.
 async fn watch(browser: &Browser, scripts: bool, number: u32) {
-    let stops = number == 4;
+    let stops = number == 5;
     browser.see("h1", &format!("Update {number}")).await;
     if scripts {
         browser.see_within("#pills", "Succeeded", UPDATE).await;
@@ -189,10 +189,16 @@ async fn the_readme_is_followed_from_the_setup_link_to_the_way_back() {
     watch(&browser, true, 3).await;
     predicts(&healthy(&browser, &run, "1.0.0").await).await;
 
+    browser.press_words("Run tests").await;
+    browser.see_within("#pills", "Succeeded", UPDATE).await;
+    browser.see("main", "predicts").await;
+    healthy(&browser, &run, "1.0.0").await;
+    browser.see("#t-predicts", "Passed").await;
+
     browser.press_words("Stop…").await;
     browser.fill("#f-confirm", &run.deployment).await;
     browser.press_words("Stop deployment").await;
-    watch(&browser, true, 4).await;
+    watch(&browser, true, 5).await;
     browser.go(&format!("{}/admin/journal", run.base)).await;
     browser.see(".journal", "User created by the setup link from the console").await;
 }
@@ -210,6 +216,11 @@ async fn the_readme_is_followed_without_scripts() {
     predicts(&healthy(&browser, &run, "1.0.0").await).await;
     browser.press_words("Logs").await;
     browser.see_on_reload("[data-rows]", "POST /predict", Duration::from_secs(20)).await;
+    healthy(&browser, &run, "1.0.0").await;
+    browser.press_words("Run tests").await;
+    browser.see_on_reload("#pills", "Succeeded", UPDATE).await;
+    healthy(&browser, &run, "1.0.0").await;
+    browser.see("#t-predicts", "Passed").await;
 }
 
 /// Makes infrastructure `k8s` by its form: the lab's cluster, this namespace, the lab's registry.
