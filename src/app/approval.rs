@@ -252,13 +252,35 @@ pub(super) fn prospect(db: &Connection, of: &Deployment, policy: GovernPolicy) -
     Ok(governance::messages(policy, standing, &findings))
 }
 
-/// One approval, with the changes that it is about.
+/// One approval with everything that a decision stands on.
+#[derive(Debug)]
+pub struct Detail {
+    pub seen: Seen,
+    /// What the plan changes of what ran when it was asked for.
+    pub changes: Vec<Change>,
+    /// What was found in the plan, for which an approval answers; empty once it is decided or void.
+    pub findings: Vec<Message>,
+}
+
+/// One approval, with the changes that it is about and what it answers for.
 ///
 /// # Errors
 /// Without `view` on the deployment.
-pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<(Seen, Vec<Change>)> {
+pub async fn get(app: &App, caller: &Caller, id: Uuid) -> Result<Detail> {
     let subject = caller.subject.clone();
-    app.store.read(move |db| Ok((seen(db, &subject, id)?, store::approval::diff(db, id)?))).await
+    app.store
+        .read(move |db| {
+            let seen = seen(db, &subject, id)?;
+            let mut findings = match seen.approval.state {
+                ApprovalState::Pending if seen.current => {
+                    store::deployment::governance(db, &seen.approval.deployment)?
+                }
+                _ => Vec::new(),
+            };
+            findings.retain(|message| message.code != governance::NOT_APPROVED);
+            Ok(Detail { changes: store::approval::diff(db, id)?, findings, seen })
+        })
+        .await
 }
 
 /// Approvals on deployments that the caller may see, newest first; the cursor is the last one's place.

@@ -16,6 +16,9 @@ use crate::domain::test::TestOutcome;
 use crate::domain::workload::{Image, Resources, Service, ServiceKind};
 use crate::domain::{Error, Kind, Problem, Result};
 
+/// The message that an approval alone takes away.
+pub const NOT_APPROVED: &str = "NOT_APPROVED";
+
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -177,7 +180,7 @@ pub fn messages(policy: GovernPolicy, standing: Standing, findings: &[Finding]) 
         details: details.to_owned(),
         is_fatal,
     };
-    let mut messages = vec![said("NOT_APPROVED", "Not approved", text, details)];
+    let mut messages = vec![said(NOT_APPROVED, "Not approved", text, details)];
     messages.extend(findings.iter().map(|finding| {
         let check = finding.check;
         said(check.code(), check.title(), &finding.message, check.details())

@@ -156,6 +156,10 @@ async fn nobody_approves_what_they_asked_for_and_others_need_the_grant() {
         let shown = own.get(&format!("/api/v1/approvals/{id}")).await.expect(200).json();
         assert_eq!(shown["status"]["mayDecide"], false);
         assert!(!shown["status"]["changes"].as_array().unwrap().is_empty(), "{shown}");
+        let found = shown["status"]["findings"].as_array().unwrap();
+        let codes: Vec<&Value> = found.iter().map(|message| &message["code"]).collect();
+        assert!(codes.contains(&&json!("IMAGES_NOT_PINNED")), "what an approval would answer for: {shown}");
+        assert!(!codes.contains(&&json!("NOT_APPROVED")), "{shown}");
     }
     let refused = team.deployer.post(&decision("approve"), &json!({})).await.expect(403).json();
     assert!(refused["message"].as_str().unwrap().contains("none of your groups"), "{refused}");

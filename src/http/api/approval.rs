@@ -78,6 +78,9 @@ pub struct ApprovalStatus {
     /// What the plan changes of what ran when it was asked for; only of a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Vec<Change>>,
+    /// What governance found in the plan, for which an approval answers; only of a single one that can be decided.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Message>,
 }
 
 impl From<app::approval::Seen> for Approval {
@@ -110,6 +113,7 @@ impl From<app::approval::Seen> for Approval {
                 comment,
                 refusal: seen.refusal,
                 changes: None,
+                findings: Vec::new(),
             },
         }
     }
@@ -206,14 +210,15 @@ async fn list(
     answer::list(&request, page, fetch).await
 }
 
-/// Get an approval, with the changes that it is about.
+/// Get an approval, with the changes that it is about and what it answers for.
 #[utoipa::path(get, path = "/approvals/{uuid}", tag = "approvals", operation_id = "getApproval",
     params(("uuid" = String, Path, description = "The approval's uuid")),
     responses((status = 200, body = Approval)))]
 async fn get(state: Data<State>, who: Who, uuid: Path<String>) -> Reply<Json<Approval>> {
-    let (seen, changes) = app::approval::get(&state.app, &who, named("approval", &uuid)?).await?;
-    let mut approval = Approval::from(seen);
-    approval.status.changes = Some(changes);
+    let detail = app::approval::get(&state.app, &who, named("approval", &uuid)?).await?;
+    let mut approval = Approval::from(detail.seen);
+    approval.status.changes = Some(detail.changes);
+    approval.status.findings = detail.findings;
     Ok(Json(approval))
 }
 

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::fields::Fields;
-use super::page::{Field, Page, Pager, Section, State, Tab, Tone, Trouble, blame, plural};
+use super::page::{Field, Note, Page, Pager, Section, State, Tab, Tone, Trouble, blame, plural};
 use super::visit::{Answer, Visit};
-use crate::app::approval::{self, Filter, Seen};
+use crate::app::approval::{self, Detail, Filter, Seen};
 use crate::domain::approval::ApprovalState;
 use crate::domain::clock::Timestamp;
 use crate::domain::diff::Change;
@@ -116,6 +116,8 @@ struct One {
     page: Page,
     row: Row,
     changes: Vec<Change>,
+    /// What was found in the plan, for which an approval answers.
+    findings: Vec<Note>,
     comment: Field,
     /// Whether the reader asked for it, and may take it back.
     own: bool,
@@ -127,13 +129,14 @@ fn id_of(text: &str) -> Result<Uuid> {
 }
 
 async fn load(visit: &Visit, id: Uuid, fields: &Fields) -> Result<One> {
-    let (seen, changes) = approval::get(&visit.app, &visit.caller, id).await?;
+    let Detail { seen, changes, findings } = approval::get(&visit.app, &visit.caller, id).await?;
     let own = seen.own;
     let row = Row::from(seen);
     let title = format!("Bundle {} of {}", row.version, row.deployment);
     Ok(One {
         page: visit.page(title, Section::Approvals).below("Approvals", "/approvals"),
         changes,
+        findings: findings.iter().map(Note::from).collect(),
         comment: Field::area("comment", "Comment", 3)
             .hint("A rejection says why; with an approval it is optional.")
             .value(fields.get("comment")),

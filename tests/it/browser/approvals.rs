@@ -37,6 +37,7 @@ async fn what_somebody_asks_for_another_approves() {
     look(&browser, "approval-list").await;
     browser.press_words("iris-on-local").await;
     browser.see(".head .state", "Waiting").await;
+    browser.see("main", "Images are not pinned").await;
     look(&browser, "approval").await;
     browser.fill("#f-comment", "tried on test").await;
     browser.press_words("Approve").await;
