@@ -153,7 +153,16 @@ async fn healthy_at(browser: &Browser, run: &FirstRun, id: &str, version: &str) 
 async fn predicts(at: &str) {
     let url = format!("{}/predict", at.trim_end_matches('/'));
     let body = serde_json::json!({ "sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2 });
-    let answer = reqwest::Client::new().post(&url).json(&body).send().await.unwrap();
+    // A cluster's nodes learn of a port a moment after its pods serve.
+    let begun = std::time::Instant::now();
+    let answer = loop {
+        match reqwest::Client::new().post(&url).json(&body).send().await {
+            Err(error) if error.is_connect() && begun.elapsed() < Duration::from_secs(20) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            sent => break sent.unwrap(),
+        }
+    };
     let text = answer.text().await.unwrap();
     assert!(text.contains("setosa"), "{url}: {text}");
 }
