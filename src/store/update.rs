@@ -117,11 +117,10 @@ pub fn open_of(connection: &Connection, deployment: &DeploymentId) -> Result<Vec
 
 /// What `subject` sees of all that is queued or running, oldest first, each with its deployment's uuid.
 pub fn open(connection: &Connection, subject: &Subject) -> Result<Vec<(Uuid, Update)>> {
-    let columns: Vec<String> = COLUMNS.split(',').map(|name| format!("u.{}", name.trim())).collect();
     let sql = format!(
-        "SELECT {}, d.uuid FROM deployment_update u JOIN deployment d ON d.id = u.deployment
-          WHERE u.state <> 'ended' AND {VISIBLE} ORDER BY u.seq",
-        columns.join(", ")
+        "SELECT {COLUMNS}, (SELECT d.uuid FROM deployment d WHERE d.id = deployment_update.deployment) AS uuid
+           FROM deployment_update
+          WHERE state <> 'ended' AND deployment IN (SELECT d.id FROM deployment d WHERE {VISIBLE}) ORDER BY seq"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let groups = row::groups(&subject.groups);

@@ -17,7 +17,7 @@ use crate::domain::{Error, Kind, Problem};
 use crate::http::State;
 use crate::http::compat::Front;
 use crate::http::error::{self, ApiError};
-use crate::http::trace::RequestId;
+use crate::http::trace::{self, RequestId};
 
 /// An error on its way to being a page.
 #[derive(Debug)]
@@ -51,12 +51,22 @@ pub async fn layer<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, actix_web::Error> {
     let response = next.call(request).await?;
-    let Some(refusal) = refusal(&response) else {
-        return Ok(response.map_into_left_body());
+    let answer = match of_a_front(&response) {
+        Some(answer) => answer,
+        None => match refusal(&response) {
+            Some(refusal) => error::respond(response.request(), &refusal),
+            None => return Ok(response.map_into_left_body()),
+        },
     };
-    let answer = error::respond(response.request(), &refusal);
     let (request, _) = response.into_parts();
     Ok(ServiceResponse::new(request, answer).map_into_right_body())
+}
+
+/// What the API refused, in the form of another system's front. The log heard of it when its own form was made.
+fn of_a_front<B>(response: &ServiceResponse<B>) -> Option<HttpResponse> {
+    let front = Front::of(response.request())?;
+    let ApiError(error) = response.response().error()?.as_error()?;
+    Some(front.failure(error, trace::current()))
 }
 
 fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
@@ -64,11 +74,9 @@ fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
     if let Some(PageError(error)) = failure.as_error() {
         return Some(copy(error));
     }
-    let front = Front::of(response.request());
-    if let Some(ApiError(error)) = failure.as_error() {
-        return front.map(|_| copy(error));
-    }
-    if front.is_none() && !error::wants_page(response.request()) {
+    let is_known = failure.as_error::<ApiError>().is_some();
+    let of_front = Front::of(response.request()).is_some();
+    if is_known || !(of_front || error::wants_page(response.request())) {
         return None;
     }
     Some(match response.status() {
@@ -84,7 +92,7 @@ fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {
     })
 }
 
-/// What of an error is shown; its cause, which cannot be copied, goes to the log here.
+/// What of an error goes to a page; its cause, which cannot be copied, goes to the log here.
 fn copy(error: &Error) -> Error {
     error::log(error);
     let shown = Error::new(error.kind, error.code, error.message.clone());

@@ -36,10 +36,10 @@ operations! {
     delete "/project-deployer/deployments/{id}" => delete,
 }
 
-/// A deployment in short.
+/// What a deployment is of, and where; its status and its settings say so alike.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DeploymentBasicInfo {
+pub struct Definition {
     id: DeploymentId,
     infra_id: InfrastructureId,
     published_project_key: ProjectKey,
@@ -49,12 +49,9 @@ pub struct DeploymentBasicInfo {
     enabled: bool,
     /// Deployments have none.
     tags: [String; 0],
-    created_by_display_name: String,
-    created_on: i64,
-    last_modified_on: i64,
 }
 
-impl From<&deployment::Deployment> for DeploymentBasicInfo {
+impl From<&deployment::Deployment> for Definition {
     fn from(found: &deployment::Deployment) -> Self {
         Self {
             id: found.id.clone(),
@@ -65,6 +62,25 @@ impl From<&deployment::Deployment> for DeploymentBasicInfo {
             project_folder_id: (!found.folder.is_empty()).then(|| found.folder.clone()),
             enabled: found.enabled,
             tags: [],
+        }
+    }
+}
+
+/// A deployment in short.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentBasicInfo {
+    #[serde(flatten)]
+    definition: Definition,
+    created_by_display_name: String,
+    created_on: i64,
+    last_modified_on: i64,
+}
+
+impl From<&deployment::Deployment> for DeploymentBasicInfo {
+    fn from(found: &deployment::Deployment) -> Self {
+        Self {
+            definition: found.into(),
             created_by_display_name: found.created_by.clone(),
             created_on: found.created_at.timestamp_millis(),
             last_modified_on: found.updated_at.timestamp_millis(),

@@ -7,14 +7,14 @@ use actix_web::web::{Data, Json, Path};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::deployment::Warnings;
+use super::deployment::{Definition, Warnings};
 use super::operations;
 use super::settings::Edited;
 use crate::app;
 use crate::app::deployment::Changes;
 use crate::domain::Result;
 use crate::domain::deployment::{Deployment, Settings};
-use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, ServiceName, Version};
+use crate::domain::name::ServiceName;
 use crate::http::State;
 use crate::http::api::Reply;
 use crate::http::api::body::Body;
@@ -33,13 +33,8 @@ const CHANGEABLE: [&str; 6] =
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DeploymentSettings {
-    id: DeploymentId,
-    infra_id: InfrastructureId,
-    published_project_key: ProjectKey,
-    bundle_id: Version,
-    deployed_project_key: ProjectKey,
-    project_folder_id: Option<String>,
-    enabled: bool,
+    #[serde(flatten)]
+    definition: Definition,
     /// Environment of every service.
     local_variables: BTreeMap<String, String>,
     /// Slipway's own: overrides of single services.
@@ -47,7 +42,6 @@ struct DeploymentSettings {
     /// Slipway's own: standing consent to repair drift.
     auto_repair: bool,
     // What Dataiku's automation nodes have and a workload does not.
-    tags: [String; 0],
     bundle_container_settings: Value,
     scenarios_to_activate: Map<String, Value>,
     disable_automatic_triggers: bool,
@@ -55,19 +49,13 @@ struct DeploymentSettings {
 
 impl From<Deployment> for DeploymentSettings {
     fn from(found: Deployment) -> Self {
+        let definition = Definition::from(&found);
         let services = found.settings.services.into_iter();
         Self {
-            id: found.id,
-            infra_id: found.infrastructure,
-            deployed_project_key: found.deployed_project.unwrap_or_else(|| found.project.clone()),
-            published_project_key: found.project,
-            bundle_id: found.version,
-            project_folder_id: (!found.folder.is_empty()).then_some(found.folder),
-            enabled: found.enabled,
+            definition,
             local_variables: found.settings.environment,
             services: services.map(|(name, settings)| (name, settings.into())).collect(),
             auto_repair: found.auto_repair,
-            tags: [],
             bundle_container_settings: json!({ "remapping": { "connections": [], "codeEnvs": [] } }),
             scenarios_to_activate: Map::new(),
             disable_automatic_triggers: false,

@@ -1,6 +1,6 @@
 //! Published projects: listed, made, deleted.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -11,6 +11,7 @@ use super::deployment::{self, DeploymentBasicInfo};
 use super::infrastructure::InfraBasicInfo;
 use super::operations;
 use crate::app;
+use crate::app::infrastructure::Listed;
 use crate::app::project::NewProject;
 use crate::domain::Result;
 use crate::domain::access::ProjectRight;
@@ -55,15 +56,17 @@ struct ProjectStatus {
     infras: Vec<InfraBasicInfo>,
 }
 
-async fn status(state: &State, who: &Who, key: &ProjectKey, right: ProjectRight) -> Result<ProjectStatus> {
+async fn status(
+    state: &State,
+    who: &Who,
+    known: &[Listed],
+    key: &ProjectKey,
+    right: ProjectRight,
+) -> Result<ProjectStatus> {
     let filter = app::deployment::Filter { project: Some(key.clone()), ..app::deployment::Filter::default() };
     let deployments = deployment::all(state, who, filter).await?;
-    let known: BTreeMap<_, _> = app::infrastructure::list(&state.app, who)
-        .await?
-        .into_iter()
-        .map(|one| (one.infrastructure.id.clone(), one.infrastructure))
-        .collect();
-    let used = known.values().filter(|one| deployments.iter().any(|d| d.deployment.infrastructure == one.id));
+    let used: BTreeSet<_> = deployments.iter().map(|one| &one.deployment.infrastructure).collect();
+    let used = known.iter().map(|one| &one.infrastructure).filter(|one| used.contains(&one.id));
     Ok(ProjectStatus {
         project_basic_info: key.into(),
         is_admin: right >= ProjectRight::Admin,
@@ -80,9 +83,10 @@ async fn list(request: HttpRequest, state: Data<State>, who: Who) -> Reply<HttpR
         let (state, who) = (state.clone(), who.clone());
         async move {
             let page = app::project::list(&state.app, &who, app::project::Filter::default(), page).await?;
+            let known = app::infrastructure::list(&state.app, &who).await?;
             let mut items = Vec::with_capacity(page.items.len());
             for (project, right) in page.items {
-                items.push(status(&state, &who, &project.key, right).await?);
+                items.push(status(&state, &who, &known, &project.key, right).await?);
             }
             Ok(Page { items, next: page.next })
         }
@@ -92,7 +96,8 @@ async fn list(request: HttpRequest, state: Data<State>, who: Who) -> Reply<HttpR
 
 async fn get(state: Data<State>, who: Who, key: Path<String>) -> Reply<Json<ProjectStatus>> {
     let found = app::project::get(&state.app, &who, named("project", &key)?).await?;
-    Ok(Json(status(&state, &who, &found.key, found.held()).await?))
+    let known = app::infrastructure::list(&state.app, &who).await?;
+    Ok(Json(status(&state, &who, &known, &found.key, found.held()).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -105,7 +110,8 @@ async fn create(state: Data<State>, who: Who, body: Body<PublishedProject>) -> R
     let key = body.value.published_project_key;
     let new = NewProject { key, description: String::new(), tags: Vec::new(), group: None };
     let made = app::project::create(&state.app, &who, new, body.once).await?;
-    Ok(Json(status(&state, &who, &made.key, made.held()).await?))
+    let known = app::infrastructure::list(&state.app, &who).await?;
+    Ok(Json(status(&state, &who, &known, &made.key, made.held()).await?))
 }
 
 async fn delete(state: Data<State>, who: Who, key: Path<String>) -> Reply<HttpResponse> {

@@ -25,6 +25,8 @@ operations! {
 
 /// Lines of a log that are read at a time.
 const LINES: u32 = 1_000;
+/// Updates that are read at a time.
+const UPDATES: u32 = 100;
 
 /// How an update stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -163,12 +165,12 @@ async fn start(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Fut
     Ok(Json(Future::of(&job, &started, state.app.now())))
 }
 
-/// Up to `most` updates that are no runs of tests, newest first.
+/// At least `most` updates that are no runs of tests, newest first; fewer where there are no more.
 async fn newest(state: &State, who: &Who, id: &DeploymentId, most: usize) -> Result<Vec<update::Update>> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let limit = PageRequest::MOST.min(u32::try_from(most).unwrap_or(u32::MAX));
-        let found = app::update::list(&state.app, who, id.clone(), PageRequest { limit, after }).await?;
+        let page = PageRequest { limit: UPDATES, after };
+        let found = app::update::list(&state.app, who, id.clone(), page).await?;
         all.extend(found.items.into_iter().filter(|update| update.kind != UpdateKind::Test));
         match found.next {
             Some(next) if all.len() < most => after = Some(next),
