@@ -23,7 +23,7 @@ use crate::config::file::ConfigFile;
 use crate::config::kind::BaseUrl;
 use crate::config::layers::{FlagValue, Layers, variable};
 use crate::config::section::{
-    Access, Bundles, Data, Docker, Kubeconfig, Log, Metrics, Oidc, Registry, Section, Server, Session,
+    Access, Bundles, Data, Docker, Kubeconfig, Log, Metrics, Oidc, Registry, Renga, Section, Server, Session,
     Updates,
 };
 use crate::config::value::Scalar as _;
@@ -47,6 +47,7 @@ pub struct Config {
     pub kubeconfig: BTreeMap<String, Kubeconfig>,
     pub metrics: Metrics,
     pub docker: Docker,
+    pub renga: Renga,
     /// Where the state is kept.
     pub data_dir: PathBuf,
 }
@@ -111,6 +112,7 @@ impl Config {
             kubeconfig: named(&mut layers, "kubeconfig"),
             metrics: Metrics::read(&mut layers, "metrics"),
             docker: Docker::read(&mut layers, "docker"),
+            renga: Renga::read(&mut layers, "renga"),
         };
         layers.refuse_unknown();
         if layers.problems.is_empty() {
@@ -207,6 +209,16 @@ impl Config {
                 "Set the https URL under which browsers reach the console.",
             ),
             _ => {}
+        }
+        let Renga { issuer: own, audience, jwt_key, .. } = &self.renga;
+        let given = [(audience.is_some(), "an audience"), (jwt_key.is_some(), "a key")];
+        if let Some((_, what)) = given.iter().find(|(given, _)| *given && own.is_none() && issuer.is_none()) {
+            let why = format!("{what} is set without it");
+            wrong("renga", "issuer", &why, "Set the issuer that a token must name.");
+        }
+        if own.is_some() && audience.is_none() && client_id.is_none() {
+            let hint = "Set the audience that its tokens are issued for.";
+            wrong("renga", "audience", "an issuer is set without it", hint);
         }
         for (host, registry) in &self.registry {
             let section = format!("registry.{host}");

@@ -180,6 +180,29 @@ impl Scalar for Issuer {
     }
 }
 
+/// A host by its name or address, without scheme, port or path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName(String);
+
+impl HostName {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Scalar for HostName {
+    const EXPECTED: &'static str = "a host such as \"apps.example.org\" or \"192.0.2.7\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_address = text.parse::<IpAddr>().is_ok();
+        let is_name = || matches!(Host::parse(text), Ok(Host::Domain(name)) if name == text);
+        if is_address || is_name() { Ok(Self(text.to_owned())) } else { Err(String::new()) }
+    }
+    fn text(&self) -> String {
+        self.0.clone()
+    }
+}
+
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident, $expected:literal { $($(#[$inner:meta])* $variant:ident = $word:literal),* }) => {
         $(#[$doc])*
@@ -240,6 +263,18 @@ mod tests {
         assert!(!range.contains("11.0.0.1".parse().unwrap()));
         assert_eq!(Cidr::parse("::1").unwrap().text(), "::1");
         assert!(Cidr::parse("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_more() {
+        for good in ["apps.example.org", "localhost", "192.0.2.7", "2001:db8::1"] {
+            assert_eq!(HostName::parse(good).unwrap().as_str(), good);
+        }
+        for bad in
+            ["", "http://apps.example.org", "apps.example.org:80", "apps.example.org/x", "a b", "[::1]"]
+        {
+            assert!(HostName::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

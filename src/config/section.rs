@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::kind::{BaseUrl, ByteSize, Cidr, GroupsSource, Issuer, LogFormat, LogLevel};
+use crate::config::kind::{BaseUrl, ByteSize, Cidr, GroupsSource, HostName, Issuer, LogFormat, LogLevel};
 use crate::config::layers::Layers;
 use crate::config::value::{Scalar as _, Value};
 use crate::domain::infrastructure::EngineConnection;
-use crate::domain::name::GroupName;
+use crate::domain::name::{GroupName, InfrastructureId};
 
 /// What there is to know of an option besides its value.
 #[derive(Debug)]
@@ -195,6 +195,33 @@ sections! {
         /// Each workload's network is a /26 of this range.
         network_pool: Cidr = cidr("10.201.0.0/16");
     }
+
+    /// renga-deployer's API below /v1: what its engines' names mean, and whose tokens it takes. API keys it takes anyway.
+    Renga {
+        /// The infrastructure that the engine `docker` means.
+        docker: InfrastructureId = local();
+        /// The infrastructure that the engine `k8s` means; left out, there is no such engine.
+        k8s: Option<InfrastructureId> = None, for example "\"prod\"";
+        /// The issuer of the tokens; that of [oidc] when left out.
+        issuer: Option<Issuer> = None, for example "\"https://id.example.org/realms/renga\"";
+        /// The audience that a token must be issued for; those of [oidc] when left out.
+        audience: Option<String> = None, for example "\"renga-deployer\"";
+        /// The public key that signs them, as PEM, as its base64 alone or as a JWK (or a set of those); when left out, the
+        /// keys that the issuer publishes.
+        jwt_key: Option<SecretString> = None;
+        /// The claim that holds a token's scopes: a text with spaces in between, or a list. A URL is a name, too.
+        scope_claim: String = "scope".into();
+        /// The claim that holds the groups; that of [oidc] when left out.
+        groups_claim: Option<String> = None, for example "\"groups\"";
+        /// Whether /v1/ui shows the description of the API to be tried.
+        swagger_ui: bool = false;
+        /// What containers are told as DEPLOYER_BASE_URL where no ingress gives them a path of their own.
+        base_url: String = "/".into();
+        /// The host that an execution's ports are said to be at, on Docker; the address that they are bound to when left out.
+        docker_host: Option<HostName> = None, for example "\"apps.example.org\"";
+        /// The same on Kubernetes; the address of the node when left out.
+        k8s_host: Option<HostName> = None, for example "\"apps.example.org\"";
+    }
 }
 
 impl Docker {
@@ -206,6 +233,11 @@ impl Docker {
             network_pool: self.network_pool.text(),
         }
     }
+}
+
+/// The infrastructure of a new Slipway.
+fn local() -> InfrastructureId {
+    InfrastructureId::parse("local").expect("the id written here is one")
 }
 
 fn cidr(text: &'static str) -> Cidr {

@@ -227,11 +227,26 @@ fn options_that_contradict_each_other_are_refused() {
         ("[server]\nbase_url = \"http://slipway.example.org\"\n", "server.base_url"),
         ("[server]\nlisten = \"0.0.0.0:8080\"\n", "server.base_url"),
         ("[updates]\nparallel = 0\n", "updates.parallel"),
+        ("[renga]\nissuer = \"https://id.example.org\"\n", "renga.audience"),
+        ("[renga]\naudience = \"renga\"\n", "renga.issuer"),
+        ("[renga]\njwt_key = \"{}\"\n", "renga.issuer"),
     ];
     for (file, place) in cases {
         let problems = Case::new(file).problems();
         assert!(problems[0].contains(place), "{file}: {problems:?}");
     }
+}
+
+#[test]
+fn a_switch_is_true_or_false() {
+    assert!(Case::new("[renga]\nswagger_ui = true\n").config().renga.swagger_ui);
+    assert!(Case::new("").env("SLIPWAY_RENGA__SWAGGER_UI", "true").config().renga.swagger_ui);
+    for (wrong, why) in [("\"true\"", "this is text"), ("1", "this is a number")] {
+        let problems = Case::new(&format!("[renga]\nswagger_ui = {wrong}\n")).problems();
+        assert!(problems[0].contains(why) && problems[0].ends_with("true or false"), "{problems:?}");
+    }
+    let problems = Case::new("").env("SLIPWAY_RENGA__SWAGGER_UI", "yes").problems();
+    assert!(problems[0].contains("\"yes\" does not fit; it takes true or false"), "{problems:?}");
 }
 
 #[test]
@@ -298,7 +313,7 @@ fn the_example_uncommented_is_a_configuration_with_the_defaults() {
     let lines = example.lines().map(|line| line.trim_start_matches("# ")).filter(assignment);
     let text: Vec<String> = lines.map(|line| line.replace("/run/secrets/", "")).collect();
     let mut case = Case::new("");
-    for secret in ["client_secret", "password"] {
+    for secret in ["client_secret", "password", "jwt_key"] {
         case.put(secret, "canary-4711");
     }
     case.flags.config = Some(case.put("example.toml", &text.join("\n")));

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::config::duration;
-use crate::domain::name::GroupName;
+use crate::domain::name::{GroupName, InfrastructureId};
 
 /// A value as its source gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub enum Written {
     Bare,
     /// Either way, e.g. a size as `4294967296` or `"4 GiB"`.
     Either,
+    /// As `true` or `false`.
+    Switch,
 }
 
 /// One value of an option.
@@ -78,6 +80,13 @@ pub trait Value: Sized {
 
 fn scalar<T: Scalar>(raw: &Raw) -> Result<T, String> {
     let text = match (raw, T::WRITTEN) {
+        (Raw::Flag(on), Written::Switch) => {
+            if *on {
+                "true"
+            } else {
+                "false"
+            }
+        }
         (Raw::Untyped(text), _)
         | (Raw::Text(text), Written::Quoted | Written::Either)
         | (Raw::Number(text), Written::Bare | Written::Either) => text,
@@ -97,7 +106,7 @@ pub fn quoted(text: &str) -> String {
 
 fn shown<T: Scalar>(value: &T) -> String {
     match T::WRITTEN {
-        Written::Bare => value.text(),
+        Written::Bare | Written::Switch => value.text(),
         Written::Quoted | Written::Either => quoted(&value.text()),
     }
 }
@@ -173,11 +182,13 @@ fn plain<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 scalars! {
     String, Quoted, "text in quotes", |text| Ok(text.to_owned()), Clone::clone;
     u32, Bare, "a whole number", plain, ToString::to_string;
+    bool, Switch, "true or false", plain, ToString::to_string;
     SocketAddr, Quoted, "an address and a port such as \"127.0.0.1:8080\" or \"[::1]:8080\"", plain, ToString::to_string;
     IpAddr, Quoted, "an address such as \"127.0.0.1\"", plain, ToString::to_string;
     PathBuf, Quoted, "a path in quotes", not_empty, |path| path.display().to_string();
     Duration, Quoted, "a time such as \"30s\", \"8h\" or \"1d12h\"", duration::parse, |time| duration::show(*time);
     GroupName, Quoted, "a group's name in quotes", |text| GroupName::parse(text).map_err(|error| error.message), ToString::to_string;
+    InfrastructureId, Quoted, "an infrastructure's id in quotes", |text| InfrastructureId::parse(text).map_err(|error| error.message), ToString::to_string;
     Url, Quoted, "a URL such as \"https://id.example.org\"", plain, ToString::to_string;
 }
 
