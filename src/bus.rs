@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
 
@@ -27,6 +28,8 @@ pub enum Topic {
     Access,
     /// Stages were edited.
     Stages,
+    /// A stream, a pipeline, a context.
+    Resource(Uuid),
 }
 
 /// Hands topics to everyone who listens.

@@ -23,8 +23,8 @@ use crate::config::file::ConfigFile;
 use crate::config::kind::BaseUrl;
 use crate::config::layers::{FlagValue, Layers, variable};
 use crate::config::section::{
-    Access, Bundles, Data, Docker, Kubeconfig, Log, Metrics, Oidc, Registry, Renga, Section, Server, Session,
-    Updates,
+    Access, Bundles, Data, Datacater, Docker, Kubeconfig, Log, Metrics, Oidc, Registry, Renga, Section,
+    Server, Session, Updates,
 };
 use crate::config::value::Scalar as _;
 use crate::domain::{Error, Problem, Result};
@@ -47,6 +47,7 @@ pub struct Config {
     pub kubeconfig: BTreeMap<String, Kubeconfig>,
     pub metrics: Metrics,
     pub docker: Docker,
+    pub datacater: Datacater,
     pub renga: Renga,
     /// Where the state is kept.
     pub data_dir: PathBuf,
@@ -112,6 +113,7 @@ impl Config {
             kubeconfig: named(&mut layers, "kubeconfig"),
             metrics: Metrics::read(&mut layers, "metrics"),
             docker: Docker::read(&mut layers, "docker"),
+            datacater: Datacater::read(&mut layers, "datacater"),
             renga: Renga::read(&mut layers, "renga"),
         };
         layers.refuse_unknown();

@@ -67,7 +67,7 @@ fn bundle(
         version: slipway::domain::name::Version::parse("1.0.0")?,
         digest: Digest::of(b"many"),
         size: 4,
-        manifest: Manifest { name: None, version: None, workload, warnings: Vec::new() },
+        manifest: Manifest { name: None, version: None, workload, made_of: None, warnings: Vec::new() },
         files: Vec::new(),
         uploader: "bench".into(),
         created_at: now,
@@ -81,6 +81,8 @@ fn deployment(
 ) -> slipway::domain::Result<slipway::domain::deployment::Deployment> {
     Ok(slipway::domain::deployment::Deployment {
         id: slipway::domain::name::DeploymentId::parse(format!("many-{number:06}"))?,
+        source: slipway::domain::deployment::Source::Bundle,
+        removal: None,
         uuid: slipway::domain::random::uuid(),
         project: bundle.project.clone(),
         infrastructure: slipway::domain::name::InfrastructureId::parse("local")?,

@@ -1,12 +1,15 @@
 //! Deployments: creating and saving deploy nothing; one asynchronous update converges to what was saved.
 
+pub(super) mod made;
 mod promote;
 mod read;
+mod remove;
 mod save;
 
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::{App, Idempotency, Note, load, remember, replayed};
@@ -15,7 +18,7 @@ use crate::crypto::Context;
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, ProjectRight, Subject};
 use crate::domain::approval::Standing;
 use crate::domain::bundle::Bundle;
-use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::deployment::{Deployment, DeploymentRight, Settings, Source};
 use crate::domain::governance::{self, Finding};
 use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version, VolumeName};
@@ -25,10 +28,11 @@ use crate::domain::{Error, Result, random};
 use crate::store;
 use crate::store::Tx;
 pub use crate::store::deployment::list::{Filter, Sort, State, Summary};
-use crate::store::release::Release;
 pub use promote::{Promotion, promote};
-pub use read::{Detail, detail, events, get, id_of, list, with_summary};
+pub use read::{Detail, detail, events, get, id_of, list, list_with_objects, with_summary};
 pub(super) use read::{decode_cursor, encode_cursor};
+pub(super) use remove::refuse_removed;
+pub use remove::remove;
 pub(super) use save::apply;
 pub use save::{Changes, Saving, preview_save, save};
 
@@ -84,13 +88,15 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
     let infrastructure =
         load::infrastructure(tx, &new.infrastructure, &caller.subject, InfrastructureRight::Deploy)?;
     let id = match &new.id {
-        Some(id) => id.clone(),
+        Some(id) => id.clone().chosen()?,
         None => DeploymentId::parse(format!("{}-on-{}", new.project, new.infrastructure))?,
     };
     let now = app.now();
     let deployment = Deployment {
         id: id.clone(),
         uuid: random::uuid(),
+        source: Source::Bundle,
+        removal: None,
         project: new.project.clone(),
         infrastructure: new.infrastructure.clone(),
         version: new.version.clone(),
@@ -106,36 +112,69 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewDeployment) -> Resul
         last_update: 0,
         running_update: None,
     };
-    let versions: Vec<SecretInfo> = new
-        .secrets
-        .iter()
-        .filter(|(_, change)| matches!(change, SecretChange::Set(_)))
-        .map(|(name, _)| SecretInfo { name: name.clone(), version: deployment.revision, updated_at: now })
-        .collect();
-    let bundle = bundle_of(tx, &deployment)?;
-    let plan = resolve(&deployment, &bundle, &infrastructure, &versions)?;
-    let findings = governance::examine(&plan, &bundle, &deployment.settings);
-    let untested = governance::untested(&store::test::outcomes(tx, &new.project, &new.version)?);
-    let all: Vec<Finding> = findings.iter().cloned().chain(untested).collect();
-    let warned = governance::messages(infrastructure.govern_policy, Standing::None, &all);
-    governance::refuse_warned(&warned, new.ignore_warnings)?;
-    // Last, and without a word of whose it is: ids are one for all, so this alone tells of a deployment that the caller
-    // may not see, and only when nothing else stood in the way of making it.
-    if store::deployment::find(tx, &id, &Subject::system())?.is_some() {
-        return Err(
-            Error::conflict("deployment_exists", format!("the id {id} is taken")).hint("Choose another id.")
-        );
-    }
-    refuse_released(tx, &id, &new.infrastructure)?;
-    store::deployment::insert(tx, &deployment, &plan.digest())?;
-    store::deployment::set_findings(tx, &id, &findings)?;
-    save_secrets(app, tx, &deployment, &new.secrets)?;
+    insert_row(app, tx, &deployment, &infrastructure, &new.secrets, new.ignore_warnings)?;
     let detail = json!({ "project": new.project, "version": new.version, "infrastructure": new.infrastructure,
         "settings": new.settings, "secrets": new.secrets.keys().collect::<Vec<_>>() });
     app.journal(tx, caller, "deployment.created", ("deployment", id.as_str()), Note::detail(detail))?;
     tx.publish(Topic::Deployment(id.clone()));
     tx.publish(Topic::Project(new.project.clone()));
     Ok(id)
+}
+
+/// Plans it, asks governance, and adds its row and its secrets.
+fn insert_row(
+    app: &App,
+    tx: &Tx<'_>,
+    deployment: &Deployment,
+    infrastructure: &Infrastructure,
+    secrets: &BTreeMap<SecretName, SecretChange>,
+    ignore_warnings: bool,
+) -> Result<()> {
+    let set = secrets.iter().filter(|(_, change)| matches!(change, SecretChange::Set(_)));
+    let info = |(name, _): (&SecretName, &SecretChange)| SecretInfo {
+        name: name.clone(),
+        version: deployment.revision,
+        updated_at: deployment.updated_at,
+    };
+    let versions: Vec<SecretInfo> = set.map(info).collect();
+    let bundle = bundle_of(tx, deployment)?;
+    let plan = resolve(deployment, &bundle, infrastructure, &versions)?;
+    let findings = governance::examine(&plan, &bundle, &deployment.settings);
+    let untested =
+        governance::untested(&store::test::outcomes(tx, &deployment.project, &deployment.version)?);
+    let all: Vec<Finding> = findings.iter().cloned().chain(untested).collect();
+    let warned = governance::messages(infrastructure.govern_policy, Standing::None, &all);
+    governance::refuse_warned(&warned, ignore_warnings)?;
+    refuse_taken(tx, &deployment.id, &deployment.infrastructure)?;
+    store::deployment::insert(tx, deployment, &plan.digest())?;
+    store::deployment::set_findings(tx, &deployment.id, &findings)?;
+    save_secrets(app, tx, deployment, secrets)
+}
+
+/// Last, and without a word of whose it is: ids are one for all, so this alone tells of a deployment that the caller may
+/// not see, and only when nothing else stood in the way of making it.
+fn refuse_taken(tx: &Tx<'_>, id: &DeploymentId, infrastructure: &InfrastructureId) -> Result<()> {
+    if store::deployment::find(tx, id, &Subject::system())?.is_some() {
+        return Err(
+            Error::conflict("deployment_exists", format!("the id {id} is taken")).hint("Choose another id.")
+        );
+    }
+    refuse_released(tx, id, infrastructure)
+}
+
+/// A deployment's secrets in clear, by name.
+pub(super) fn opened_secrets(
+    app: &App,
+    db: &Connection,
+    id: &DeploymentId,
+) -> Result<BTreeMap<SecretName, SecretString>> {
+    let opened = store::secret::sealed(db, id)?.into_iter().map(|(name, version, sealed)| {
+        let context = Context { table: "secret", row: id.as_str(), name: name.as_str(), version };
+        let value = app.keys.open(&context, &sealed)?;
+        let text = SecretString::from(String::from_utf8_lossy(&value).into_owned());
+        Ok((name, text))
+    });
+    opened.collect()
 }
 
 /// A secret's version is the revision of the save that set it: no two values of a deployment ever share one, even
@@ -255,24 +294,23 @@ pub async fn delete(app: &App, caller: &Caller, id: DeploymentId, volumes: bool)
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
             refuse_running(tx, &held)?;
-            let names = store::update::volumes(tx, &id)?;
-            if held.last_update > 0 {
-                let release =
-                    Release { workload: id.clone(), infrastructure: held.infrastructure.clone(), volumes };
-                store::release::ask(tx, &release, app_.now())?;
-                tx.publish(Topic::Work);
-            }
-            store::deployment::delete(tx, &id)?;
-            let what = if volumes { "volumes_removed" } else { "volumes_kept" };
-            let detail = if names.is_empty() { json!({}) } else { json!({ what: names }) };
-            let note = Note::detail(detail);
-            app_.journal(tx, &caller, "deployment.deleted", ("deployment", id.as_str()), note)?;
-            tx.publish(Topic::Project(held.project.clone()));
-            tx.publish(Topic::Deployment(id));
-            Ok(())
+            delete_row(&app_, tx, &caller, &held, volumes)
         })
         .await?;
     app.store.observe(move |tx| store::observation::remove_deployment(tx, &gone)).await
+}
+
+/// Deletes what runs no more, and has its engine clean up behind it.
+fn delete_row(app: &App, tx: &Tx<'_>, caller: &Caller, held: &Deployment, volumes: bool) -> Result<()> {
+    let names = store::release::delete(tx, held, volumes, app.now())?;
+    let what = if volumes { "volumes_removed" } else { "volumes_kept" };
+    let detail = if names.is_empty() { json!({}) } else { json!({ what: names }) };
+    let note = Note::detail(detail);
+    app.journal(tx, caller, "deployment.deleted", ("deployment", held.id.as_str()), note)?;
+    tx.publish(Topic::Work);
+    tx.publish(Topic::Project(held.project.clone()));
+    tx.publish(Topic::Deployment(held.id.clone()));
+    Ok(())
 }
 
 /// The named volumes that a deployment's updates have made, which stay when it is stopped, and when it is deleted unless

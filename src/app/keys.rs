@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::infrastructure::connection;
-use super::{App, Note};
+use super::{App, Note, resource};
 use crate::crypto::Context;
 use crate::domain::Result;
 use crate::domain::access::Caller;
@@ -34,6 +34,11 @@ pub async fn rotate(app: &App, caller: &Caller) -> Result<usize> {
                 let value = keys.open(&connection::place(&id, credential.version), &credential.sealed)?;
                 credentials.push((id, credential.version, value));
             }
+            let mut of_resources = Vec::new();
+            for (uuid, (name, version, sealed)) in store::resource::all_sealed(tx)? {
+                let value = resource::opened(&app_, uuid, &(name.clone(), version, sealed))?;
+                of_resources.push((uuid, name, version, value));
+            }
             keys.rotate()?;
             for (deployment, name, version, value) in &secrets {
                 let sealed = keys.seal(&place(deployment.as_str(), name.as_str(), *version), value);
@@ -43,7 +48,11 @@ pub async fn rotate(app: &App, caller: &Caller) -> Result<usize> {
                 let sealed = keys.seal(&connection::place(id, *version), value);
                 store::infrastructure::reseal(tx, id, &sealed)?;
             }
-            let count = secrets.len() + credentials.len();
+            for (uuid, name, version, value) in &of_resources {
+                let sealed = resource::sealed(&app_, *uuid, name, *version, value);
+                store::resource::reseal(tx, *uuid, name, &sealed)?;
+            }
+            let count = secrets.len() + credentials.len() + of_resources.len();
             app_.journal(
                 tx,
                 &caller,

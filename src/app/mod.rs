@@ -12,9 +12,13 @@ pub mod infrastructure;
 pub mod keys;
 pub mod log;
 pub mod overview;
+pub mod pipeline;
+pub mod probe;
 pub mod project;
+pub mod resource;
 pub mod stage;
 pub mod stats;
+pub mod stream;
 pub mod test;
 pub mod update;
 pub mod user;
@@ -31,7 +35,7 @@ use crate::domain::access::{Authorized, Caller, Subject, SubjectKind};
 use crate::domain::clock::{SharedClock, Timestamp};
 use crate::domain::deployment::DeploymentRight;
 use crate::domain::group::Groups;
-use crate::domain::name::{DeploymentId, GroupName};
+use crate::domain::name::{DeploymentId, GroupName, InfrastructureId};
 use crate::domain::{Error, Result};
 use crate::engine::registry::Engines;
 use crate::store::audit::{Entry, JournalKey};
@@ -60,6 +64,28 @@ pub struct Rules {
     pub project_makers: Groups,
     /// The kubeconfigs that the configuration names, each with its context's namespace.
     pub kubeconfigs: BTreeMap<String, Option<String>>,
+    /// What holds of pipelines and their deployments where they say nothing.
+    pub datacater: Datacater,
+}
+
+/// What the configuration says of pipelines.
+#[derive(Debug, Clone)]
+pub struct Datacater {
+    /// Where deployments run that name no infrastructure and whose pipeline names none.
+    pub infrastructure: Option<InfrastructureId>,
+    pub defaults: crate::domain::pipeline::definition::Defaults,
+    /// How long a replica may take to answer for its health or metrics.
+    pub answer_timeout: std::time::Duration,
+}
+
+impl Default for Datacater {
+    fn default() -> Self {
+        Self {
+            infrastructure: None,
+            defaults: Default::default(),
+            answer_timeout: std::time::Duration::from_secs(10),
+        }
+    }
 }
 
 impl App {
@@ -100,6 +126,15 @@ impl Note<'_> {
     fn detail(detail: Value) -> Self {
         Self { reason: None, detail }
     }
+}
+
+/// A YAML document as the JSON that it stands for.
+///
+/// # Errors
+/// Every problem with its line and column.
+pub fn yaml(text: &str) -> Result<Value> {
+    let document = crate::compose::json::document("body", text);
+    document.map_err(|error| Error { code: "invalid_yaml", ..error })
 }
 
 /// A request that may come twice: the key that its sender chose, and what the request says.
@@ -188,12 +223,15 @@ fn told(db: &Connection, who: &Subject, ids: Vec<String>) -> Result<String> {
 
 /// Loads and authorizes: the three guarded nouns.
 mod load {
+    use uuid::Uuid;
+
     use super::{Authorized, Connection, Error, Result};
     use crate::domain::access::{InfrastructureRight, ProjectRight, Subject};
     use crate::domain::deployment::{Deployment, DeploymentRight};
     use crate::domain::infrastructure::{EngineConnection, Infrastructure};
     use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey};
     use crate::domain::project::Project;
+    use crate::domain::resource::{GroupRight, Noun, Resource};
     use crate::store;
 
     pub fn project(
@@ -215,6 +253,11 @@ mod load {
         let found = store::infrastructure::find(db, id, who)?
             .ok_or_else(|| Error::not_found("infrastructure", id))?;
         found.authorize(who, needed)
+    }
+
+    pub fn resource<S: Noun>(db: &Connection, uuid: Uuid, who: &Subject) -> Result<Authorized<Resource<S>>> {
+        let found = store::resource::find(db, uuid, who)?.ok_or_else(|| Error::not_found(S::NOUN, uuid))?;
+        found.authorize(who, GroupRight::Member)
     }
 
     /// The engine of an infrastructure, for what it does with a plan that may be seen.

@@ -167,6 +167,7 @@ pub struct Heard {
     deployments: BTreeSet<String>,
     projects: BTreeSet<String>,
     infrastructures: BTreeSet<String>,
+    resources: BTreeSet<String>,
 }
 
 impl Heard {
@@ -179,12 +180,14 @@ impl Heard {
             Topic::Deployment(id) | Topic::Update(id, _) => self.deployments.insert(id.to_string()),
             Topic::Project(key) => self.projects.insert(key.to_string()),
             Topic::Infrastructure(id) => self.infrastructures.insert(id.to_string()),
+            Topic::Resource(uuid) => self.resources.insert(uuid.to_string()),
             Topic::Work | Topic::Access | Topic::Stages => false,
         };
     }
 
     fn is_crowd(&self) -> bool {
-        [&self.deployments, &self.projects, &self.infrastructures].iter().any(|ids| ids.len() > Self::CLOSELY)
+        let all = [&self.deployments, &self.projects, &self.infrastructures, &self.resources];
+        all.iter().any(|ids| ids.len() > Self::CLOSELY)
     }
 }
 
@@ -198,7 +201,8 @@ pub async fn may_see_any(app: &App, caller: &Caller, heard: Heard) -> Result<boo
         .read(move |db| {
             Ok(store::overview::sees_deployment(db, &subject, &heard.deployments)?
                 || store::overview::sees_project(db, &subject, &heard.projects)?
-                || store::overview::sees_infrastructure(db, &subject, &heard.infrastructures)?)
+                || store::overview::sees_infrastructure(db, &subject, &heard.infrastructures)?
+                || store::overview::sees_resource(db, &subject, &heard.resources)?)
         })
         .await
 }

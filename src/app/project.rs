@@ -50,6 +50,9 @@ pub async fn create(
 /// Makes a project inside somebody else's transaction: an upload makes the project that is missing.
 pub(super) fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewProject) -> Result<()> {
     let group = maker_group(app, &caller.subject, new.group.as_ref())?;
+    if uuid::Uuid::try_parse(new.key.as_str()).is_ok() {
+        return Err(Error::field("project", "a key may not be a uuid: those are made by Slipway itself"));
+    }
     // The one answer that tells of a project to somebody who may not see it: keys are one for all. Only who might have
     // made it hears that.
     if store::project::find(tx, &new.key, &Subject::system())?.is_some() {

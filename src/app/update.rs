@@ -11,7 +11,7 @@ use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::approval::ApprovalState;
 use crate::domain::clock::Timestamp;
-use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::deployment::{Deployment, DeploymentRight, Settings, Source};
 use crate::domain::diff::{self, Change};
 use crate::domain::governance;
 use crate::domain::health::Message;
@@ -24,6 +24,7 @@ use crate::domain::{Error, Result};
 use crate::store;
 use crate::store::Tx;
 pub use cancel::cancel;
+pub(super) use cancel::one as cancel_one;
 
 /// Queues an update that makes the world match the saved settings (or stops everything when disabled).
 ///
@@ -51,6 +52,24 @@ pub async fn start(
             Ok(update)
         })
         .await
+}
+
+/// Queues what makes the world match the saved settings, inside somebody else's transaction. What governance prevents is
+/// not queued, which is no error: the deployment says so itself.
+pub(super) fn start_made(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    id: &DeploymentId,
+    reason: Option<String>,
+) -> Result<()> {
+    let held = load::deployment(tx, id, &caller.subject, DeploymentRight::Deploy)?;
+    let plan = wanted_plan(tx, &held)?;
+    let kind = if held.enabled { UpdateKind::Update } else { UpdateKind::Stop };
+    match enqueue(app, tx, caller, &held, &plan, Request { kind, reason, rolls_back_to: None }) {
+        Err(error) if error.code == governance::PREVENTS => Ok(()),
+        queued => queued.map(drop),
+    }
 }
 
 /// The update that the same request asked for when it came first.
@@ -107,6 +126,7 @@ async fn set_enabled(
             if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
                 return Ok(first);
             }
+            super::deployment::refuse_removed(&held)?;
             let changes = super::deployment::Changes {
                 enabled: Some(enabled),
                 reason: reason.clone(),
@@ -146,8 +166,10 @@ pub async fn roll_back(
             if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
                 return Ok(first);
             }
+            super::deployment::refuse_removed(&held)?;
             let (version, settings) = target_of(tx, &id, to)?;
             let changes = super::deployment::Changes {
+                source: source_of(tx, &held, &version)?,
                 version: Some(version),
                 settings: Some(settings),
                 enabled: Some(true),
@@ -165,6 +187,19 @@ pub async fn roll_back(
             Ok(update)
         })
         .await
+}
+
+/// What a definition was made of, where a deployment runs no bundle.
+fn source_of(
+    db: &rusqlite::Connection,
+    deployment: &Deployment,
+    version: &Version,
+) -> Result<Option<Source>> {
+    if deployment.source.is_bundle() {
+        return Ok(None);
+    }
+    let definition = store::bundle::find(db, &deployment.project, version)?;
+    Ok(definition.and_then(|definition| definition.manifest.made_of).map(|source| *source))
 }
 
 /// Whether an update can be rolled back to.

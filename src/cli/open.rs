@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::app::Rules;
+use crate::app::{Datacater, Rules};
 use crate::auth::Lifetimes;
 use crate::auth::oidc::{self, ClaimPath, GroupsFrom};
 use crate::blob;
-use crate::config::Config;
 use crate::config::kind::{BaseUrl, GroupsSource};
+use crate::config::{Config, section};
 use crate::domain::clock::SystemClock;
+use crate::domain::pipeline::definition::Defaults;
 use crate::domain::{Error, Problem, Result};
 use crate::engine::fake::FakeEngine;
 use crate::engine::kubernetes::kubeconfig::{self, Sanitised};
@@ -102,6 +103,20 @@ fn rules(config: &Config, kubeconfigs: &Kubeconfigs) -> Rules {
         kubeconfigs: namespaces.collect(),
         admin_groups: config.access.admin_groups.iter().cloned().collect(),
         project_makers: config.access.project_makers.iter().cloned().collect(),
+        datacater: datacater(&config.datacater),
+    }
+}
+
+fn datacater(config: &section::Datacater) -> Datacater {
+    Datacater {
+        infrastructure: config.default_infrastructure.clone(),
+        defaults: Defaults {
+            image: config.image.clone(),
+            port: config.port,
+            health_path: config.health_path.clone(),
+            metrics_path: config.metrics_path.clone(),
+        },
+        answer_timeout: config.answer_timeout,
     }
 }
 

@@ -19,6 +19,7 @@ mod field;
 mod health;
 mod image;
 mod interpolate;
+pub mod json;
 mod keys;
 mod networks;
 mod node;
@@ -125,7 +126,7 @@ fn read(input: &Input<'_>, cx: &mut Context<'_>) -> Option<Manifest> {
     let version = table.get("x-slipway").and_then(|field| slipway::version(&field, cx));
     networks::warn(&services, cx);
     let warnings = cx.report.take_warnings();
-    Some(Manifest { name, version, workload: workload(services, cx), warnings })
+    Some(Manifest { name, version, workload: workload(services, cx), made_of: None, warnings })
 }
 
 fn empty(cx: &mut Context<'_>) {

@@ -28,6 +28,8 @@ pub enum Value {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scalar {
     pub text: String,
+    /// Written in quotes, or as a block: then it is text, whatever it looks like.
+    pub quoted: bool,
     /// Why its variables could not be put in; whoever reads the scalar reports it.
     pub fault: Option<Fault>,
 }

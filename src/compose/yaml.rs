@@ -299,7 +299,7 @@ impl<'r> Builder<'r> {
 
 fn scalar(text: &str, quoted: bool, at: Place) -> Node {
     let null = !quoted && matches!(text, "" | "~" | "null" | "Null" | "NULL");
-    let scalar = Scalar { text: text.to_owned(), fault: None };
+    let scalar = Scalar { text: text.to_owned(), quoted, fault: None };
     let value = if null { Value::Null } else { Value::Scalar(scalar) };
     Node { at, value, cost: NODE + text.len(), height: 0 }
 }

@@ -50,6 +50,7 @@ pub fn example() -> String {
     part::<section::Kubeconfig>(&mut text, "kubeconfig.prod");
     part::<section::Metrics>(&mut text, "metrics");
     part::<section::Docker>(&mut text, "docker");
+    part::<section::Datacater>(&mut text, "datacater");
     part::<section::Renga>(&mut text, "renga");
     text
 }

@@ -12,6 +12,7 @@ use crate::config::layers::Layers;
 use crate::config::value::{Scalar as _, Value};
 use crate::domain::infrastructure::EngineConnection;
 use crate::domain::name::{GroupName, InfrastructureId};
+use crate::domain::pipeline::definition::Defaults;
 
 /// What there is to know of an option besides its value.
 #[derive(Debug)]
@@ -194,6 +195,22 @@ sections! {
         publish_address: IpAddr = Ipv4Addr::LOCALHOST.into();
         /// Each workload's network is a /26 of this range.
         network_pool: Cidr = cidr("10.201.0.0/16");
+    }
+
+    /// Pipelines and their deployments (DataCater), where they say nothing themselves.
+    Datacater {
+        /// Where deployments run that name no infrastructure and whose pipeline names none.
+        default_infrastructure: Option<InfrastructureId> = None, for example "\"local\"";
+        /// The image of pipelines that name none.
+        image: String = Defaults::default().image;
+        /// The port on which a pipeline's image answers for its health and metrics.
+        port: u16 = Defaults::default().port;
+        /// Where it answers for its health.
+        health_path: String = Defaults::default().health_path;
+        /// Where it answers with its metrics.
+        metrics_path: String = Defaults::default().metrics_path;
+        /// How long it may take to answer.
+        answer_timeout: Duration = Duration::from_secs(10);
     }
 
     /// renga-deployer's API below /v1: what its engines' names mean, and whose tokens it takes. API keys it takes anyway.

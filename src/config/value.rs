@@ -182,6 +182,7 @@ fn plain<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 scalars! {
     String, Quoted, "text in quotes", |text| Ok(text.to_owned()), Clone::clone;
     u32, Bare, "a whole number", plain, ToString::to_string;
+    u16, Bare, "a port", plain, ToString::to_string;
     bool, Switch, "true or false", plain, ToString::to_string;
     SocketAddr, Quoted, "an address and a port such as \"127.0.0.1:8080\" or \"[::1]:8080\"", plain, ToString::to_string;
     IpAddr, Quoted, "an address such as \"127.0.0.1\"", plain, ToString::to_string;

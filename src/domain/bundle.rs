@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Problem;
 use crate::domain::clock::Timestamp;
+use crate::domain::deployment::Source;
 use crate::domain::name::{ProjectKey, Version};
 use crate::domain::workload::Workload;
 
@@ -61,6 +62,9 @@ pub struct Manifest {
     /// `x-slipway.version`.
     pub version: Option<String>,
     pub workload: Workload,
+    /// Of a definition that Slipway made: what from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<Box<Source>>,
     /// What is taken, but works differently from what its author may expect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Problem>,

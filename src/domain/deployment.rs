@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::domain::access::{Guarded, InfrastructureRight, ProjectRight};
+use crate::domain::access::{Guarded, InfrastructureRight, Origin, ProjectRight, Subject};
 use crate::domain::clock::Timestamp;
-use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, ServiceName, Version};
+use crate::domain::name::{DeploymentId, InfrastructureId, Label, ProjectKey, ServiceName, Version};
+use crate::domain::pipeline::PipelineUse;
 use crate::domain::workload::{Port, Resources};
 
 /// What a deployment overrides of its bundle. Secrets are kept apart ([`crate::domain::secret`]).
@@ -43,11 +44,78 @@ pub struct ServiceSettings {
     pub image_tag: Option<String>,
 }
 
+/// What a deployment runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Source {
+    /// A bundle that somebody published.
+    #[default]
+    Bundle,
+    /// A pipeline between two streams. Its definitions are kept as bundles of a project of its own, which nobody sees.
+    Pipeline(PipelineUse),
+    /// One run of a context, kept likewise.
+    Execution(ExecutionOf),
+}
+
+impl Source {
+    /// What lists show and search by.
+    pub fn name(&self) -> Option<&Label> {
+        match self {
+            Self::Bundle | Self::Execution(_) => None,
+            Self::Pipeline(of) => Some(&of.name),
+        }
+    }
+
+    /// The pipeline, where it is one's.
+    pub fn pipeline(&self) -> Option<&PipelineUse> {
+        match self {
+            Self::Pipeline(of) => Some(of),
+            Self::Bundle | Self::Execution(_) => None,
+        }
+    }
+
+    /// The context, where it is a run of one.
+    pub fn execution(&self) -> Option<&ExecutionOf> {
+        match self {
+            Self::Execution(of) => Some(of),
+            Self::Bundle | Self::Pipeline(_) => None,
+        }
+    }
+
+    /// Whether somebody published what it runs.
+    pub fn is_bundle(&self) -> bool {
+        *self == Self::Bundle
+    }
+}
+
+/// What an execution was asked with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionOf {
+    pub context: Uuid,
+    /// The engine's name as it was given.
+    pub engine: String,
+    pub namespace: String,
+    /// Secrets stand as they are shown: masked.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A deployment that is to go as soon as it has stopped: who asked for that, and whether its volumes go with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    pub requester: Subject,
+    pub origin: Origin,
+    pub volumes: bool,
+}
+
 /// A deployment as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
     pub id: DeploymentId,
     pub uuid: Uuid,
+    pub source: Source,
+    /// It goes as soon as it has stopped.
+    pub removal: Option<Removal>,
+    /// Of a source that is no bundle: where its definitions are kept, under the deployment's uuid.
     pub project: ProjectKey,
     pub infrastructure: InfrastructureId,
     /// The bundle that the settings want.

@@ -201,6 +201,9 @@ pub fn refuse_warned(messages: &[Message], ignore: bool) -> Result<()> {
     Err(with(error, messages).hint("Mend it, or save again and ignore the warnings (`ignoreWarnings=true`)."))
 }
 
+/// The code of a refusal because governance prevents an update.
+pub const PREVENTS: &str = "governance_prevents";
+
 /// Refuses an update of a plan that governance prevents.
 ///
 /// # Errors
@@ -209,7 +212,7 @@ pub fn refuse_prevented(messages: &[Message]) -> Result<()> {
     if messages.iter().all(|message| !message.is_fatal) {
         return Ok(());
     }
-    let error = Error::conflict("governance_prevents", summed(messages));
+    let error = Error::conflict(PREVENTS, summed(messages));
     Err(with(error, messages).hint("Ask for an approval of this plan, or mend what is named."))
 }
 

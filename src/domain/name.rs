@@ -117,8 +117,8 @@ names! {
     Label = "name", printable, printable, 120, "1 to 120 characters without control characters";
 }
 
-/// A deployment's id, which also names its workload. One that parses as a uuid is refused: those are
-/// the ids of deployments that run a pipeline.
+/// A deployment's id, which also names its workload. A uuid is the id of one that Slipway named itself: a pipeline's
+/// deployment, an execution.
 #[derive(
     Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
@@ -127,7 +127,7 @@ names! {
 pub struct DeploymentId(String);
 
 impl DeploymentId {
-    /// Checks the grammar and that it is no uuid.
+    /// Checks the grammar.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         let grammar = Grammar {
@@ -138,13 +138,30 @@ impl DeploymentId {
             words: "up to 128 letters, digits, '-', '_' or '.', starting with a letter or digit",
         };
         grammar.check(&text)?;
-        if uuid::Uuid::try_parse(&text).is_ok() {
-            return Err(Error::field(
-                "deployment",
-                "an id may not be a uuid: those are made by Slipway itself",
-            ));
-        }
         Ok(Self(text))
+    }
+
+    /// Of what has its uuid as id.
+    pub fn of_uuid(uuid: uuid::Uuid) -> Self {
+        Self(uuid.to_string())
+    }
+
+    /// The uuid that it is, if it is one.
+    pub fn as_uuid(&self) -> Option<uuid::Uuid> {
+        uuid::Uuid::try_parse(&self.0).ok()
+    }
+
+    /// Refuses what nobody may choose for an id.
+    ///
+    /// # Errors
+    /// For a uuid in any spelling.
+    pub fn chosen(self) -> Result<Self> {
+        match self.as_uuid() {
+            Some(_) => {
+                Err(Error::field("deployment", "an id may not be a uuid: those are made by Slipway itself"))
+            }
+            None => Ok(self),
+        }
     }
 
     /// The id as text.
@@ -197,9 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_is_no_deployment_id() {
-        assert!(DeploymentId::parse("dc161a69-fa49-4b1a-b1b1-6d8246d50d71").is_err());
-        assert!(DeploymentId::parse("dc161a69fa494b1ab1b16d8246d50d71").is_err());
-        assert!(DeploymentId::parse("iris-on-prod").is_ok());
+    fn nobody_chooses_a_uuid() {
+        let chosen = |text| DeploymentId::parse(text).unwrap().chosen();
+        assert!(chosen("dc161a69-fa49-4b1a-b1b1-6d8246d50d71").is_err());
+        assert!(chosen("dc161a69fa494b1ab1b16d8246d50d71").is_err());
+        assert!(chosen("iris-on-prod").is_ok());
     }
 }

@@ -141,6 +141,15 @@ pub struct Service {
     /// Where the service answers metrics (`x-slipway.metrics`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsEndpoint>,
+    /// Where the service answers for its own health, for whoever asks Slipway; no check of the engine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<MetricsEndpoint>,
+    /// Labels of the engine's own objects, in Kubernetes' grammar.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub object_labels: BTreeMap<String, String>,
+    /// Of a task: however it ends, that is its result, and no failure of the update that started it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_end: bool,
     /// Reachable from outside through Slipway (`x-slipway.expose`).
     #[serde(default)]
     pub exposed: bool,
@@ -182,6 +191,9 @@ impl Service {
             stop_grace_seconds: 10,
             order: UpdateOrder::StartFirst,
             metrics: None,
+            health: None,
+            object_labels: BTreeMap::new(),
+            any_end: false,
             exposed: false,
             exceptions: BTreeSet::new(),
         }
@@ -419,8 +431,9 @@ pub enum UpdateOrder {
     StopFirst,
 }
 
-/// `x-slipway.metrics`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a service answers HTTP: `x-slipway.metrics`, a pipeline's `health` and `metrics`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct MetricsEndpoint {
     pub port: u16,
     pub path: String,

@@ -41,6 +41,7 @@ pub mod health;
 pub mod observe;
 pub mod orphan;
 pub mod release;
+mod removal;
 pub mod sweep;
 pub mod table;
 pub mod update;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Shared;
 use super::table::Reach;
+use super::{Shared, removal};
 use crate::bus::Topic;
 use crate::domain::access::{InfrastructureRight, Subject};
 use crate::domain::{Error, Result};
@@ -49,6 +49,7 @@ async fn woken(topics: &mut broadcast::Receiver<Topic>) {
 }
 
 async fn all(shared: &Shared) -> Result<()> {
+    removal::all(shared).await?;
     for release in shared.store.read(store::release::all).await? {
         if shared.stop.is_cancelled() {
             return Ok(());

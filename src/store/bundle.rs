@@ -94,6 +94,12 @@ pub fn insert(connection: &Connection, bundle: &Bundle) -> Result<()> {
     Ok(())
 }
 
+/// How many bundles a project has.
+pub fn count(connection: &Connection, project: &ProjectKey) -> Result<u32> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM bundle WHERE project = ?1")?;
+    Ok(statement.query_row([project.as_str()], |row| row.get(0))?)
+}
+
 /// Removes a bundle's row.
 pub fn delete(connection: &Connection, project: &ProjectKey, version: &Version) -> Result<()> {
     connection

@@ -10,7 +10,7 @@ use crate::domain::Result;
 use crate::domain::access::{Subject, Unchecked};
 use crate::domain::approval::Standing;
 use crate::domain::bundle::Digest;
-use crate::domain::deployment::{Deployment, DeploymentRight};
+use crate::domain::deployment::{Deployment, DeploymentRight, Source};
 use crate::domain::governance::{self, Finding};
 use crate::domain::health::Message;
 use crate::domain::infrastructure::GovernPolicy;
@@ -20,13 +20,15 @@ use crate::store::{approval, infrastructure, project, test};
 
 /// What [`read`] reads of `deployment d`, in its order.
 const COLUMNS: &str =
-    "d.id, d.uuid, d.project, d.infrastructure, d.version, d.enabled, d.settings, d.auto_repair, d.folder,
+    "d.id, d.uuid, d.source, d.removal, d.project, d.infrastructure, d.version, d.enabled, d.settings, d.auto_repair, d.folder,
     d.deployed_project, d.created_at, d.created_by, d.updated_at, d.revision, d.last_update, d.running_update";
 
 fn read(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Deployment> {
     Ok(Deployment {
         id: cells.parsed()?,
         uuid: cells.parsed()?,
+        source: cells.json_opt()?.unwrap_or_default(),
+        removal: cells.json_opt()?,
         project: cells.parsed()?,
         infrastructure: cells.parsed()?,
         version: cells.parsed()?,
@@ -82,13 +84,14 @@ fn with_right(
 pub fn insert(connection: &Connection, deployment: &Deployment, wanted: &Digest) -> Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO deployment (id, uuid, project, infrastructure, version, enabled, settings, auto_repair, folder,
+            "INSERT INTO deployment (id, uuid, kind, source, project, infrastructure, version, enabled, settings, auto_repair, folder,
                  deployed_project, created_at, created_by, updated_at, revision, wanted_digest)
-             VALUES (:id, :uuid, :project, :infrastructure, :version, :enabled, :settings, :auto_repair, :folder,
+             VALUES (:id, :uuid, :kind, :source, :project, :infrastructure, :version, :enabled, :settings, :auto_repair, :folder,
                  :deployed_project, :created_at, :created_by, :updated_at, :revision, :wanted)",
         )?
         .execute(named_params! {
             ":id": deployment.id.as_str(), ":uuid": deployment.uuid.to_string(),
+            ":kind": kind(&deployment.source), ":source": source(&deployment.source),
             ":project": deployment.project.as_str(), ":infrastructure": deployment.infrastructure.as_str(),
             ":version": deployment.version.as_str(), ":enabled": deployment.enabled,
             ":settings": row::json(&deployment.settings), ":auto_repair": deployment.auto_repair,
@@ -100,17 +103,30 @@ pub fn insert(connection: &Connection, deployment: &Deployment, wanted: &Digest)
     Ok(())
 }
 
-/// Saves version, settings, enabled, repair and folder.
+fn kind(source: &Source) -> &'static str {
+    match source {
+        Source::Bundle => "bundle",
+        Source::Pipeline(_) => "pipeline",
+        Source::Execution(_) => "execution",
+    }
+}
+
+fn source(source: &Source) -> Option<String> {
+    (!source.is_bundle()).then(|| row::json(source))
+}
+
+/// Saves source, removal, version, settings, enabled, repair and folder.
 pub fn save(connection: &Connection, deployment: &Deployment, wanted: &Digest) -> Result<()> {
     connection
         .prepare_cached(
-            "UPDATE deployment SET version = :version, enabled = :enabled, settings = :settings,
+            "UPDATE deployment SET source = :source, removal = :removal, version = :version, enabled = :enabled, settings = :settings,
                  auto_repair = :auto_repair, folder = :folder, updated_at = :updated_at, revision = :revision,
                  wanted_digest = :wanted, wanted_refusal = NULL
               WHERE id = :id",
         )?
         .execute(named_params! {
             ":id": deployment.id.as_str(), ":version": deployment.version.as_str(), ":enabled": deployment.enabled,
+            ":source": source(&deployment.source), ":removal": deployment.removal.as_ref().map(row::json),
             ":settings": row::json(&deployment.settings), ":auto_repair": deployment.auto_repair,
             ":folder": deployment.folder, ":updated_at": millis(deployment.updated_at),
             ":revision": deployment.revision, ":wanted": wanted.as_str(),
@@ -226,6 +242,14 @@ pub fn ids_after(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement
         .query_map((infrastructure.map(InfrastructureId::as_str), after, limit), |row| row.parsed("id"))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Deployments that are to go as soon as they have stopped.
+pub fn to_remove(connection: &Connection) -> Result<Vec<DeploymentId>> {
+    let mut statement =
+        connection.prepare_cached("SELECT id FROM deployment WHERE removal IS NOT NULL ORDER BY id")?;
+    let rows = statement.query_map([], |row| row.parsed("id"))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

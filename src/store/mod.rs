@@ -17,6 +17,7 @@ pub mod overview;
 pub mod project;
 mod reader;
 pub mod release;
+pub mod resource;
 pub mod row;
 pub mod run;
 pub mod schema;

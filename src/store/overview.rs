@@ -90,11 +90,11 @@ fn read_open(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Option<(u32, Option<
 
 /// How many deployments `subject` may see, and how many of them need attention, both counted up to `most`.
 pub fn counts(connection: &Connection, subject: &Subject, most: u32) -> Result<(u64, u64)> {
-    let seen = if subject.is_admin { "deployment" } else { GRANTED };
+    let seen = if subject.is_admin { "deployment d" } else { GRANTED };
     let sql = format!(
-        "SELECT (SELECT count(*) FROM (SELECT 1 FROM {seen} LIMIT :most)),
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM {seen} WHERE d.kind <> 'execution' LIMIT :most)),
                 (SELECT count(*) FROM (SELECT 1 FROM observed.deployment_state s CROSS JOIN deployment d ON d.id = s.deployment
-                  WHERE {TROUBLED} AND {VISIBLE} LIMIT :most))"
+                  WHERE {TROUBLED} AND d.kind <> 'execution' AND {VISIBLE} LIMIT :most))"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let parameters = named_params! {
@@ -182,6 +182,13 @@ pub fn sees_infrastructure(
     sees(connection, sql, subject, ids)
 }
 
+/// Whether `subject` may see any of these resources, or one of them is no more.
+pub fn sees_resource(connection: &Connection, subject: &Subject, ids: &BTreeSet<String>) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM json_each(:ids) j LEFT JOIN resource r ON r.uuid = j.value
+          WHERE r.uuid IS NULL OR :admin OR r.grp IN (SELECT value FROM json_each(:groups)))";
+    sees(connection, sql, subject, ids)
+}
+
 fn sees(connection: &Connection, sql: &str, subject: &Subject, ids: &BTreeSet<String>) -> Result<bool> {
     if ids.is_empty() {
         return Ok(false);
@@ -202,7 +209,8 @@ pub fn bundles_like(
 ) -> Result<Vec<(ProjectKey, Version)>> {
     let mut statement = connection.prepare_cached(
         "SELECT b.project, b.version FROM bundle b
-          WHERE instr(lower(b.version), :text) AND (:admin OR EXISTS (SELECT 1 FROM project_grant g
+          WHERE instr(lower(b.version), :text) AND NOT EXISTS (SELECT 1 FROM project p WHERE p.key = b.project AND p.hidden)
+            AND (:admin OR EXISTS (SELECT 1 FROM project_grant g
                 WHERE g.project = b.project AND g.grp IN (SELECT value FROM json_each(:groups))))
           ORDER BY b.created_at DESC LIMIT :limit",
     )?;

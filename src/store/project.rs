@@ -27,7 +27,7 @@ pub fn find(
     key: &ProjectKey,
     subject: &Subject,
 ) -> Result<Option<Unchecked<Project>>> {
-    let mut statement = connection.prepare_cached("SELECT * FROM project WHERE key = ?1")?;
+    let mut statement = connection.prepare_cached("SELECT * FROM project WHERE key = ?1 AND NOT hidden")?;
     let Some(project) = statement.query_row([key.as_str()], read).optional()? else {
         return Ok(None);
     };
@@ -64,7 +64,7 @@ pub fn list(
         "SELECT p.*, (SELECT max(g.held) FROM project_grant g
                        WHERE g.project = p.key AND g.grp IN (SELECT value FROM json_each(:groups))) AS held
            FROM project p
-          WHERE p.key > :after
+          WHERE p.key > :after AND NOT p.hidden
             AND (:admin OR EXISTS (SELECT 1 FROM project_grant g
                   WHERE g.project = p.key AND g.grp IN (SELECT value FROM json_each(:groups))))
             AND (:text IS NULL OR instr(lower(p.key), :text) OR instr(lower(p.description), :text))
@@ -98,6 +98,15 @@ pub fn insert(connection: &Connection, project: &Project) -> Result<()> {
             ":created_at": millis(project.created_at), ":created_by": project.created_by,
             ":updated_at": millis(project.updated_at), ":revision": project.revision,
         })?;
+    Ok(())
+}
+
+/// Adds a project that no list shows and nobody finds: it keeps what one deployment runs.
+pub fn insert_hidden(connection: &Connection, project: &Project) -> Result<()> {
+    insert(connection, project)?;
+    connection
+        .prepare_cached("UPDATE project SET hidden = 1 WHERE key = ?1")?
+        .execute([project.key.as_str()])?;
     Ok(())
 }
 

@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::domain::Result;
 use crate::domain::clock::Timestamp;
-use crate::domain::name::{DeploymentId, InfrastructureId};
+use crate::domain::deployment::Deployment;
+use crate::domain::name::{DeploymentId, InfrastructureId, VolumeName};
+use crate::store;
 use crate::store::row::{Columns as _, millis};
 
 /// One deleted deployment's remains.
@@ -31,6 +33,27 @@ pub fn ask(connection: &Connection, release: &Release, now: Timestamp) -> Result
             millis(now),
         ))?;
     Ok(())
+}
+
+/// Deletes a deployment's rows, with the hidden project of one that runs no bundle, and asks for the removal of what it
+/// left on its engine. Answers the named volumes that it has made.
+pub fn delete(
+    connection: &Connection,
+    deployment: &Deployment,
+    volumes: bool,
+    now: Timestamp,
+) -> Result<Vec<VolumeName>> {
+    let id = &deployment.id;
+    let names = store::update::volumes(connection, id)?;
+    if deployment.last_update > 0 {
+        let infrastructure = deployment.infrastructure.clone();
+        ask(connection, &Release { workload: id.clone(), infrastructure, volumes }, now)?;
+    }
+    store::deployment::delete(connection, id)?;
+    if !deployment.source.is_bundle() {
+        store::project::delete(connection, &deployment.project)?;
+    }
+    Ok(names)
 }
 
 /// All that is asked for, oldest first.

@@ -121,6 +121,15 @@ impl<'a, 'statement> Cells<'a, 'statement> {
             .map_err(|error| SqlError::FromSqlConversionFailure(at, Type::Text, error.into()))
     }
 
+    /// The same, or NULL.
+    pub fn json_opt<T: DeserializeOwned>(&mut self) -> rusqlite::Result<Option<T>> {
+        let (at, text) = (self.at, self.get::<Option<String>>()?);
+        let read = |text: String| serde_json::from_str(&text);
+        text.map(read)
+            .transpose()
+            .map_err(|error| SqlError::FromSqlConversionFailure(at, Type::Text, error.into()))
+    }
+
     /// Milliseconds.
     pub fn time(&mut self) -> rusqlite::Result<Timestamp> {
         Ok(moment(self.get()?))

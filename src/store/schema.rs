@@ -200,6 +200,34 @@ ALTER TABLE api_key ADD COLUMN parent TEXT;
 CREATE INDEX api_key_parent ON api_key (parent) WHERE parent IS NOT NULL;
 CREATE INDEX update_asked ON deployment_update (deployment, created_at);
 ",
+    // What belongs to one group, whatever it is: a stream, a pipeline, a context. A deployment of one has a project of its
+    // own, which keeps its definitions as bundles and its group as a grant, and which is hidden.
+    r"
+CREATE TABLE resource (
+    uuid TEXT PRIMARY KEY, noun TEXT NOT NULL, name TEXT NOT NULL, grp TEXT, spec TEXT NOT NULL,
+    created_at INTEGER NOT NULL, created_by TEXT NOT NULL, updated_at INTEGER NOT NULL, revision INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX resource_noun ON resource (noun, uuid);
+CREATE INDEX resource_grp ON resource (noun, grp, uuid);
+
+CREATE TABLE resource_secret (
+    resource TEXT NOT NULL REFERENCES resource (uuid) ON DELETE CASCADE, name TEXT NOT NULL,
+    version INTEGER NOT NULL, sealed BLOB NOT NULL, updated_at INTEGER NOT NULL,
+    PRIMARY KEY (resource, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deployment_resource (
+    deployment TEXT NOT NULL REFERENCES deployment (id) ON DELETE CASCADE,
+    resource TEXT NOT NULL REFERENCES resource (uuid), PRIMARY KEY (deployment, resource)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deployment_resource_resource ON deployment_resource (resource, deployment);
+
+ALTER TABLE project ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment ADD COLUMN kind TEXT NOT NULL DEFAULT 'bundle';
+ALTER TABLE deployment ADD COLUMN source TEXT;
+ALTER TABLE deployment ADD COLUMN removal TEXT;
+CREATE INDEX deployment_removal ON deployment (id) WHERE removal IS NOT NULL;
+",
 ];
 
 /// Migrations of `observed.db`: not acknowledged facts, rebuilt from the engines when lost.

@@ -19,6 +19,7 @@ async fn a_deployment_has_datacaters_shape_and_its_state() {
         ".status.secrets[].updatedAt" => "[time]", ".status.slots[].startedAt" => "[time]",
         ".status.slots[].engineId" => "[engine id]", ".status.slots[].imageId" => "[image id]",
         ".status.slots[].endpoints" => "[endpoints]", ".status.slots[].conditions[].lastTransitionTime" => "[time]",
+        ".status.*.Conditions[].lastTransitionTime" => "[time]", ".status.*.Conditions[].lastUpdateTime" => "[time]",
         ".status.objects[].uid" => "[engine id]", ".status.objects[].conditions[].lastTransitionTime" => "[time]",
     });
     let listed = team.viewer.get("/api/v1/deployments").await.expect(200);

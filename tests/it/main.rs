@@ -8,6 +8,7 @@ mod api_deployment;
 mod api_doc;
 mod api_log;
 mod api_manner;
+mod api_pipeline;
 mod api_table;
 mod api_test;
 mod archive;

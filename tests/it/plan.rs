@@ -36,7 +36,7 @@ fn bundle(change: impl FnOnce(&mut Workload)) -> Bundle {
         version: Version::parse("1.0.0").unwrap(),
         digest: Digest::of(b"archive"),
         size: 7,
-        manifest: Manifest { name: None, version: None, workload, warnings: Vec::new() },
+        manifest: Manifest { name: None, version: None, workload, made_of: None, warnings: Vec::new() },
         files: vec![file("app/main.py", "print()"), file("README.md", "read me")],
         uploader: "bob".into(),
         created_at: SystemClock.now(),

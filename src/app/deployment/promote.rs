@@ -36,6 +36,11 @@ pub async fn promote(
         return get(app, caller, there).await;
     }
     let from = get(app, caller, id).await?;
+    if !from.source.is_bundle() {
+        let words = format!("deployment {} runs no bundle, which alone is promoted", from.id);
+        return Err(Error::conflict("not_promotable", words)
+            .hint("Make another deployment of the same pipeline there."));
+    }
     let target = match as_id {
         Some(target) => target,
         None => DeploymentId::parse(format!("{}-on-{to}", from.project))?,

@@ -169,6 +169,24 @@ pub async fn list(app: &App, caller: &Caller, filter: Filter, page: PageRequest)
         .await
 }
 
+/// The same, each with the engine's objects behind it.
+pub async fn list_with_objects(
+    app: &App,
+    caller: &Caller,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<Page<(Summary, Vec<EngineObject>)>> {
+    let found = list(app, caller, filter, page).await?;
+    app.store
+        .read(move |db| {
+            let with = |summary: Summary| Ok((objects(db, &summary.deployment)?, summary));
+            let items: Result<Vec<_>> = found.items.into_iter().map(with).collect();
+            let items = items?.into_iter().map(|(objects, summary)| (summary, objects)).collect();
+            Ok(Page { items, next: found.next })
+        })
+        .await
+}
+
 pub(in crate::app) fn encode_cursor(last: &Summary, sort: Sort) -> String {
     use base64::Engine as _;
     let value = store::deployment::list::sort_value(last, sort);

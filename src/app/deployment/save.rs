@@ -4,23 +4,27 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{planned, running_plan, save_secrets, wanted_plan};
+use super::{planned, refuse_removed, running_plan, save_secrets, wanted_plan};
 use crate::app::{App, Note, expect_revision, load};
 use crate::bus::Topic;
-use crate::domain::Result;
 use crate::domain::access::{Authorized, Caller};
-use crate::domain::deployment::{Deployment, DeploymentRight, Settings};
+use crate::domain::deployment::{Deployment, DeploymentRight, Removal, Settings, Source};
 use crate::domain::diff::{self, Change};
 use crate::domain::governance;
 use crate::domain::name::{DeploymentId, SecretName, Version};
 use crate::domain::plan::Downtime;
 use crate::domain::secret::SecretChange;
+use crate::domain::{Error, Result};
 use crate::store;
 use crate::store::Tx;
 
 /// What may be changed of a deployment; `None` leaves it.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// What it runs, where that is no bundle; the version is its definition.
+    pub source: Option<Source>,
+    /// It goes as soon as it has stopped.
+    pub removal: Option<Removal>,
     pub version: Option<Version>,
     pub settings: Option<Settings>,
     pub secrets: BTreeMap<SecretName, SecretChange>,
@@ -50,6 +54,13 @@ pub async fn save(
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
             expect_revision("deployment", id.as_str(), held.revision, changes.revision)?;
+            refuse_removed(&held)?;
+            if changes.version.is_some() && changes.source.is_none() && !held.source.is_bundle() {
+                let words = format!("deployment {id} runs no bundle; what it runs is made for it");
+                return Err(
+                    Error::field("bundle", words).hint("Leave it out, or roll back to an earlier update.")
+                );
+            }
             apply(&app_, tx, &caller, held.into_inner(), &changes)?;
             load::deployment(tx, &id, &caller.subject, DeploymentRight::View)
         })
@@ -70,6 +81,12 @@ pub(in crate::app) fn apply(
     }
     if let Some(settings) = &changes.settings {
         after.settings.clone_from(settings);
+    }
+    if let Some(source) = &changes.source {
+        after.source.clone_from(source);
+    }
+    if let Some(removal) = &changes.removal {
+        after.removal = Some(removal.clone());
     }
     after.enabled = changes.enabled.unwrap_or(before.enabled);
     after.auto_repair = changes.auto_repair.unwrap_or(before.auto_repair);

@@ -28,7 +28,7 @@ pub async fn cancel(app: &App, caller: &Caller, id: DeploymentId, number: u32) -
 }
 
 /// Cancels it inside somebody else's transaction.
-pub(super) fn one(app: &App, tx: &Tx<'_>, caller: &Caller, update: Update) -> Result<Update> {
+pub(in crate::app) fn one(app: &App, tx: &Tx<'_>, caller: &Caller, update: Update) -> Result<Update> {
     let by = caller.subject.name.clone();
     let mut update = update.request_cancel(&by)?;
     if update.state == UpdateState::Queued {

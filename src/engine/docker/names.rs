@@ -107,7 +107,7 @@ impl Names {
         index: u32,
         expected: &Expected,
     ) -> HashMap<String, String> {
-        let user = request.service.labels.iter();
+        let user = request.service.labels.iter().chain(&request.service.object_labels);
         let mut labels: HashMap<String, String> = user
             .filter(|(key, _)| !key.starts_with("io.slipway."))
             .map(|(key, value)| (key.clone(), value.clone()))

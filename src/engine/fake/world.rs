@@ -345,6 +345,7 @@ fn object(of: &Slot) -> EngineObject {
     let runs = matches!(state.phase, Phase::Starting | Phase::Running | Phase::Unhealthy);
     let since = if runs { state.started_at } else { state.ended_at.or(state.started_at) };
     let mut labels = of.request.service.labels.clone();
+    labels.extend(of.request.service.object_labels.clone());
     labels.insert(label::WORKLOAD.to_owned(), slot.workload.to_string());
     labels.insert(label::SERVICE.to_owned(), slot.service.to_string());
     labels.insert(label::REVISION.to_owned(), state.revision.to_string());

@@ -38,12 +38,23 @@ const LONGEST: usize = 63;
 /// The name of a service's Deployment and Service. A `-` in the service's own name could make it another pair's, so then a
 /// digest of both follows.
 pub(super) fn object(workload: &DeploymentId, service: &ServiceName) -> String {
-    named(workload.as_str(), service.as_str(), LONGEST)
+    pair(workload, service, LONGEST)
+}
+
+/// `workload-service`; of a workload whose id is a uuid, which may begin with a digit, `service-workload`.
+fn pair(workload: &DeploymentId, service: &ServiceName, longest: usize) -> String {
+    let reversed = format!("{service}-{workload}");
+    let plain = clean(service.as_str()) == service.as_str() && reversed.len() <= longest;
+    let begins = service.as_str().starts_with(|c: char| c.is_ascii_lowercase());
+    if workload.as_uuid().is_some() && plain && begins {
+        return reversed;
+    }
+    named(workload.as_str(), service.as_str(), longest)
 }
 
 /// The name of a task's Job, and of what belongs to one revision alone: its template can't change, so it bears the hash.
 pub(super) fn of_hash(workload: &DeploymentId, service: &ServiceName, hash: &str) -> String {
-    format!("{}-{hash}", named(workload.as_str(), service.as_str(), LONGEST - 1 - hash.len()))
+    format!("{}-{hash}", pair(workload, service, LONGEST - 1 - hash.len()))
 }
 
 /// The name of what reaches a service from outside: its second Service, its Ingress.
@@ -154,6 +165,8 @@ mod tests {
     fn names_are_the_plain_ones_where_they_can_be() {
         assert_eq!(name("iris", "api"), "iris-api");
         assert_eq!(name("iris-on-k8s", "api"), "iris-on-k8s-api");
+        let uuid = "d1aea745-b0fc-4dbd-ba31-31e9d9a7a890";
+        assert_eq!(name(uuid, "datacater-deployment"), format!("datacater-deployment-{uuid}"));
     }
 
     #[test]
@@ -166,6 +179,8 @@ mod tests {
             ("a", "b"),
             ("1a", "b"),
             ("a.b", "c"),
+            ("d1aea745-b0fc-4dbd-ba31-31e9d9a7a890", "api"),
+            ("api", "d1aea745-b0fc-4dbd-ba31-31e9d9a7a890"),
             (&long, "api"),
             (&long, "web"),
         ];

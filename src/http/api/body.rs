@@ -1,4 +1,4 @@
-//! JSON bodies, read strictly: an unknown field is refused by its name, and a wrong type names the field it stands in.
+//! JSON bodies, and the same in YAML, read strictly: an unknown field is refused by its name, and a wrong type names the field it stands in.
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -6,11 +6,12 @@ use actix_web::{FromRequest, HttpRequest, web};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::app::Idempotency;
+use crate::app::{self, Idempotency};
 use crate::domain::bundle::Digest;
-use crate::domain::{Error, Kind, Problem, Result};
+use crate::domain::{self, Error, Problem, Result};
 use crate::http::State;
 use crate::http::error::ApiError;
 
@@ -33,24 +34,63 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
         let (request, payload) = (request.clone(), web::Payload::from_request(request, payload));
         Box::pin(async move {
             let payload = payload.await.map_err(|error| Error::internal(error.to_string()))?;
-            refuse_other_types(&request)?;
+            let kind = kind(&request)?;
             let bytes = read(&request, payload).await?;
             let once = idempotency(&request, &bytes)?;
-            let value = parse(if bytes.is_empty() { b"{}" } else { &bytes })?;
+            let value = match kind {
+                Kind::Json => parse(if bytes.is_empty() { b"{}" } else { &bytes })?,
+                Kind::Yaml => from_value(yaml(&bytes)?)?,
+            };
             Ok(Self { value, once })
         })
     }
 }
 
-fn refuse_other_types(request: &HttpRequest) -> Result<()> {
+/// A resource as it may have been fetched before: what only answers hold (`uuid`, `status`, …) is not read.
+#[derive(Debug, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Fetched(pub Value);
+
+impl Fetched {
+    /// The rest of it.
+    ///
+    /// # Errors
+    /// Names the wrong place.
+    pub fn read<T: DeserializeOwned>(mut self) -> Result<T> {
+        if let Value::Object(fields) = &mut self.0 {
+            for key in ["uuid", "createdAt", "createdBy", "updatedAt", "status"] {
+                fields.remove(key);
+            }
+        }
+        from_value(self.0)
+    }
+}
+
+/// How a body is written.
+enum Kind {
+    Json,
+    Yaml,
+}
+
+fn kind(request: &HttpRequest) -> Result<Kind> {
     let named = request.headers().get(header::CONTENT_TYPE);
     let named = named.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = named.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence.is_empty() || essence == "application/json" || essence.ends_with("+json") {
-        return Ok(());
+        return Ok(Kind::Json);
+    }
+    let yaml = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "application/vnd.yaml"];
+    if yaml.contains(&essence.as_str()) || essence.ends_with("+yaml") {
+        return Ok(Kind::Yaml);
     }
     Err(Error::invalid("unsupported_body", format!("a body of type {essence:?} is not understood here"))
-        .hint("Send JSON, with `Content-Type: application/json`."))
+        .hint("Send JSON, with `Content-Type: application/json`, or YAML, with `application/yaml`."))
+}
+
+fn yaml(bytes: &[u8]) -> Result<Value> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Error::field("body", "the text is not UTF-8").hint("Save it as UTF-8."))?;
+    app::yaml(text)
 }
 
 async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Bytes> {
@@ -61,7 +101,7 @@ async fn read(request: &HttpRequest, payload: web::Payload) -> Result<Bytes> {
             Err(Error::invalid("body_broken", "the request's body broke off").because(failure.to_string()))
         }
         Err(_) => Err(Error::new(
-            Kind::TooLarge,
+            domain::Kind::TooLarge,
             "body_too_large",
             format!("the body is larger than the {limit} bytes that this server takes"),
         )
@@ -96,17 +136,22 @@ pub fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<Idempote
 /// Reads JSON strictly.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|failure| {
-        let place = place(&failure.path().to_string(), "body");
-        let inner = failure.into_inner();
-        let problem = Problem::new(place, inner.to_string());
-        let code = if inner.is_data() { "invalid_input" } else { "invalid_json" };
-        Error::problems(code, vec![problem])
-    })?;
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|failure| wrong(&failure))?;
     reader.end().map_err(|failure| {
         Error::problems("invalid_json", vec![Problem::new("body", failure.to_string())])
     })?;
     Ok(value)
+}
+
+/// The same of what was read before.
+fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|failure| wrong(&failure))
+}
+
+fn wrong(failure: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let (place, inner) = (place(&failure.path().to_string(), "body"), failure.inner());
+    let code = if inner.is_data() { "invalid_input" } else { "invalid_json" };
+    Error::problems(code, vec![Problem::new(place, inner.to_string())])
 }
 
 /// A path of serde's for people: the whole input has a name too.

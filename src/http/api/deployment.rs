@@ -1,7 +1,8 @@
 //! Deployments: listed, made, saved, deleted. Nothing here makes anything run: an update does.
 //!
 //! A deployment is addressed by its id or by its uuid. DataCater's own payloads, whose `spec` names a `pipeline`, are
-//! another shape of `spec`; they join [`DeploymentRequest`] when pipelines come.
+//! another shape of `spec` ([`PipelineDeploymentRequest`]): there POST and PUT queue an update at once, and DELETE stops
+//! before it deletes.
 
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -9,14 +10,17 @@ use serde::Deserialize;
 
 use crate::app;
 use crate::app::deployment::{Detail, Sort};
-use crate::domain::Result;
 use crate::domain::health::Health;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, StageId, VolumeName};
 use crate::domain::page::PageRequest;
+use crate::domain::{Error, Result};
 use crate::http::State;
-use crate::http::api::body::Body;
-use crate::http::api::deployment_body::{DeploymentPatch, DeploymentReplacement, DeploymentRequest};
-use crate::http::api::deployment_status::{Deployment, HealthReport, Slot, slots};
+use crate::http::api::body::{Body, Fetched};
+use crate::http::api::deployment_body::{
+    AnyDeploymentReplacement, AnyDeploymentRequest, DeploymentPatch, DeploymentReplacement, DeploymentRequest,
+};
+use crate::http::api::deployment_status::{Deployment, Slot, slots};
+use crate::http::api::pipeline_deployment::PipelineDeploymentRequest;
 use crate::http::api::query::Query;
 use crate::http::api::{Reply, answer, query};
 use crate::http::identity::Who;
@@ -29,7 +33,6 @@ noun! {
     patch "/deployments/{id}" => change,
     delete "/deployments/{id}" => delete,
     get "/deployments/{id}/volumes" => list_volumes,
-    get "/deployments/{id}/health" => health,
     get "/deployments/{id}/slots" => list_slots,
 }
 
@@ -55,7 +58,11 @@ struct Filter {
     #[serde(default)]
     #[param(required = false)]
     attention: bool,
-    /// Part of the id.
+    /// `true`: only those of which the engine holds something.
+    #[serde(default, rename = "in-cluster")]
+    #[param(required = false)]
+    in_cluster: bool,
+    /// Part of the id or of the name.
     q: Option<String>,
     /// `health` puts the worst first. The id breaks ties.
     #[serde(default)]
@@ -87,6 +94,7 @@ async fn list(
         stage: given.stage,
         health: given.health,
         attention: given.attention,
+        in_cluster: given.in_cluster,
         text: given.q,
         sort: given.sort,
         descending: given.order == Order::Desc,
@@ -94,7 +102,7 @@ async fn list(
     let fetch = move |page: PageRequest| {
         let (state, who, filter) = (state.clone(), who.clone(), filter.clone());
         async move {
-            let found = app::deployment::list(&state.app, &who, filter, page).await?;
+            let found = app::deployment::list_with_objects(&state.app, &who, filter, page).await?;
             Ok(found.map(Deployment::from))
         }
     };
@@ -113,17 +121,33 @@ pub(super) async fn answered(state: &State, who: &Who, id: DeploymentId) -> Resu
     Ok(answer::tagged(detail.deployment.revision, &Deployment::from(detail)))
 }
 
-/// Make a deployment.
+/// Whether a body is of DataCater's shape.
+fn names_pipeline(body: &Fetched) -> bool {
+    body.0.get("spec").is_some_and(|spec| spec.get("pipeline").is_some())
+}
+
+/// Make a deployment: of a bundle, or of a pipeline.
 ///
-/// Nothing runs before its first update. Takes `deploy` on its project and its infrastructure.
+/// Of a bundle nothing runs before its first update; a pipeline's is updated at once, as DataCater does it. Takes `deploy`
+/// on its project, or to be in the pipeline's group, and `deploy` on its infrastructure.
 #[utoipa::path(post, path = "/deployments", tag = "deployments", operation_id = "createDeployment",
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeating the request with the same key answers with the first result")),
-    request_body(content = DeploymentRequest, example = json!({ "name": "iris-on-local", "spec": { "project": "iris", "bundle": "1.0",
-        "infrastructure": "local", "environment": { "LOG_LEVEL": "info" }, "services": { "api": { "replicas": 2 } },
-        "secrets": { "API_TOKEN": "s3cret" } } })),
+    request_body(content((AnyDeploymentRequest = "application/json", examples(
+        ("bundle" = (value = json!({ "name": "iris-on-local", "spec": { "project": "iris", "bundle": "1.0",
+            "infrastructure": "local", "environment": { "LOG_LEVEL": "info" }, "services": { "api": { "replicas": 2 } },
+            "secrets": { "API_TOKEN": "s3cret" } } }))),
+        ("pipeline" = (value = json!({ "name": "clean-orders", "spec": { "pipeline": "dc161a69-fa49-4b1a-b1b1-6d8246d50d71",
+            "stream-in-config": { "uuid": "dc161a69-fa49-4b1a-b1b1-6d8246d50d72" } } }))))),
+        (AnyDeploymentRequest = "application/yaml"))),
     responses((status = 200, body = Deployment)))]
-async fn create(state: Data<State>, who: Who, body: Body<DeploymentRequest>) -> Reply<HttpResponse> {
-    let made = app::deployment::create(&state.app, &who, body.value.into_new()?, body.once).await?;
+async fn create(state: Data<State>, who: Who, body: Body<Fetched>) -> Reply<HttpResponse> {
+    let made = if names_pipeline(&body.value) {
+        let new = body.value.read::<PipelineDeploymentRequest>()?.into_new()?;
+        app::pipeline::deploy(&state.app, &who, new, body.once).await?
+    } else {
+        let new = body.value.read::<DeploymentRequest>()?.into_new()?;
+        app::deployment::create(&state.app, &who, new, body.once).await?
+    };
     Ok(answered(&state, &who, made.id.clone()).await?)
 }
 
@@ -138,23 +162,36 @@ async fn get(state: Data<State>, who: Who, id: Path<String>) -> Reply<HttpRespon
 
 /// Replace a deployment's settings; secrets that are not named stay.
 ///
-/// Nothing runs differently before the next update.
+/// Of a bundle nothing runs differently before the next update; a pipeline's is updated at once, as DataCater does it.
 #[utoipa::path(put, path = "/deployments/{id}", tag = "deployments", operation_id = "replaceDeployment",
     params(("id" = String, Path, description = "The deployment's id or uuid"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the settings that were read")),
-    request_body(content = DeploymentReplacement, example = json!({ "spec": { "project": "iris", "bundle": "1.1", "infrastructure": "local" } })),
+    request_body(content((AnyDeploymentReplacement = "application/json",
+        example = json!({ "spec": { "project": "iris", "bundle": "1.1", "infrastructure": "local" } })),
+        (AnyDeploymentReplacement = "application/yaml"))),
     responses((status = 200, body = Deployment)))]
 async fn replace(
     request: HttpRequest,
     state: Data<State>,
     who: Who,
     id: Path<String>,
-    body: Body<DeploymentReplacement>,
+    body: Body<Fetched>,
 ) -> Reply<HttpResponse> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let before = app::deployment::get(&state.app, &who, id.clone()).await?;
-    let changes = body.value.into_changes(&before, answer::if_match(&request)?)?;
-    app::deployment::save(&state.app, &who, id.clone(), changes).await?;
+    let revision = answer::if_match(&request)?;
+    if names_pipeline(&body.value) {
+        let changes = body.value.read::<PipelineDeploymentRequest>()?.into_changes(revision)?;
+        app::pipeline::redeploy(&state.app, &who, id.clone(), changes, body.once).await?;
+    } else {
+        let before = app::deployment::get(&state.app, &who, id.clone()).await?;
+        if !before.source.is_bundle() {
+            return Err(
+                Error::field("spec.pipeline", "it is missing; this deployment runs a pipeline").into()
+            );
+        }
+        let changes = body.value.read::<DeploymentReplacement>()?.into_changes(&before, revision)?;
+        app::deployment::save(&state.app, &who, id.clone(), changes).await?;
+    }
     Ok(answered(&state, &who, id).await?)
 }
 
@@ -200,6 +237,8 @@ async fn list_volumes(state: Data<State>, who: Who, id: Path<String>) -> Reply<J
 }
 
 /// Delete a deployment that is stopped, or was never updated.
+///
+/// A pipeline's is stopped first: it goes as soon as nothing of it runs, and is answered with `deleting` until then.
 #[utoipa::path(delete, path = "/deployments/{id}", tag = "deployments", operation_id = "deleteDeployment",
     params(("id" = String, Path, description = "The deployment's id or uuid"), Remains),
     responses((status = 200, body = Deployment)))]
@@ -211,19 +250,12 @@ async fn delete(
 ) -> Reply<Json<Deployment>> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
     let last = detail(&state, &who, id.clone()).await?;
-    app::deployment::delete(&state.app, &who, id, remains.0.volumes).await?;
+    if last.deployment.source.is_bundle() {
+        app::deployment::delete(&state.app, &who, id, remains.0.volumes).await?;
+    } else {
+        app::deployment::remove(&state.app, &who, id, remains.0.volumes).await?;
+    }
     Ok(Json(last.into()))
-}
-
-/// Say how a deployment is, and what makes it so.
-#[utoipa::path(get, path = "/deployments/{id}/health", tag = "deployments", operation_id = "getDeploymentHealth",
-    params(("id" = String, Path, description = "The deployment's id or uuid")),
-    responses((status = 200, body = HealthReport, example = json!({ "health": "HEALTHY", "sync": "in_sync", "ready": 2, "wanted": 2,
-        "messages": [], "changedAt": "2026-11-16T14:36:54.000Z" }))))]
-async fn health(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<HealthReport>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let detail = app::deployment::detail(&state.app, &who, id).await?;
-    Ok(Json(detail.summary.state.into()))
 }
 
 /// List a deployment's replicas, as they were last observed.

@@ -14,6 +14,7 @@ use crate::domain::deployment::{Deployment, Settings};
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, ServiceName, Version};
 use crate::domain::secret::SecretChange;
 use crate::domain::{Error, Result};
+use crate::http::api::pipeline_deployment::PipelineDeploymentRequest;
 use crate::http::api::settings::ServiceSpec;
 
 /// What a deployment is set to.
@@ -56,11 +57,11 @@ pub struct DeploymentSpec {
 }
 
 /// Secrets are never written out: [`SecretValue`] can't be, and this leaves the whole field out.
-fn hidden<T>(_: &T) -> bool {
+pub(super) fn hidden<T>(_: &T) -> bool {
     true
 }
 
-fn nothing<T, S: serde::Serializer>(_: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(super) fn nothing<T, S: serde::Serializer>(_: &T, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_none()
 }
 
@@ -86,7 +87,10 @@ impl DeploymentSpec {
     }
 }
 
-fn settings(environment: BTreeMap<String, String>, services: BTreeMap<ServiceName, ServiceSpec>) -> Settings {
+pub(super) fn settings(
+    environment: BTreeMap<String, String>,
+    services: BTreeMap<ServiceName, ServiceSpec>,
+) -> Settings {
     Settings { environment, services: services.into_iter().map(|(name, spec)| (name, spec.into())).collect() }
 }
 
@@ -95,7 +99,7 @@ fn settings(environment: BTreeMap<String, String>, services: BTreeMap<ServiceNam
 pub struct SecretValue(SecretString);
 
 /// Reads secrets. What is wrong with one is said without its value, which serde's own words would repeat.
-fn secrets<'de, D: serde::Deserializer<'de>>(
+pub(super) fn secrets<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<BTreeMap<SecretName, Option<SecretValue>>, D::Error> {
     use serde::de::Error as _;
@@ -113,7 +117,9 @@ fn secrets<'de, D: serde::Deserializer<'de>>(
     map.into_iter().map(read).collect()
 }
 
-fn secret_changes(secrets: BTreeMap<SecretName, Option<SecretValue>>) -> BTreeMap<SecretName, SecretChange> {
+pub(super) fn secret_changes(
+    secrets: BTreeMap<SecretName, Option<SecretValue>>,
+) -> BTreeMap<SecretName, SecretChange> {
     let change =
         |value: Option<SecretValue>| value.map_or(SecretChange::Remove, |value| SecretChange::Set(value.0));
     secrets.into_iter().map(|(name, value)| (name, change(value))).collect()
@@ -190,6 +196,8 @@ impl DeploymentReplacement {
             enabled: Some(spec.enabled),
             auto_repair: Some(spec.auto_repair),
             folder: Some(spec.folder),
+            source: None,
+            removal: None,
             revision,
             reason: self.reason,
             ignore_warnings: self.ignore_warnings,
@@ -203,6 +211,24 @@ fn fixed(place: &'static str, given: Option<&str>, is: &str) -> Result<()> {
             .hint("Make another deployment, or promote this one to another infrastructure.")),
         _ => Ok(()),
     }
+}
+
+/// A deployment to be made: of a bundle, or of a pipeline.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the OpenAPI document names it")]
+pub enum AnyDeploymentRequest {
+    Bundle(Box<DeploymentRequest>),
+    Pipeline(Box<PipelineDeploymentRequest>),
+}
+
+/// What a deployment shall be from now on.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only the OpenAPI document names it")]
+pub enum AnyDeploymentReplacement {
+    Bundle(Box<DeploymentReplacement>),
+    Pipeline(Box<PipelineDeploymentRequest>),
 }
 
 /// Some of a deployment's settings: what is left out stays as it is.
@@ -252,6 +278,8 @@ impl DeploymentPatch {
             enabled: spec.enabled,
             auto_repair: spec.auto_repair,
             folder: spec.folder,
+            source: None,
+            removal: None,
             // What is laid over what was read holds only for that.
             revision: revision.or(settings.is_some().then_some(before.revision)),
             settings,

@@ -1,20 +1,24 @@
 //! What is answered of a deployment: DataCater's `name`, `uuid`, `spec` and `status`, with the state that was last
 //! observed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::app::deployment::{Detail, State, Summary};
 use crate::domain::clock::Timestamp;
-use crate::domain::deployment::{Deployment as Stored, DeploymentRight};
+use crate::domain::deployment::{Deployment as Stored, DeploymentRight, Source};
 use crate::domain::diff::Change;
 use crate::domain::health::{Health, Message, Sync};
-use crate::domain::name::{DeploymentId, ServiceName, StageId};
+use crate::domain::name::{ServiceName, StageId};
 use crate::domain::plan::Downtime;
 use crate::domain::secret::SecretInfo;
 use crate::domain::workload::ServiceKind;
 use crate::engine::{Condition, Endpoint, EngineObject, Phase, SlotState};
 use crate::http::api::deployment_body::DeploymentSpec;
+use crate::http::api::deployment_object::{ObjectStatus, by_name};
+use crate::http::api::pipeline_deployment::PipelineDeploymentSpec;
 use crate::http::error::ErrorBody;
 
 /// A deployment: a project's bundle on an infrastructure, with settings.
@@ -22,22 +26,44 @@ use crate::http::error::ErrorBody;
 #[serde(rename_all = "camelCase")]
 pub struct Deployment {
     pub uuid: Uuid,
-    /// Its id.
-    pub name: DeploymentId,
+    /// Its id; of a pipeline's deployment, whose id is its uuid, a name for people.
+    pub name: String,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     pub created_by: String,
     /// When the settings were last saved.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
-    pub spec: DeploymentSpec,
+    pub spec: AnySpec,
     pub status: Status,
+}
+
+/// A bundle with settings, or a pipeline between two streams.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum AnySpec {
+    Bundle(Box<DeploymentSpec>),
+    Pipeline(Box<PipelineDeploymentSpec>),
+}
+
+impl AnySpec {
+    fn of(stored: &Stored) -> Self {
+        match &stored.source {
+            Source::Pipeline(of) => Self::Pipeline(Box::new(PipelineDeploymentSpec::of(stored, of))),
+            Source::Bundle | Source::Execution(_) => Self::Bundle(Box::new(DeploymentSpec::of(stored))),
+        }
+    }
 }
 
 /// What is known of a deployment now.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
+    /// By the name of each of the engine's objects that stand for a service: its labels, annotations and `Conditions`, as
+    /// DataCater's clients read them. On Docker made of the service's containers.
+    #[serde(flatten)]
+    #[schema(additional_properties, value_type = BTreeMap<String, Object>)]
+    pub by_object: BTreeMap<String, ObjectStatus>,
     #[serde(flatten)]
     pub condition: HealthReport,
     pub stage: StageId,
@@ -48,6 +74,9 @@ pub struct Status {
     /// The update whose plan runs; absent when nothing does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_update: Option<u32>,
+    /// Whether it is being deleted: it goes as soon as it has stopped.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleting: bool,
     /// More, where one deployment is asked for.
     #[serde(flatten)]
     pub details: Option<Details>,
@@ -135,35 +164,43 @@ pub struct Slot {
 }
 
 impl Deployment {
-    fn new(stored: &Stored, stage: StageId, state: State, details: Option<Details>) -> Self {
+    fn new(
+        stored: &Stored,
+        stage: StageId,
+        state: State,
+        objects: &[EngineObject],
+        details: Option<Details>,
+    ) -> Self {
         Self {
             uuid: stored.uuid,
-            name: stored.id.clone(),
+            name: stored.source.name().map_or_else(|| stored.id.to_string(), ToString::to_string),
             created_at: stored.created_at,
             created_by: stored.created_by.clone(),
             updated_at: stored.updated_at,
-            spec: DeploymentSpec::of(stored),
+            spec: AnySpec::of(stored),
             status: Status {
+                by_object: by_name(&stored.id, objects),
                 condition: state.into(),
                 stage,
                 revision: stored.revision,
                 last_update: stored.last_update,
                 running_update: stored.running_update,
+                deleting: stored.removal.is_some(),
                 details,
             },
         }
     }
 }
 
-impl From<Summary> for Deployment {
-    fn from(summary: Summary) -> Self {
-        Self::new(&summary.deployment, summary.stage, summary.state, None)
+impl From<(Summary, Vec<EngineObject>)> for Deployment {
+    fn from((summary, objects): (Summary, Vec<EngineObject>)) -> Self {
+        Self::new(&summary.deployment, summary.stage, summary.state, &objects, None)
     }
 }
 
 impl From<Detail> for Deployment {
     fn from(detail: Detail) -> Self {
-        let slots = slots(&detail);
+        let (slots, objects) = (slots(&detail), detail.objects.clone());
         let details = Details {
             may_deploy: detail.deployment.may(DeploymentRight::Deploy),
             slots,
@@ -173,7 +210,7 @@ impl From<Detail> for Deployment {
             downtime: detail.downtime,
             refusal: detail.wanted.err().map(|error| ErrorBody::new(&error, None)),
         };
-        Self::new(&detail.deployment, detail.summary.stage, detail.summary.state, Some(details))
+        Self::new(&detail.deployment, detail.summary.stage, detail.summary.state, &objects, Some(details))
     }
 }
 

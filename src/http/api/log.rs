@@ -11,7 +11,9 @@ use crate::app;
 use crate::app::log::{Batch, Lines, Wanted};
 use crate::domain::access::Caller;
 use crate::domain::clock::Timestamp;
+use crate::domain::deployment::Deployment;
 use crate::domain::name::ServiceName;
+use crate::domain::pipeline::definition::own_service;
 use crate::domain::{Error, Result};
 use crate::http::State;
 use crate::http::api::Reply;
@@ -37,6 +39,10 @@ struct LogQuery {
     /// Only the last lines of each replica: a number, or `all`; 100 where none is said.
     #[param(value_type = Option<String>, example = "100")]
     tail: Option<String>,
+    /// The same in DataCater's word.
+    #[serde(rename = "tailingLines")]
+    #[param(value_type = Option<String>)]
+    tailing_lines: Option<String>,
     /// Only what was written at this time or later (RFC 3339).
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
@@ -50,8 +56,9 @@ struct LogQuery {
 }
 
 impl LogQuery {
-    fn wanted(&self) -> Result<Wanted> {
-        let tail = match self.tail.as_deref() {
+    /// Of a pipeline's deployment it is its own first replica that speaks where nobody else is named, as DataCater has it.
+    fn wanted(&self, of: &Deployment) -> Result<Wanted> {
+        let tail = match self.tail.as_deref().or(self.tailing_lines.as_deref()) {
             None => Some(100),
             Some("all") => None,
             Some(number) => Some(number.parse().map_err(|_| {
@@ -61,9 +68,10 @@ impl LogQuery {
         if self.replica == Some(0) {
             return Err(Error::field("replica", "replicas are counted from 1"));
         }
+        let own = of.source.pipeline().filter(|_| self.service.is_none());
         Ok(Wanted {
-            service: self.service.clone(),
-            replica: self.replica,
+            service: own.map(|_| own_service()).or_else(|| self.service.clone()),
+            replica: self.replica.or(own.map(|_| 1)),
             tail,
             since: self.since,
             until: self.until,
@@ -93,7 +101,8 @@ async fn history(
     query: Query<LogQuery>,
 ) -> Reply<HttpResponse> {
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
-    let lines = app::log::history(&state.app, &who, id, query.0.wanted()?).await?;
+    let wanted = query.0.wanted(&*app::deployment::get(&state.app, &who, id.clone()).await?)?;
+    let lines = app::log::history(&state.app, &who, id, wanted).await?;
     let style = Style { timestamps: query.0.timestamps, places: lines.several };
     let mut response = HttpResponse::Ok();
     if wants_text(&request) {
@@ -169,13 +178,13 @@ async fn watch(
     id: Path<String>,
     query: Query<LogQuery>,
 ) -> Reply<HttpResponse> {
-    let wanted = query.0.wanted()?;
-    if wanted.until.is_some() {
+    if query.0.until.is_some() {
         return Err(Error::field("until", "following has no end")
             .hint("Read the history with /logs.")
             .into());
     }
     let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let wanted = query.0.wanted(&*app::deployment::get(&state.app, &who, id.clone()).await?)?;
     let lines = app::log::follow(&state.app, &who, id.clone(), wanted).await?;
     let style = Style { timestamps: query.0.timestamps, places: lines.several };
     let form = if wants_text(&request) { Form::Text } else { Form::Events };

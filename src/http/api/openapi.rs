@@ -43,6 +43,8 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
         (name = "projects", description = "The keys under which bundles are published"),
         (name = "bundles", description = "Immutable archives with a compose file"),
         (name = "deployments", description = "A project's bundle on an infrastructure, with settings"),
+        (name = "streams", description = "Where pipelines read and write"),
+        (name = "pipelines", description = "Images between two streams, of which deployments are made"),
         (name = "updates", description = "Runs that make the world match a deployment's settings"),
         (name = "tests", description = "Tasks of a bundle that check what runs, on request"),
         (name = "logs", description = "What replicas write"),
@@ -87,7 +89,8 @@ struct Document;
 pub fn whole() -> utoipa::openapi::OpenApi {
     use super::{
         api_key, approval, audit, bundle, bundle_upload, deployment, deployment_action, deployment_event,
-        group, infrastructure, log, me, project, stage, stats, test, update, update_watch, user,
+        group, infrastructure, log, me, pipeline, probe, project, stage, stats, stream, test, update,
+        update_watch, user,
     };
     let mut document = Frame::openapi();
     for part in [
@@ -101,6 +104,9 @@ pub fn whole() -> utoipa::openapi::OpenApi {
         deployment_event::Document::openapi(),
         log::Document::openapi(),
         stats::Document::openapi(),
+        probe::Document::openapi(),
+        stream::Document::openapi(),
+        pipeline::Document::openapi(),
         test::Document::openapi(),
         update::Document::openapi(),
         update_watch::Document::openapi(),

@@ -58,6 +58,7 @@ impl Asked {
             stage: given(&self.stage).map(StageId::parse).transpose()?,
             health: given(&self.health).map(health).transpose()?,
             attention: self.attention == "true",
+            in_cluster: false,
             text: given(self.q.trim()).map(ToOwned::to_owned),
             sort: sort(key)?,
             descending,

@@ -58,6 +58,8 @@ enum Wanted {
     Infrastructures,
     Infrastructure(InfrastructureId),
     Stages,
+    /// Streams, pipelines, contexts.
+    Resources,
 }
 
 impl Wanted {
@@ -82,6 +84,7 @@ impl Wanted {
                 InfrastructureId::parse(id).map_err(|_| Error::not_found("infrastructure", id))?,
             ),
             ("stages", None) => Self::Stages,
+            ("resources", None) => Self::Resources,
             _ => return Err(unknown(text)),
         })
     }
@@ -98,6 +101,7 @@ impl Wanted {
             Self::Infrastructures => "infrastructures",
             Self::Infrastructure(_) => "infrastructure",
             Self::Stages => "stages",
+            Self::Resources => "resources",
         }
     }
 
@@ -107,6 +111,7 @@ impl Wanted {
             | (Self::Updates, Topic::Update(..))
             | (Self::Projects, Topic::Project(_))
             | (Self::Infrastructures, Topic::Infrastructure(_))
+            | (Self::Resources, Topic::Resource(_))
             | (Self::Stages, Topic::Stages) => true,
             (Self::Deployment(id), Topic::Deployment(of)) => id == of,
             (Self::UpdatesOf(id), Topic::Update(of, _)) => id == of,
@@ -119,7 +124,9 @@ impl Wanted {
 
     /// Whether it speaks of many objects, some of which the reader may not see.
     fn is_broad(&self) -> bool {
-        matches!(self, Self::Deployments | Self::Updates | Self::Projects | Self::Infrastructures)
+        let lists =
+            [Self::Deployments, Self::Updates, Self::Projects, Self::Infrastructures, Self::Resources];
+        lists.contains(self)
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) enum Aim {
 pub(super) struct Slot {
     slot: SlotRef,
     is_task: bool,
+    /// However it ends is well.
+    any_end: bool,
     /// Whether `Running` already means that a health check passed.
     checked: bool,
     restart: Restart,
@@ -64,6 +66,7 @@ impl Slot {
         let slot = |slot| Self {
             slot,
             is_task: service.kind == ServiceKind::Task,
+            any_end: service.any_end,
             checked: is_checked(service),
             restart: service.restart,
             settle: settings.settle,
@@ -153,6 +156,7 @@ fn judge_one(slot: &Slot, seen: &Seen, aim: Aim, now: Instant) -> Verdict {
             let settle = if state.restarts == 0 { slot.settle } else { slot.settle * 4 };
             after(settle).map_or(Verdict::Good, |due| Verdict::Wait(Some(due)))
         }
+        Phase::Exited { .. } if slot.any_end => Verdict::Good,
         Phase::Exited { code: 0, .. } if slot.is_task => Verdict::Good,
         Phase::Exited { code, oom_killed } => {
             let again = !slot.is_task && slot.restart != Restart::No && state.restarts < MOST_RESTARTS;

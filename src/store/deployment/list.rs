@@ -35,7 +35,9 @@ pub struct Filter {
     pub health: Option<Health>,
     /// Everything but `HEALTHY` and what was never deployed or is stopped.
     pub attention: bool,
-    /// Part of the id.
+    /// Only those of which the engine holds something.
+    pub in_cluster: bool,
+    /// Part of the id or of the name.
     pub text: Option<String>,
     pub sort: Sort,
     pub descending: bool,
@@ -107,6 +109,9 @@ fn read_summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
 
 /// What needs attention: ranks before those of [`health_rank`] for `UNKNOWN` and `HEALTHY`, which lie behind in its index.
 pub(in crate::store) const TROUBLED: &str = "s.rank < 4";
+
+const IN_CLUSTER: &str = "(EXISTS (SELECT 1 FROM observed.slot e WHERE e.deployment = d.id)
+    OR EXISTS (SELECT 1 FROM observed.object e WHERE e.deployment = d.id))";
 
 pub(in crate::store) const VISIBLE: &str =
     "(:admin OR (EXISTS (SELECT 1 FROM project_grant g WHERE g.project = d.project
@@ -191,7 +196,7 @@ pub fn list(
 fn list_sql(filter: &Filter, paged: bool) -> String {
     let key = sort_column(filter.sort);
     let (direction, beyond) = if filter.descending { ("DESC", "<") } else { ("ASC", ">") };
-    let mut wheres = vec![VISIBLE.to_owned()];
+    let mut wheres = vec![VISIBLE.to_owned(), "d.kind <> 'execution'".to_owned()];
     let mut also = |wanted: bool, clause: &str| {
         if wanted {
             wheres.push(clause.to_owned());
@@ -202,7 +207,11 @@ fn list_sql(filter: &Filter, paged: bool) -> String {
     also(filter.stage.is_some(), "i.stage = :stage");
     also(filter.health.is_some(), "coalesce(s.health, 'UNKNOWN') = :health");
     also(filter.attention, TROUBLED);
-    also(filter.text.is_some(), "instr(lower(d.id), :text)");
+    also(filter.in_cluster, IN_CLUSTER);
+    also(
+        filter.text.is_some(),
+        "(instr(lower(d.id), :text) OR instr(lower(json_extract(d.source, '$.name')), :text))",
+    );
     if paged && filter.sort == Sort::Id {
         also(true, &format!("d.id {beyond} :id AND :value IS NOT NULL"));
     } else if paged {

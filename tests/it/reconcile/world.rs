@@ -220,6 +220,7 @@ impl World {
                 name: None,
                 version: None,
                 workload: Workload { services, tests, ..Workload::default() },
+                made_of: None,
                 warnings: Vec::new(),
             },
             files: Vec::new(),

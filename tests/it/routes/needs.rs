@@ -52,6 +52,9 @@ fn of_the_api(route: &str) -> Option<Needs> {
         "POST /api-keys" | "POST /projects" | "POST /bundles" => Needs::Elsewhere,
         // An approval is its deployment's, and who decides is a question of its own: see `api_approval`.
         _ if route.contains("/approvals/{uuid}") => Needs::Elsewhere,
+        // What belongs to one group: see `api_pipeline`.
+        "GET /streams" | "GET /pipelines" => Needs::Own,
+        _ if route.contains(" /streams") || route.contains(" /pipelines") => Needs::Elsewhere,
         "PUT /stages"
         | "POST /infrastructures"
         | "GET /users"

@@ -47,11 +47,18 @@ impl Setting<'_> {
     pub(super) fn meta(&self, request: &ServiceRequest, name: String) -> ObjectMeta {
         ObjectMeta {
             name: Some(name),
-            labels: Some(names::service_labels(self.instance, &request.workload, &request.name)),
+            labels: Some(labels(self.instance, request)),
             annotations: Some(names::whole(&request.workload, &request.name)),
             ..ObjectMeta::default()
         }
     }
+}
+
+/// The labels of an object of a service: ours, which nothing overrides, and those that the service asks for.
+fn labels(instance: &str, request: &ServiceRequest) -> Map {
+    let mut labels = request.service.object_labels.clone();
+    labels.extend(names::service_labels(instance, &request.workload, &request.name));
+    labels
 }
 
 fn quantity(number: u64) -> Quantity {

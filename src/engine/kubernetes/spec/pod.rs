@@ -23,7 +23,7 @@ pub(in crate::engine::kubernetes) fn template(
     contents: Option<&Contents>,
 ) -> PodTemplateSpec {
     let service = &*request.service;
-    let mut labels = names::service_labels(setting.instance, &request.workload, &request.name);
+    let mut labels = super::labels(setting.instance, request);
     labels.insert(label::HASH.into(), request.hash.clone());
     labels.insert(label::REVISION.into(), request.revision.to_string());
     let mut annotations = super::annotations(&service.labels);

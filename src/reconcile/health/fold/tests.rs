@@ -60,6 +60,8 @@ fn facts() -> Facts {
     Facts {
         deployment: Deployment {
             id: "d".parse().unwrap(),
+            source: crate::domain::deployment::Source::Bundle,
+            removal: None,
             uuid: Uuid::nil(),
             project: "p".parse().unwrap(),
             infrastructure: "i".parse().unwrap(),

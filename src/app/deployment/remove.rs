@@ -1,0 +1,56 @@
+//! Deleting in one action: a deployment is disabled, updated, and goes once nothing of it runs.
+
+use super::{Changes, apply, delete_row};
+use crate::app::{App, load, update};
+use crate::domain::access::Caller;
+use crate::domain::deployment::{Deployment, DeploymentRight, Removal};
+use crate::domain::name::DeploymentId;
+use crate::domain::{Error, Result};
+use crate::store;
+
+/// Disables a deployment, queues the update that stops it, and has it deleted when that has ended well. One of which
+/// nothing ever ran goes at once. Asking again is no error.
+///
+/// # Errors
+/// Without `deploy` on both.
+pub async fn remove(app: &App, caller: &Caller, id: DeploymentId, volumes: bool) -> Result<()> {
+    let (app_, caller) = (app.clone(), caller.clone());
+    let gone = id.clone();
+    let at_once = app
+        .store
+        .write(move |tx| {
+            let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
+            let open = store::update::open_of(tx, &id)?;
+            if held.running_update.is_none() && open.is_empty() && held.last_update == 0 {
+                delete_row(&app_, tx, &caller, &held, volumes)?;
+                return Ok(true);
+            }
+            for run in open.iter().filter(|run| !run.switched && run.cancel_requested_by.is_none()) {
+                update::cancel_one(&app_, tx, &caller, run.clone())?;
+            }
+            let removal = Removal { requester: caller.subject.clone(), origin: caller.origin, volumes };
+            let changes = Changes {
+                enabled: Some(false),
+                removal: Some(removal),
+                ignore_warnings: true,
+                ..Changes::default()
+            };
+            apply(&app_, tx, &caller, held.into_inner(), &changes)?;
+            update::start_made(&app_, tx, &caller, &id, Some("to be deleted".to_owned()))?;
+            Ok(false)
+        })
+        .await?;
+    if at_once {
+        app.store.observe(move |tx| store::observation::remove_deployment(tx, &gone)).await?;
+    }
+    Ok(())
+}
+
+/// Refuses to change what is about to go.
+pub(in crate::app) fn refuse_removed(deployment: &Deployment) -> Result<()> {
+    if deployment.removal.is_none() {
+        return Ok(());
+    }
+    let words = format!("deployment {} is being deleted", deployment.id);
+    Err(Error::conflict("being_removed", words).hint("Make another one."))
+}

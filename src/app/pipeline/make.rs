@@ -1,0 +1,170 @@
+//! What a deployment's pipeline and streams make of it: derived when it is saved, and again when one of them is.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+use secrecy::{ExposeSecret as _, SecretString};
+use uuid::Uuid;
+
+use super::{known_stream, placed};
+use crate::app::deployment::{self, Changes, made};
+use crate::app::{App, load, resource};
+use crate::domain::access::{Caller, Subject};
+use crate::domain::deployment::{Deployment, DeploymentRight, Source};
+use crate::domain::name::{GroupName, SecretName};
+use crate::domain::pipeline::definition::{self, Definition, OWN, Parts, Secrets};
+use crate::domain::pipeline::{PipelineSpec, PipelineUse, StreamUse};
+use crate::domain::secret::SecretChange;
+use crate::domain::stream::{self, Options, Stream};
+use crate::domain::{Error, Result};
+use crate::store::Tx;
+
+/// What a definition is made for.
+pub(super) struct For<'a> {
+    pub uuid: Uuid,
+    pub revision: u32,
+    pub of: &'a PipelineUse,
+    /// The deployment's own secret options, as [`Parts::own`].
+    pub own: &'a [Secrets; 3],
+}
+
+/// A definition, the group that its pipeline belongs to, and what it was made from.
+pub(super) struct Derived {
+    pub definition: Definition,
+    pub group: Option<GroupName>,
+    pub uses: Vec<Uuid>,
+}
+
+/// Derives for `who`, who must see the pipeline and both streams.
+pub(super) fn derive(app: &App, db: &Connection, who: &Subject, of: &For<'_>) -> Result<Derived> {
+    let pipeline = load::resource::<PipelineSpec>(db, of.of.pipeline, who)
+        .map_err(|error| placed(error, "spec.pipeline"))?
+        .into_inner();
+    let stream_in = stream(db, who, &of.of.stream_in_config, pipeline.spec.stream_in, "stream-in")?;
+    let stream_out = stream(db, who, &of.of.stream_out_config, pipeline.spec.stream_out, "stream-out")?;
+    let secrets = |uuid| resource::secrets(app, db, uuid);
+    let definition = definition::derive(&Parts {
+        uuid: of.uuid,
+        revision: of.revision,
+        of: of.of,
+        pipeline: (&pipeline, &secrets(pipeline.uuid)?),
+        stream_in: (&stream_in, &secrets(stream_in.uuid)?),
+        stream_out: (&stream_out, &secrets(stream_out.uuid)?),
+        own: [&of.own[0], &of.own[1], &of.own[2]],
+        defaults: &app.rules.datacater.defaults,
+    })?;
+    Ok(Derived {
+        definition,
+        group: pipeline.group,
+        uses: vec![pipeline.uuid, stream_in.uuid, stream_out.uuid],
+    })
+}
+
+fn stream(db: &Connection, who: &Subject, of: &StreamUse, own: Option<Uuid>, which: &str) -> Result<Stream> {
+    match (of.uuid, own) {
+        (Some(uuid), _) => known_stream(db, who, uuid, &format!("spec.{which}-config.uuid")),
+        (None, Some(uuid)) => known_stream(db, who, uuid, &format!("spec.pipeline.{which}")),
+        (None, None) => {
+            Err(Error::field(format!("spec.{which}-config"), format!("the pipeline names no {which}"))
+                .hint(format!("Name one: \"{which}-config\": {{\"uuid\": …}}, or name it in the pipeline.")))
+        }
+    }
+}
+
+/// Takes the secret values out of a deployment's own options.
+pub(super) fn take_own(of: &mut PipelineUse) -> [Secrets; 3] {
+    let take = |options: &mut Options| -> Secrets {
+        stream::take_secrets(options)
+            .into_iter()
+            .map(|(key, value)| (key, SecretString::from(value)))
+            .collect()
+    };
+    [take(&mut of.stream_in_config.options), take(&mut of.stream_out_config.options), take(&mut of.config)]
+}
+
+/// The deployment's own secret options that stand masked, from the secrets that it has.
+pub(super) fn add_held(of: &PipelineUse, own: &mut [Secrets; 3], held: &BTreeMap<SecretName, SecretString>) {
+    let places = [&of.stream_in_config.options, &of.stream_out_config.options, &of.config];
+    for ((options, prefix), own) in places.into_iter().zip(OWN).zip(own) {
+        for key in stream::masked(options, "").into_keys() {
+            let value = held.get(definition::variable(prefix, &key).as_str());
+            if let Some(value) = value.filter(|_| !own.contains_key(&key)) {
+                own.insert(key, value.clone());
+            }
+        }
+    }
+}
+
+/// What of the secrets has to change so that the deployment has those of the definition.
+pub(super) fn secret_changes(
+    held: &BTreeMap<SecretName, SecretString>,
+    wanted: &BTreeMap<SecretName, SecretString>,
+) -> BTreeMap<SecretName, SecretChange> {
+    let same = |name: &SecretName, value: &SecretString| {
+        held.get(name).is_some_and(|held| held.expose_secret() == value.expose_secret())
+    };
+    let set = wanted.iter().filter(|(name, value)| !same(name, value));
+    let set = set.map(|(name, value)| (name.clone(), SecretChange::Set(value.clone())));
+    let gone = held.keys().filter(|name| definition::is_own(name.as_str()) && !wanted.contains_key(*name));
+    set.chain(gone.map(|name| (name.clone(), SecretChange::Remove))).collect()
+}
+
+/// Makes the definitions of all deployments anew that are made from a resource which was just saved. What runs stays as
+/// it is: they are out of sync until somebody updates them.
+///
+/// # Errors
+/// When one of them can't take it: then nothing is saved.
+pub(in crate::app) fn remake(app: &App, tx: &Tx<'_>, caller: &Caller, saved: Uuid, why: &str) -> Result<()> {
+    for id in resource::users(tx, saved)? {
+        let before = load::deployment(tx, &id, &Subject::system(), DeploymentRight::View)?.into_inner();
+        if before.removal.is_some() || before.source.pipeline().is_none() {
+            continue;
+        }
+        one_more(app, tx, caller, before, why).map_err(|error| Error {
+            message: format!("a deployment that is made from it can't take this: {}", error.message),
+            ..error
+        })?;
+    }
+    Ok(())
+}
+
+fn one_more(app: &App, tx: &Tx<'_>, caller: &Caller, before: Deployment, why: &str) -> Result<()> {
+    let Some(of) = before.source.pipeline().cloned() else { return Ok(()) };
+    let held = deployment::opened_secrets(app, tx, &before.id)?;
+    let mut own = <[Secrets; 3]>::default();
+    add_held(&of, &mut own, &held);
+    let Some(changes) = remade(app, tx, &Subject::system(), &before, of, &own, &held)? else { return Ok(()) };
+    let changes = Changes { reason: Some(why.to_owned()), ignore_warnings: true, ..changes };
+    deployment::apply(app, tx, caller, before, &changes)?;
+    Ok(())
+}
+
+/// What has to be saved of a deployment so that it is `of`; `None`: nothing.
+pub(super) fn remade(
+    app: &App,
+    tx: &Tx<'_>,
+    who: &Subject,
+    before: &Deployment,
+    mut of: PipelineUse,
+    own: &[Secrets; 3],
+    held: &BTreeMap<SecretName, SecretString>,
+) -> Result<Option<Changes>> {
+    let current = made::current(tx, before)?;
+    let asked = |revision| For { uuid: before.uuid, revision, of: &of, own };
+    let derived = derive(app, tx, who, &asked(current.number))?;
+    let secrets = secret_changes(held, &derived.definition.secrets);
+    let mut changes = Changes { secrets, ..Changes::default() };
+    of.pipeline_name = load::resource::<PipelineSpec>(tx, of.pipeline, &Subject::system())?.name.clone();
+    let source = Source::Pipeline(of.clone());
+    if derived.definition.workload != current.workload || source != before.source {
+        let number = made::next(tx, before)?;
+        let derived = derive(app, tx, who, &For { uuid: before.uuid, revision: number, of: &of, own })?;
+        changes.version =
+            Some(made::freeze(app, tx, &before.project, number, derived.definition.workload, &source)?);
+        changes.source = Some(source);
+    }
+    made::regroup(tx, &before.project, derived.group.as_ref())?;
+    made::link(tx, &before.id, &derived.uses)?;
+    let nothing = changes.version.is_none() && changes.secrets.is_empty();
+    Ok((!nothing).then_some(changes))
+}
