@@ -208,11 +208,12 @@ impl Auth {
     /// `token_refused`; `provider_unavailable`; `account_disabled`.
     pub(super) async fn by_token(&self, provider: &Provider, token: &str) -> Result<Identity> {
         let bearer = provider.bearer(token).await?;
+        let scopes = bearer.scopes.clone();
         let (issuer, now) = (provider.issuer().to_owned(), self.clock.now());
         let (user, groups) = self.store.write(move |tx| speaker(tx, issuer, bearer, now)).await?;
         let speaker = User { groups, ..user };
         let subject = Subject::of_user(&speaker, &self.admin_groups).ok_or_else(disabled)?;
-        Ok(Identity { subject, credential: Credential::Token, preferences: speaker.preferences })
+        Ok(Identity { subject, credential: Credential::Token(scopes), preferences: speaker.preferences })
     }
 }
 

@@ -6,6 +6,8 @@ mod copies;
 pub mod local;
 pub mod login;
 pub mod oidc;
+pub mod renga;
+pub mod scope;
 mod seen;
 pub mod session;
 
@@ -14,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use crate::auth::scope::Scopes;
 use crate::crypto::KeyRing;
 use crate::domain::Result;
 use crate::domain::access::Subject;
@@ -34,8 +37,8 @@ pub enum Credential {
     /// A console session, by the hash of its cookie.
     Session(Digest),
     ApiKey(Uuid),
-    /// A token of the identity provider.
-    Token,
+    /// A token of the identity provider, or of another issuer that is believed.
+    Token(Scopes),
 }
 
 /// Who asks, and how that was shown.
@@ -72,6 +75,8 @@ pub struct Auth {
     attempts: local::Attempts,
     /// Set once the address is known that the provider sends browsers back to.
     provider: OnceLock<oidc::Provider>,
+    /// Whose tokens renga-deployer's API takes.
+    renga: OnceLock<oidc::Provider>,
     copies: copies::Copies,
     seen: seen::Seen,
 }
@@ -96,6 +101,7 @@ impl Auth {
             journal_key,
             attempts: local::Attempts::new(),
             provider: OnceLock::new(),
+            renga: OnceLock::new(),
             copies,
             seen: seen::Seen::default(),
         })

@@ -22,6 +22,7 @@ pub fn run(command: Command, places: Places) -> Result<()> {
         Command::Check => {
             let loaded = places.load()?;
             super::open::kubeconfigs(&loaded.config)?;
+            super::open::renga(&loaded.config)?;
             let read = loaded.file.map_or("no file".into(), |path| path.display().to_string());
             super::print(&format!("the configuration is good ({read})\n"))
         }

@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use secrecy::ExposeSecret as _;
 
 use crate::app::{Datacater, Rules};
 use crate::auth::Lifetimes;
 use crate::auth::oidc::{self, ClaimPath, GroupsFrom};
+use crate::auth::renga;
 use crate::blob;
 use crate::config::kind::{BaseUrl, GroupsSource};
 use crate::config::{Config, section};
@@ -142,12 +144,6 @@ pub fn provider(config: &Config, base: &BaseUrl) -> Result<Option<oidc::Settings
     let (Some(issuer), Some(client_id)) = (&oidc.issuer, &oidc.client_id) else {
         return Ok(None);
     };
-    let ca = oidc.ca_file.as_ref().map(|path| {
-        std::fs::read(path).map_err(|error| {
-            let why = format!("{} can't be read: {error}", path.display());
-            Error::problems("config_invalid", vec![Problem::new("oidc.ca_file", why)])
-        })
-    });
     let after_logout = oidc.post_logout_redirect.as_ref().map(|url| url.as_str().to_owned());
     Ok(Some(oidc::Settings {
         issuer: issuer.as_str().to_owned(),
@@ -164,8 +160,51 @@ pub fn provider(config: &Config, base: &BaseUrl) -> Result<Option<oidc::Settings
         },
         name_claim: ClaimPath::new(&oidc.name_claim),
         username_claim: ClaimPath::new(&oidc.username_claim),
+        scope_claim: ClaimPath::new("scope"),
         api_audiences: oidc.api_audiences.clone(),
+        keys: None,
         label: oidc.button_label.clone(),
-        ca: ca.transpose()?,
+        ca: certificates(oidc)?,
     }))
 }
+
+/// The certificates to trust besides the system's.
+fn certificates(oidc: &section::Oidc) -> Result<Option<Vec<u8>>> {
+    let Some(path) = &oidc.ca_file else { return Ok(None) };
+    std::fs::read(path).map(Some).map_err(|error| {
+        let why = format!("{} can't be read: {error}", path.display());
+        Error::problems("config_invalid", vec![Problem::new("oidc.ca_file", why)])
+    })
+}
+
+/// Whose tokens renga-deployer's API takes; `None` where it takes API keys alone.
+///
+/// # Errors
+/// A file of certificates that can't be read; a key that is none.
+pub fn renga(config: &Config) -> Result<Option<renga::Issuer>> {
+    let (renga, oidc) = (&config.renga, &config.oidc);
+    let Some(issuer) = renga.issuer.as_ref().or(oidc.issuer.as_ref()) else {
+        return Ok(None);
+    };
+    let keys = renga.jwt_key.as_ref().map(|key| oidc::public_keys(key.expose_secret())).transpose();
+    let keys = keys.map_err(|why| {
+        Error::problems("config_invalid", vec![Problem::new("renga.jwt_key", why).hint(KEY)])
+    })?;
+    let audiences = match &renga.audience {
+        Some(own) => vec![own.clone()],
+        None => oidc.client_id.iter().chain(&oidc.api_audiences).cloned().collect(),
+    };
+    Ok(Some(renga::Issuer {
+        issuer: issuer.as_str().to_owned(),
+        audiences,
+        keys,
+        scope_claim: ClaimPath::new(&renga.scope_claim),
+        groups_claim: ClaimPath::new(renga.groups_claim.as_ref().unwrap_or(&oidc.groups_claim)),
+        name_claim: ClaimPath::new(&oidc.name_claim),
+        username_claim: ClaimPath::new(&oidc.username_claim),
+        ca: certificates(oidc)?,
+    }))
+}
+
+const KEY: &str =
+    "Give the issuer's public key as PEM (`BEGIN PUBLIC KEY`), as its base64 alone, or as a JWK.";

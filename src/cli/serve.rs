@@ -12,9 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::config::kind::LogFormat;
+use crate::config::kind::{HostName, LogFormat};
 use crate::domain::{Error, Result};
 use crate::engine::RegistryCredentials;
+use crate::http::compat::renga;
 use crate::http::{self, Application, Settings, State, ops};
 use crate::instance::Instance;
 use crate::reconcile;
@@ -63,6 +64,9 @@ async fn serve(config: Config) -> Result<()> {
     if let Some(provider) = super::open::provider(&config, &config.base_url(address))? {
         instance.auth.use_provider(provider)?;
     }
+    if let Some(issuer) = super::open::renga(&config)? {
+        instance.auth.use_renga(issuer)?;
+    }
     let state = Arc::new(state(&config, &instance, address));
     let reconcilers = reconcile::start(dependencies(&config, &instance)?);
     super::metrics::register(&state.metrics, &reconcilers);
@@ -106,9 +110,22 @@ fn state(config: &Config, instance: &Instance, address: std::net::SocketAddr) ->
             upload_limit: config.bundles.max_upload.0,
             workers,
             grace: config.server.shutdown_grace,
+            renga: renga(&config.renga),
         },
         metrics: ops::Metrics::new(),
         shutdown: CancellationToken::new(),
+    }
+}
+
+fn renga(section: &crate::config::section::Renga) -> renga::Settings {
+    let host = |name: &HostName| name.as_str().to_owned();
+    renga::Settings {
+        docker: section.docker.clone(),
+        k8s: section.k8s.clone(),
+        swagger_ui: section.swagger_ui,
+        base_url: section.base_url.clone(),
+        docker_host: section.docker_host.as_ref().map(host),
+        k8s_host: section.k8s_host.as_ref().map(host),
     }
 }
 

@@ -121,7 +121,7 @@ fn caller(request: &ServiceRequest, state: &State, identity: &Identity) -> Calle
     let origin = match (Front::of(request.request()), &identity.credential) {
         (Some(front), _) => front.origin(),
         (None, Credential::Session(_)) => Origin::Console,
-        (None, Credential::ApiKey(_) | Credential::Token) => Origin::Api,
+        (None, Credential::ApiKey(_) | Credential::Token(_)) => Origin::Api,
     };
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let address = proxy::client_address(request.head(), &state.settings.trusted_proxies);

@@ -61,6 +61,7 @@ pub struct Settings {
     pub workers: usize,
     /// How long running requests may take when the server stops.
     pub grace: Duration,
+    pub renga: compat::renga::Settings,
 }
 
 impl Settings {

@@ -16,6 +16,11 @@ impl ClaimPath {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// As the configuration has it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The claims of a token or of userinfo.

@@ -87,10 +87,27 @@ impl<'a> Jws<'a> {
 
     /// The claims, once one of `keys` made the signature.
     pub fn verify(&self, keys: &Keys) -> Result<Claims, Refusal> {
-        let mut candidates = keys.keys().iter().filter(|key| self.may_be_by(key)).peekable();
-        if candidates.peek().is_none() {
+        let named = |key: &&CoreJsonWebKey| match &self.header.kid {
+            Some(kid) => key.key_id().is_some_and(|id| id.as_str() == kid),
+            None => true,
+        };
+        let candidates: Vec<_> = keys.keys().iter().filter(named).filter(|key| self.suits(key)).collect();
+        if candidates.is_empty() {
             return Err(Refusal::UnknownKey);
         }
+        self.verify_by(candidates.into_iter())
+    }
+
+    /// The claims, once one of `keys` made the signature that the configuration gives: those need not have the id that
+    /// the issuer calls them by.
+    pub fn verify_configured(&self, keys: &Keys) -> Result<Claims, Refusal> {
+        self.verify_by(keys.keys().iter().filter(|key| self.suits(key)))
+    }
+
+    fn verify_by<'k>(
+        &self,
+        mut candidates: impl Iterator<Item = &'k CoreJsonWebKey>,
+    ) -> Result<Claims, Refusal> {
         let signed = |key: &CoreJsonWebKey| {
             key.verify_signature(&self.algorithm, self.signed.as_bytes(), &self.signature).is_ok()
         };
@@ -100,12 +117,8 @@ impl<'a> Jws<'a> {
         Claims::parse(&self.payload).ok_or(Refusal::Malformed)
     }
 
-    /// Whether a key is meant for this token's signature.
-    fn may_be_by(&self, key: &CoreJsonWebKey) -> bool {
-        let by_id = match &self.header.kid {
-            Some(kid) => key.key_id().is_some_and(|id| id.as_str() == kid),
-            None => true,
-        };
+    /// Whether a key is meant for signatures of this token's kind.
+    fn suits(&self, key: &CoreJsonWebKey) -> bool {
         let by_algorithm = match key.signing_alg() {
             JsonWebKeyAlgorithm::Unspecified => true,
             JsonWebKeyAlgorithm::Algorithm(algorithm) => *algorithm == self.algorithm,
@@ -113,7 +126,7 @@ impl<'a> Jws<'a> {
         };
         let signs =
             key.key_use().is_none_or(|usage| *usage == openidconnect::core::CoreJsonWebKeyUse::Signature);
-        by_id && by_algorithm && signs
+        by_algorithm && signs
     }
 }
 

@@ -12,6 +12,7 @@ mod claims;
 mod http;
 mod id_token;
 pub mod jws;
+mod key;
 mod login;
 mod logout;
 mod provider;
@@ -27,9 +28,10 @@ use crate::domain::group::Groups;
 use crate::domain::{Error, Kind};
 
 pub use claims::ClaimPath;
+pub use key::public_keys;
 pub use login::{Callback, Pending, Started};
 pub use logout::{LoggedOut, LogoutToken};
-pub use provider::Provider;
+pub use provider::{Keys, Provider};
 pub use token::Bearer;
 
 /// How far the provider's clock may be from ours.
@@ -52,8 +54,12 @@ pub struct Settings {
     pub groups_from: GroupsFrom,
     pub name_claim: ClaimPath,
     pub username_claim: ClaimPath,
+    /// Where a bearer token has its scopes.
+    pub scope_claim: ClaimPath,
     /// Audiences of bearer tokens besides the client.
     pub api_audiences: Vec<String>,
+    /// The keys that sign bearer tokens; `None` for those that the provider publishes.
+    pub keys: Option<Keys>,
     /// What the sign-in page's button says.
     pub label: String,
     /// Certificates in PEM to trust besides the system's.

@@ -98,6 +98,15 @@ impl Provider {
         &self.settings.issuer
     }
 
+    /// Where browsers begin a sign-in, as the document says; `None` where it is not to be had, or nothing is ever asked.
+    pub async fn authorization_url(&self) -> Option<String> {
+        if self.settings.keys.is_some() {
+            return None;
+        }
+        let known = self.known().await.ok()?;
+        Some(known.metadata.authorization_endpoint().url().to_string())
+    }
+
     /// The document and the keys, fetched when they are missing or old.
     ///
     /// # Errors

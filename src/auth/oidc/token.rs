@@ -6,6 +6,7 @@ use crate::auth::oidc::claims::Claims;
 use crate::auth::oidc::jws::{Jws, Refusal};
 use crate::auth::oidc::provider::Provider;
 use crate::auth::oidc::{LEEWAY, Person, refused};
+use crate::auth::scope::Scopes;
 use crate::domain::Result;
 use crate::domain::clock::Timestamp;
 
@@ -16,8 +17,8 @@ pub struct Bearer {
     /// Whether it says anything of groups.
     pub states_groups: bool,
     pub issued_at: Option<Timestamp>,
-    /// Of the claim `scope` (RFC 9068), e.g. `deployer:context_create`.
-    pub scopes: Vec<String>,
+    /// Of the scopes' claim: `scope` (RFC 9068), where the settings name no other.
+    pub scopes: Scopes,
     pub expires_at: Timestamp,
 }
 
@@ -38,19 +39,26 @@ impl Provider {
         }
         let expires_at = self.unexpired(&claims).map_err(|why| refused(WHAT, why))?;
         let subject = claims.subject().ok_or_else(|| refused(WHAT, "it has no subject"))?;
-        let scopes = claims.text("scope").unwrap_or_default();
+        let scopes = claims.at(&self.settings.scope_claim).map(Claims::texts).unwrap_or_default();
         Ok(Bearer {
             person: claims.person(subject, &self.settings),
             states_groups: claims.at(&self.settings.groups_claim).is_some(),
             issued_at: claims.time("iat").and_then(time),
-            scopes: scopes.split_whitespace().map(str::to_owned).collect(),
+            scopes: Scopes::new(
+                self.settings.scope_claim.as_str(),
+                scopes.into_iter().flat_map(str::split_whitespace),
+            ),
             expires_at,
         })
     }
 
     /// The claims of a token that one of the provider's keys signed; the keys are fetched anew, once, for one unknown.
+    /// Where the configuration gives keys, those alone count, and nothing is fetched.
     pub(super) async fn signed_claims(&self, what: &str, token: &str, kinds: &[&str]) -> Result<Claims> {
         let token = Jws::parse(token, kinds).map_err(|why| refused(what, why))?;
+        if let Some(keys) = &self.settings.keys {
+            return token.verify_configured(keys).map_err(|why| refused(what, why));
+        }
         let known = self.known().await?;
         let verified = match token.verify(known.keys()) {
             Err(Refusal::UnknownKey) => match self.refreshed(&known).await? {

@@ -2,6 +2,7 @@
 //! calls the same use cases as the console; none has rules of its own. Cookies count nowhere here.
 
 pub mod dataiku;
+pub mod renga;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};

@@ -70,7 +70,7 @@ impl Visit {
         };
         let csrf = match &identity.credential {
             Credential::Session(session) => state.app.keys.csrf_token(session.as_str()),
-            Credential::ApiKey(_) | Credential::Token => String::new(),
+            Credential::ApiKey(_) | Credential::Token(_) => String::new(),
         };
         Some(Self {
             now: state.app.now(),

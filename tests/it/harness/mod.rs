@@ -22,6 +22,7 @@ use slipway::domain::random;
 use slipway::domain::user::User;
 use slipway::engine::Engine;
 use slipway::engine::fake::FakeEngine;
+use slipway::http::compat::renga;
 use slipway::http::{Application, Settings, State, ops};
 use slipway::instance::{Instance, Options};
 use slipway::store::Mode;
@@ -32,6 +33,7 @@ pub struct Builder {
     base_path: &'static str,
     clock: SharedClock,
     project_makers: Groups,
+    renga: renga::Settings,
 }
 
 impl Builder {
@@ -46,6 +48,13 @@ impl Builder {
     #[must_use]
     pub fn project_makers(mut self, names: &[&str]) -> Self {
         self.project_makers = groups(names);
+        self
+    }
+
+    /// With renga-deployer's API set so.
+    #[must_use]
+    pub fn renga(mut self, settings: renga::Settings) -> Self {
+        self.renga = settings;
         self
     }
 
@@ -93,6 +102,7 @@ impl Builder {
                 upload_limit: 64 << 20,
                 workers: 1,
                 grace: std::time::Duration::from_secs(2),
+                renga: self.renga,
             },
             metrics: ops::Metrics::new(),
             shutdown: CancellationToken::new(),
@@ -133,7 +143,12 @@ impl TestApp {
     /// With everything at its default.
     pub fn builder() -> Builder {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Builder { base_path: "", clock: Arc::new(SystemClock), project_makers: Groups::new() }
+        Builder {
+            base_path: "",
+            clock: Arc::new(SystemClock),
+            project_makers: Groups::new(),
+            renga: renga::Settings::default(),
+        }
     }
 
     /// An API key of these groups, as a client.

@@ -70,6 +70,8 @@ pub fn settings(issuer: &str, base: &str) -> Settings {
         groups_from: GroupsFrom::Either,
         name_claim: ClaimPath::new("name"),
         username_claim: ClaimPath::new("preferred_username"),
+        scope_claim: ClaimPath::new("scope"),
+        keys: None,
         api_audiences: Vec::new(),
         label: "Sign in with the test provider".to_owned(),
         ca: None,

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::issuer::Signer;
 use super::*;
+use crate::auth::scope::Scopes;
 
 #[tokio::test]
 async fn access_tokens_and_id_tokens_are_taken() {
@@ -11,16 +12,17 @@ async fn access_tokens_and_id_tokens_are_taken() {
     let mut token = setup.token();
     token.set("nonce", "of-a-sign-in");
     let bearer = setup.provider.bearer(&token.compact()).await.unwrap();
-    assert_eq!((bearer.person.subject.as_str(), bearer.scopes.len()), ("alice", 0));
+    assert_eq!(bearer.person.subject, "alice");
+    assert_eq!(bearer.scopes, Scopes::new("scope", [].into_iter()));
     token.header["typ"] = json!("at+JWT");
     token.set("aud", json!(["slipway-api", "other"]));
-    token.set("scope", "openid deployer:context_create");
+    token.set("scope", "openid deployer:contexts_read");
     for (alg, kid, signer) in
         [("PS256", "rsa", Signer::Ps256), ("ES256", "ec", Signer::Es256), ("EdDSA", "ed", Signer::EdDsa)]
     {
         token.signed(alg, kid, signer);
         let bearer = setup.provider.bearer(&token.compact()).await.expect(alg);
-        assert_eq!(bearer.scopes, ["openid", "deployer:context_create"]);
+        assert_eq!(bearer.scopes, Scopes::new("scope", ["deployer:contexts_read"].into_iter()));
         assert_eq!(bearer.expires_at.timestamp(), setup.now() + 600);
         assert_eq!(bearer.person.groups.len(), 2);
     }

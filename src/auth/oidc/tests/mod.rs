@@ -2,6 +2,7 @@
 
 mod bearer;
 mod issuer;
+mod key;
 mod logout;
 mod provider;
 mod sign_in;
@@ -46,6 +47,8 @@ impl Setup {
             groups_from: GroupsFrom::Either,
             name_claim: ClaimPath::new("name"),
             username_claim: ClaimPath::new("preferred_username"),
+            scope_claim: ClaimPath::new("scope"),
+            keys: None,
             api_audiences: vec!["slipway-api".to_owned()],
             label: "Sign in".to_owned(),
             ca: None,
