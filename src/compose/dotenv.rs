@@ -5,6 +5,7 @@
 
 use crate::compose::interpolate::{self, Fault, Variables};
 use crate::compose::report::Report;
+use crate::domain::notation::is_variable;
 
 /// One assignment; `None` names the variable without giving it a value.
 pub type Assignment = (String, Option<String>);
@@ -37,19 +38,13 @@ pub fn read_raw(path: &str, text: &str, report: &mut Report) -> Vec<Assignment> 
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (line, None),
         };
-        if is_name(name) {
+        if is_variable(name) {
             found.push((name.to_owned(), value));
         } else {
             bad_name(path, at + 1, name, report);
         }
     }
     found
-}
-
-/// What the name of a variable may be.
-pub fn is_name(name: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(good)
 }
 
 fn bad_name(path: &str, line: usize, name: &str, report: &mut Report) {
@@ -78,7 +73,7 @@ impl<'a> File<'a, '_> {
         let bare = |text: &'a str| text.trim_start().strip_prefix("export ").unwrap_or(text).trim();
         let Some((name, _)) = line.split_once('=') else {
             let name = bare(line).split(" #").next().unwrap_or_default().trim_end();
-            if is_name(name) {
+            if is_variable(name) {
                 return Some((name.to_owned(), None));
             }
             bad_name(self.path, self.line, name, self.report);
@@ -86,7 +81,7 @@ impl<'a> File<'a, '_> {
         };
         self.rest = self.rest[name.len() + 1..].trim_start_matches([' ', '\t']);
         let name = bare(name);
-        if !is_name(name) {
+        if !is_variable(name) {
             bad_name(self.path, self.line, name, self.report);
             return None;
         }

@@ -8,6 +8,7 @@ use crate::compose::field::{Field, Pair, Table};
 use crate::compose::interpolate::{Fault, stands_alone};
 use crate::compose::paths::Wanted;
 use crate::compose::unsupported::ENV_FILE;
+use crate::domain::notation::is_variable;
 use crate::domain::workload::EnvValue;
 
 /// The environment of the service `table`.
@@ -30,7 +31,7 @@ pub fn read(table: &Table<'_>, cx: &mut Context<'_>) -> BTreeMap<String, EnvValu
 }
 
 fn value(pair: &Pair<'_>, cx: &mut Context<'_>) -> Option<EnvValue> {
-    if !dotenv::is_name(&pair.name) {
+    if !is_variable(&pair.name) {
         let hint = "Use letters, digits, `_`, `.` and `-`, not starting with a digit.";
         cx.report.at(pair.at, format!("{}: {:?} is no name of a variable", pair.path, pair.name), hint);
         return None;

@@ -6,6 +6,7 @@ use crate::compose::Context;
 use crate::compose::field::{Field, Table};
 use crate::compose::paths::Wanted;
 use crate::compose::unsupported::BUILD;
+use crate::domain::notation;
 use crate::domain::workload::{Build, Image};
 
 /// The image of the service `table`.
@@ -28,7 +29,7 @@ pub fn read(service: &Table<'_>, cx: &mut Context<'_>) -> Option<Image> {
 
 fn reference(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
     let text = field.filled(&mut cx.report)?;
-    match fault(text) {
+    match notation::image_fault(text) {
         None => Some(text.to_owned()),
         Some(what) => {
             let hint = "Write `name:tag`, `host/name:tag` or `name@sha256:…`, the name in lower case.";
@@ -36,49 +37,6 @@ fn reference(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
             None
         }
     }
-}
-
-/// What is wrong with an image reference (the grammar of the distribution project).
-fn fault(text: &str) -> Option<&'static str> {
-    let (rest, digest) = match text.split_once('@') {
-        Some((rest, digest)) => (rest, Some(digest)),
-        None => (text, None),
-    };
-    let hex =
-        |digest: &str| digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if digest.is_some_and(|digest| !digest.strip_prefix("sha256:").is_some_and(hex)) {
-        return Some("its digest is not sha256: and 64 hex digits");
-    }
-    let slash = rest.rfind('/').map_or(0, |at| at + 1);
-    let (name, tag) = match rest[slash..].split_once(':') {
-        Some((last, tag)) => (&rest[..slash + last.len()], Some(tag)),
-        None => (rest, None),
-    };
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let good_tag = |tag: &str| {
-        tag.len() <= 128
-            && tag.bytes().next().is_some_and(word)
-            && tag.bytes().all(|b| word(b) || matches!(b, b'.' | b'-'))
-    };
-    if tag.is_some_and(|tag| !good_tag(tag)) {
-        return Some("its tag is not made of letters, digits, `_`, `.` and `-`");
-    }
-    let mut parts: Vec<&str> = name.split('/').collect();
-    if parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost") {
-        let host = parts.remove(0);
-        if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':')) {
-            return Some("its host is none");
-        }
-    }
-    let good = |part: &&str| {
-        let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-        edge(part.bytes().next()) && edge(part.bytes().last()) && part.bytes().all(inner)
-    };
-    if name.len() > 255 || !parts.iter().all(good) {
-        return Some("its name is not made of lower-case letters, digits, `.`, `_` and `-`");
-    }
-    None
 }
 
 fn build(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Build> {
@@ -145,44 +103,4 @@ fn args(field: &Field<'_>, cx: &mut Context<'_>) -> BTreeMap<String, String> {
         args.extend(value.map(|value| (pair.name, value)));
     }
     args
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fault;
-
-    #[test]
-    fn image_references() {
-        let digest = "a".repeat(64);
-        for good in [
-            "redis",
-            "redis:7",
-            "python:3.11-slim",
-            "team/api_v2:1.0",
-            "localhost/api",
-            "host.example:5000/team/api:1",
-            &format!("redis@sha256:{digest}"),
-            &format!("host:5000/redis:7@sha256:{digest}"),
-        ] {
-            assert_eq!(fault(good), None, "{good}");
-        }
-        for bad in [
-            "",
-            "Redis",
-            "redis:",
-            "redis:a b",
-            "-x",
-            "a//b",
-            "/a",
-            "a/",
-            "redis@sha256:12",
-            "redis@md5:x",
-            "a:b:c",
-            "ü",
-            "host!.x/a",
-            "--privileged",
-        ] {
-            assert!(fault(bad).is_some(), "{bad}");
-        }
-    }
 }

@@ -7,12 +7,12 @@ use crate::compose::depends::{self, Written};
 use crate::compose::field::{Field, Table};
 use crate::compose::report::Place;
 use crate::compose::secrets::{self, Noun};
-use crate::compose::units::{BadLine, words};
 use crate::compose::unsupported::{DEPLOY, SERVICE, UPDATE_CONFIG};
 use crate::compose::{
     environment, health, image, networks, paths, ports, privileges, process, resources, scratch, slipway,
     volumes,
 };
+use crate::domain::notation::{BadLine, SHELL, words};
 use crate::domain::policy::Exception;
 use crate::domain::workload::{Port, Restart, Service, ServiceKind, UpdateOrder};
 
@@ -122,7 +122,7 @@ fn argv(field: &Field<'_>, cx: &mut Context<'_>) -> Option<Vec<String>> {
         return items.iter().map(|item| item.text(&mut cx.report).map(str::to_owned)).collect();
     }
     let line = field.text(&mut cx.report)?;
-    match words(line) {
+    match words(line, &SHELL) {
         Ok(words) => Some(words),
         Err(BadLine::OpenQuote) => {
             field.refuse(&mut cx.report, "a quote is not closed", "Close it, or write the words as a list.");

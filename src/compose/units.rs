@@ -1,4 +1,4 @@
-//! Durations, byte counts, CPU counts and command lines, in the notations of the Compose Specification.
+//! Durations, byte counts and CPU counts, in the notations of the Compose Specification.
 
 /// A duration such as `1m30s`, `500ms` or `1.5h`, in milliseconds; `None` when it is none, or longer than a year.
 pub fn milliseconds(text: &str) -> Option<u64> {
@@ -51,59 +51,6 @@ pub fn milli_cpus(text: &str) -> Option<u32> {
     let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let milli = (plain.then(|| text.parse::<f64>().ok())??) * 1_000.0;
     (milli <= 4_000_000.0).then_some(milli.round() as u32)
-}
-
-/// Why a command line can't be split into words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadLine {
-    OpenQuote,
-    /// Something only a shell would do.
-    Operator(char),
-}
-
-/// A command line into words, by the quoting rules of a POSIX shell and nothing else of it.
-pub fn words(line: &str) -> Result<Vec<String>, BadLine> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut characters = line.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match characters.next().ok_or(BadLine::OpenQuote)? {
-                        '\'' => break,
-                        c => word.push(c),
-                    }
-                }
-            }
-            '"' => double_quoted(&mut characters, word.get_or_insert_default())?,
-            '\\' => match characters.next() {
-                Some('\n') => {}
-                Some(c) => word.get_or_insert_default().push(c),
-                None => return Err(BadLine::OpenQuote),
-            },
-            ';' | '&' | '|' | '<' | '>' | '`' => return Err(BadLine::Operator(c)),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Ok(words)
-}
-
-fn double_quoted(characters: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), BadLine> {
-    loop {
-        match characters.next().ok_or(BadLine::OpenQuote)? {
-            '"' => return Ok(()),
-            '\\' => match characters.next().ok_or(BadLine::OpenQuote)? {
-                '\n' => {}
-                c @ ('"' | '\\' | '$' | '`') => word.push(c),
-                c => word.extend(['\\', c]),
-            },
-            c => word.push(c),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -165,20 +112,5 @@ mod tests {
         ] {
             assert_eq!(milli_cpus(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn command_lines() {
-        let split = |line: &str| words(line).map(|words| words.join("|"));
-        assert_eq!(split("uvicorn app:app --host 0.0.0.0"), Ok("uvicorn|app:app|--host|0.0.0.0".to_owned()));
-        assert_eq!(
-            split(r#"sh -c 'a && b' "c \"d\" \n" e\ f '' "#),
-            Ok(r#"sh|-c|a && b|c "d" \n|e f|"#.to_owned())
-        );
-        assert_eq!(split("a \\\n  b\n"), Ok("a|b".to_owned()));
-        assert_eq!(split(""), Ok(String::new()));
-        assert_eq!(split("a 'b"), Err(BadLine::OpenQuote));
-        assert_eq!(split("a && b"), Err(BadLine::Operator('&')));
-        assert_eq!(split("a > f"), Err(BadLine::Operator('>')));
     }
 }
