@@ -127,7 +127,7 @@ pub fn respond(request: &HttpRequest, error: &Error) -> HttpResponse {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     if let Some(front) = Front::of(request) {
         log(error);
-        return front.failure(error, id);
+        return front.failure(error, status(error.kind), id);
     }
     if !wants_page(request) {
         return json(error, id);
@@ -141,8 +141,10 @@ pub fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
     let status = StatusCode::METHOD_NOT_ALLOWED;
     let error = Error::invalid("wrong_method", format!("{} takes {allowed}", request.path()));
     if let Some(front) = Front::of(request) {
-        let mut response = front.failure(&error, trace::current());
-        *response.status_mut() = status;
+        let mut response = front.failure(&error, status, trace::current());
+        if let Ok(methods) = HeaderValue::from_str(allowed) {
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
         return response;
     }
     let body = ErrorBody {

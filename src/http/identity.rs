@@ -29,6 +29,9 @@ pub const OPEN: &[&str] = &[
     "/auth/",
     "/api/docs",
     "/api/v1/openapi.json",
+    // The same of renga-deployer's API, open at upstream, too; the console only where it is configured.
+    "/v1/swagger.json",
+    "/v1/ui",
 ];
 
 /// Whether `path`, below the base path, is open to all.
@@ -91,7 +94,7 @@ fn too_long(request: &ServiceRequest, state: &State) -> Option<Error> {
 async fn identify(request: &ServiceRequest, state: &State) -> Result<Option<Identity>> {
     if let Some(front) = Front::of(request.request()) {
         return match front.credential(request.headers()) {
-            Some(token) => state.auth.by_bearer(token.expose_secret()).await,
+            Some(shown) => front.holder(&state.auth, &shown).await,
             None => Ok(None),
         };
     }
@@ -171,6 +174,8 @@ pub struct Standing {
 }
 
 enum Shown {
+    /// At another system's front, in its manner.
+    Front(Front, SecretString),
     Bearer(SecretString),
     Session(SecretString),
     Nothing,
@@ -182,10 +187,14 @@ impl Standing {
         let state = request.app_data::<web::Data<State>>();
         let cookie = state.and_then(|state| request.cookie(state.settings.cookie_name()));
         let bearer = request.headers().get(header::AUTHORIZATION).and_then(bearer);
-        let shown = match (bearer, cookie) {
-            (Some(token), _) => Shown::Bearer(SecretString::from(token.to_owned())),
-            (None, Some(cookie)) => Shown::Session(SecretString::from(cookie.value().to_owned())),
-            (None, None) => Shown::Nothing,
+        let shown = match (Front::of(request), bearer, cookie) {
+            (Some(front), _, _) => {
+                let credential = front.credential(request.headers());
+                credential.map_or(Shown::Nothing, |credential| Shown::Front(front, credential))
+            }
+            (None, Some(token), _) => Shown::Bearer(SecretString::from(token.to_owned())),
+            (None, None, Some(cookie)) => Shown::Session(SecretString::from(cookie.value().to_owned())),
+            (None, None, None) => Shown::Nothing,
         };
         let caller = request.extensions().get::<Caller>().cloned();
         Self { shown, caller }
@@ -197,6 +206,7 @@ impl Standing {
     /// Internal ones only.
     pub async fn caller(&self, state: &State) -> Result<Option<Caller>> {
         let identity = match &self.shown {
+            Shown::Front(front, credential) => front.holder(&state.auth, credential).await?,
             Shown::Bearer(token) => state.auth.by_bearer(token.expose_secret()).await?,
             Shown::Session(cookie) => state.auth.by_session(cookie.expose_secret()).await?,
             Shown::Nothing => None,

@@ -34,6 +34,7 @@ mod overload;
 mod plan;
 mod probes;
 mod reconcile;
+mod renga;
 mod routes;
 mod session;
 mod sign_in;

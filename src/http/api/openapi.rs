@@ -175,8 +175,13 @@ async fn to_docs(state: Data<State>) -> HttpResponse {
 /// The try-out console's files, which are part of the binary.
 async fn docs(request: HttpRequest, state: Data<State>, file: Path<String>) -> HttpResponse {
     let source = format!("{}/api/v1/openapi.json", state.settings.base_path());
+    console(&request, &file, source)
+}
+
+/// A file of the console that tries out what the description at `source` describes.
+pub(in crate::http) fn console(request: &HttpRequest, file: &str, source: String) -> HttpResponse {
     let config = utoipa_swagger_ui::Config::from(source).try_it_out_enabled(true);
-    match utoipa_swagger_ui::serve(&file, Arc::new(config)) {
+    match utoipa_swagger_ui::serve(file, Arc::new(config)) {
         Ok(Some(found)) => {
             let mut response = HttpResponse::Ok();
             if found.gzpipped {
@@ -187,7 +192,7 @@ async fn docs(request: HttpRequest, state: Data<State>, file: Path<String>) -> H
                 .content_type(found.content_type)
                 .body(found.bytes.to_vec())
         }
-        Ok(None) => crate::http::error::respond(&request, &Error::not_found("page", request.path())),
-        Err(failure) => crate::http::error::respond(&request, &Error::internal(failure.to_string())),
+        Ok(None) => crate::http::error::respond(request, &Error::not_found("page", request.path())),
+        Err(failure) => crate::http::error::respond(request, &Error::internal(failure.to_string())),
     }
 }

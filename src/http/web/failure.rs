@@ -65,8 +65,8 @@ pub async fn layer<B: MessageBody + 'static>(
 /// What the API refused, in the form of another system's front. The log heard of it when its own form was made.
 fn of_a_front<B>(response: &ServiceResponse<B>) -> Option<HttpResponse> {
     let front = Front::of(response.request())?;
-    let ApiError(error) = response.response().error()?.as_error()?;
-    Some(front.failure(error, trace::current()))
+    let ApiError(refused) = response.response().error()?.as_error()?;
+    Some(front.failure(refused, error::status(refused.kind), trace::current()))
 }
 
 fn refusal<B>(response: &ServiceResponse<B>) -> Option<Error> {

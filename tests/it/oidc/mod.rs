@@ -5,6 +5,7 @@ mod bearer;
 mod browser;
 mod faults;
 pub mod provider;
+mod renga;
 mod sign_in;
 mod sign_out;
 

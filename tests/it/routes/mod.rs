@@ -30,7 +30,7 @@ impl std::fmt::Display for Route {
 impl Route {
     /// Whether programs ask for it, with keys: Slipway's own API, or a front of another system's.
     pub fn is_api(&self) -> bool {
-        self.pattern.starts_with("/api/") || self.of_dataiku().is_some()
+        self.pattern.starts_with("/api/") || self.pattern.starts_with("/v1/") || self.of_dataiku().is_some()
     }
 
     /// The path below Dataiku's public API, where it is there.

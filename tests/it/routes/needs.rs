@@ -30,6 +30,7 @@ pub fn needs(route: &Route) -> Needs {
     let known = match route.of_dataiku() {
         Some(path) => of_dataiku(&format!("{} {path}", route.method)),
         None if route.pattern.starts_with("/api/v1") => of_the_api(&of_api),
+        None if route.pattern.starts_with("/v1/") => of_renga(&text),
         None => of_the_console(&text),
     };
     known.unwrap_or_else(|| panic!("say in tests/it/routes/needs.rs what {route} needs"))
@@ -95,6 +96,13 @@ fn of_dataiku(route: &str) -> Option<Needs> {
         | "DELETE /projects/{key}/bundles/{version}" => Needs::Admin,
         _ if route.starts_with("GET ") => Needs::View,
         _ if route.contains(" /deployments") => Needs::Deploy,
+        _ => return None,
+    })
+}
+
+fn of_renga(route: &str) -> Option<Needs> {
+    Some(match route {
+        "GET /v1/swagger.json" | "GET /v1/ui" | "GET /v1/ui/{file:.*}" => Needs::Open,
         _ => return None,
     })
 }

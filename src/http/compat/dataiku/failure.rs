@@ -1,11 +1,11 @@
 //! The error envelope: the client raises `DataikuException("<errorType>: <detailedMessage>")`, so those two say it all.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use serde::Serialize;
 
 use crate::domain::{Error, Kind};
-use crate::http::error::status;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,8 +54,8 @@ fn detailed(error: &Error) -> String {
 }
 
 /// The answer to a request that failed.
-pub fn answer(error: &Error, request_id: Option<String>) -> HttpResponse {
-    let mut response = HttpResponse::build(status(error.kind));
+pub fn answer(error: &Error, status: StatusCode, request_id: Option<String>) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
     match error.kind {
         Kind::Unauthenticated => {
             response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"slipway\""));

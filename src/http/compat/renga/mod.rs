@@ -2,7 +2,29 @@
 //!
 //! What each field means here, and what became of each setting, stands in `docs/renga.md`.
 
+mod description;
+pub mod failure;
+
+use actix_web::http::header::{self, HeaderMap};
+use secrecy::SecretString;
+
 use crate::domain::name::InfrastructureId;
+use crate::http::identity::bearer;
+use crate::http::routes::Routes;
+
+/// Where clients look for it. Whole segments: the rest of `/v1` is not ours.
+pub const PREFIXES: [&str; 3] = ["/v1/contexts", "/v1/swagger.json", "/v1/ui"];
+
+/// Its routes.
+pub fn routes(routes: &mut Routes) {
+    description::routes(routes);
+}
+
+/// A bearer token, or an API key as one.
+pub fn credential(headers: &HeaderMap) -> Option<SecretString> {
+    let token = headers.get(header::AUTHORIZATION).and_then(bearer)?;
+    Some(SecretString::from(token.to_owned()))
+}
 
 /// What the configuration says of it.
 #[derive(Debug, Clone)]

@@ -1,0 +1,109 @@
+//! Tokens of a real issuer at renga-deployer's API.
+
+use serde_json::{Value, json};
+use slipway::auth::renga::Issuer;
+
+use super::*;
+
+/// An issuer that Slipway signs people in at, too, whose tokens for `renga` open renga's API.
+async fn setup() -> Setup {
+    let setup = Setup::new().await;
+    let issuer = Issuer {
+        issuer: setup.provider.issuer.clone(),
+        audiences: vec!["renga".to_owned()],
+        keys: None,
+        scope_claim: ClaimPath::new("https://rm.example.org/scope"),
+        groups_claim: ClaimPath::new("groups"),
+        name_claim: ClaimPath::new("name"),
+        username_claim: ClaimPath::new("preferred_username"),
+        ca: None,
+    };
+    setup.app.instance.auth.use_renga(issuer).unwrap();
+    setup
+}
+
+fn claims(setup: &Setup, audience: &str) -> Value {
+    let now = setup.app.instance.app.now().timestamp();
+    json!({
+        "iss": setup.provider.issuer, "aud": audience, "sub": "robot", "name": "Robot", "iat": now, "exp": now + 300,
+        "groups": ["ml-deployers"], "https://rm.example.org/scope": ["deployer:contexts_read"],
+    })
+}
+
+/// Whether a token opens renga's API, as far as who it is goes: a path that is not there is told to nobody.
+async fn opens(setup: &Setup, token: &str) -> bool {
+    let answer = setup.app.nobody().bearer(token).get("/v1/contexts/x/nothing").await;
+    assert!(matches!(answer.status, 401 | 404), "{}", answer.text);
+    answer.status == 404
+}
+
+#[tokio::test]
+async fn a_token_opens_what_it_is_meant_for_and_no_more() {
+    let setup = setup().await;
+    let own = setup.provider.sign(&claims(&setup, "renga"), &json!({ "typ": "at+jwt" }), "provider").await;
+    let console = setup.provider.sign(&claims(&setup, "slipway-it"), &json!({}), "provider").await;
+    // Twice: what one place found out of a token is not believed at the other.
+    for _ in 0..2 {
+        assert!(opens(&setup, &own).await && !opens(&setup, &console).await);
+        setup.app.nobody().bearer(&own).get("/api/v1/me").await.expect(401);
+        setup.app.nobody().bearer(&console).get("/api/v1/me").await.expect(200);
+    }
+    let users = setup.app.admin().await.get("/api/v1/users").await.expect(200).json();
+    let known: Vec<&Value> =
+        users.as_array().unwrap().iter().filter(|user| user["name"] == "Robot").collect();
+    assert_eq!(known.len(), 1, "the same person by either way: {users}");
+}
+
+#[tokio::test]
+async fn no_attack_opens_it() {
+    let setup = setup().await;
+    let good = claims(&setup, "renga");
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let attacks = [
+        (good.clone(), "stranger"),
+        (good.clone(), "secret"),
+        (good.clone(), "public"),
+        (good.clone(), "none"),
+        (with("aud", json!("other")), "provider"),
+        (with("iss", json!("https://id.example.org")), "provider"),
+        (with("exp", json!(1)), "provider"),
+        (with("nbf", json!(good["exp"])), "provider"),
+        (with("sub", json!("")), "provider"),
+        (with("events", json!({})), "provider"),
+    ];
+    for (claims, key) in &attacks {
+        let token = setup.provider.sign(claims, &json!({}), key).await;
+        assert!(!opens(&setup, &token).await, "{key}: {claims}");
+    }
+    let token = setup.provider.sign(&with("aud", json!("other")), &json!({}), "provider").await;
+    let body = setup.app.nobody().bearer(&token).get("/v1/contexts").await.expect(401).json();
+    assert!(body["detail"].as_str().unwrap().contains("audience"), "{body}");
+    assert!(body["hint"].as_str().unwrap().contains("[renga]"), "{body}");
+    let token = setup.provider.sign(&good, &json!({}), "provider").await;
+    assert!(opens(&setup, &token).await, "what the attacks were made of does work");
+}
+
+#[tokio::test]
+async fn who_is_locked_out_stays_out_with_any_token() {
+    let setup = setup().await;
+    let token = setup.provider.sign(&claims(&setup, "renga"), &json!({}), "provider").await;
+    assert!(opens(&setup, &token).await);
+    let admin = setup.app.admin().await;
+    let users = admin.get("/api/v1/users").await.expect(200).json();
+    let robot = users.as_array().unwrap().iter().find(|user| user["name"] == "Robot").unwrap();
+    let path = format!("/api/v1/users/{}", robot["uuid"].as_str().unwrap());
+    admin.put(&path, &json!({ "disabled": true })).await.expect(200);
+    assert!(!opens(&setup, &token).await);
+}
+
+#[tokio::test]
+async fn the_description_says_where_its_people_sign_in() {
+    let setup = setup().await;
+    let document = setup.app.nobody().get("/v1/swagger.json").await.expect(200).json();
+    let url = document["securityDefinitions"]["token_auth"]["authorizationUrl"].as_str().unwrap().to_owned();
+    assert_eq!(url, format!("{}/auth", setup.provider.issuer));
+}
