@@ -208,3 +208,45 @@ pub fn renga(config: &Config) -> Result<Option<renga::Issuer>> {
 
 const KEY: &str =
     "Give the issuer's public key as PEM (`BEGIN PUBLIC KEY`), as its base64 alone, or as a JWK.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+
+    /// What `[renga]` with these lines makes of an `[oidc]`, if there is one.
+    fn read(with_oidc: bool, own: &str) -> Option<renga::Issuer> {
+        let dir = tempfile::tempdir().unwrap();
+        let oidc = "[oidc]\nissuer = \"https://id.example.org\"\nclient_id = \"slipway\"\n\
+                    api_audiences = [\"api\"]\ngroups_claim = \"roles\"\n";
+        let text = format!("{}[renga]\n{own}", if with_oidc { oidc } else { "" });
+        std::fs::write(dir.path().join("config.toml"), text).unwrap();
+        let flags = Flags { data_dir: Some(dir.path().to_owned()), ..Flags::default() };
+        renga(&Config::load(&flags, &[]).unwrap().config).unwrap()
+    }
+
+    #[test]
+    fn what_renga_does_not_say_of_its_issuer_is_that_of_oidc() {
+        assert!(read(false, "").is_none(), "API keys alone");
+        let same = read(true, "").unwrap();
+        assert_eq!(
+            (same.issuer.as_str(), &same.audiences[..]),
+            ("https://id.example.org", &["slipway".to_owned(), "api".to_owned()][..])
+        );
+        assert_eq!((same.groups_claim.as_str(), same.scope_claim.as_str()), ("roles", "scope"));
+        assert!(same.keys.is_none());
+        let own = "issuer = \"https://rm.example.org/\"\naudience = \"renga\"\ngroups_claim = \"groups\"\n\
+                   scope_claim = \"https://rm.datascience.ch/scope\"\n\
+                   jwt_key = '{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}'\n";
+        for with_oidc in [true, false] {
+            let own = read(with_oidc, own).unwrap();
+            assert_eq!(
+                (own.issuer.as_str(), &own.audiences[..]),
+                ("https://rm.example.org/", &["renga".to_owned()][..])
+            );
+            let claims = (own.groups_claim.as_str(), own.scope_claim.as_str());
+            assert_eq!(claims, ("groups", "https://rm.datascience.ch/scope"));
+            assert!(own.keys.is_some());
+        }
+    }
+}

@@ -54,6 +54,7 @@ async fn serve(config: Config) -> Result<()> {
     // From here on a signal ends it in good order, also one that comes while it opens.
     let stop = stop_signal();
     let kubeconfigs = super::open::kubeconfigs(&config)?;
+    let renga_issuer = super::open::renga(&config)?;
     let for_engines = kubeconfigs.clone();
     let engines = Box::new(move |id: &str, keys| super::engines::factory(id, keys, for_engines));
     let instance = super::open::open(&config, Mode::Lead, &kubeconfigs, engines).await?;
@@ -64,7 +65,7 @@ async fn serve(config: Config) -> Result<()> {
     if let Some(provider) = super::open::provider(&config, &config.base_url(address))? {
         instance.auth.use_provider(provider)?;
     }
-    if let Some(issuer) = super::open::renga(&config)? {
+    if let Some(issuer) = renga_issuer {
         instance.auth.use_renga(issuer)?;
     }
     let state = Arc::new(state(&config, &instance, address));

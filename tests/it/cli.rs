@@ -65,6 +65,18 @@ fn a_configuration_is_checked_as_a_whole() {
 }
 
 #[test]
+fn a_key_that_is_none_is_told_before_anything_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[renga]\nissuer = \"https://id.example.org\"\naudience = \"renga\"\njwt_key_file = \"key\"\n";
+    std::fs::write(dir.path().join("config.toml"), text).unwrap();
+    std::fs::write(dir.path().join("key"), "-----BEGIN PRIVATE KEY-----\ncanary\n").unwrap();
+    for command in [&["config", "check"][..], &["serve"]] {
+        let said = failed(&slipway(dir.path(), command, ""));
+        assert!(said.contains("renga.jwt_key: it is a private key") && !said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
 fn the_example_is_printed_and_good() {
     let dir = tempfile::tempdir().unwrap();
     let example = good(slipway(dir.path(), &["config", "example"], ""));

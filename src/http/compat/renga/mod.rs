@@ -2,13 +2,16 @@
 //!
 //! What each field means here, and what became of each setting, stands in `docs/renga.md`.
 
+pub mod asking;
 mod description;
 pub mod failure;
+pub mod wire;
 
 use actix_web::http::header::{self, HeaderMap};
 use secrecy::SecretString;
 
 use crate::domain::name::InfrastructureId;
+use crate::domain::{Error, Problem, Result};
 use crate::http::identity::bearer;
 use crate::http::routes::Routes;
 
@@ -42,6 +45,30 @@ pub struct Settings {
     pub k8s_host: Option<String>,
 }
 
+impl Settings {
+    /// The infrastructure that an engine's name means: one of upstream's two names, or an infrastructure's own.
+    ///
+    /// # Errors
+    /// A name that nothing could be called; `k8s` where the configuration gives it no meaning.
+    pub fn infrastructure(&self, engine: &str) -> Result<InfrastructureId> {
+        const PLACE: &str = "engine";
+        let unset = || {
+            let hint = "Name an infrastructure, or have an administrator set `renga.k8s`.";
+            let problem = Problem::new(PLACE, "there is no engine k8s here").hint(hint);
+            Error::problems("execution_refused", vec![problem])
+        };
+        match engine {
+            "docker" => Ok(self.docker.clone()),
+            "k8s" => self.k8s.clone().ok_or_else(unset),
+            own => InfrastructureId::parse(own).map_err(|error| {
+                let problem =
+                    Problem::new(PLACE, error.message).hint("Name `docker`, `k8s` or an infrastructure.");
+                Error::problems("execution_refused", vec![problem])
+            }),
+        }
+    }
+}
+
 impl Default for Settings {
     /// As a configuration without a word of it.
     fn default() -> Self {
@@ -52,6 +79,25 @@ impl Default for Settings {
             base_url: "/".to_owned(),
             docker_host: None,
             k8s_host: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_is_an_infrastructure() {
+        let id = |text: &str| InfrastructureId::parse(text).unwrap();
+        let settings = Settings { k8s: Some(id("prod")), ..Settings::default() };
+        for (engine, expected) in [("docker", "local"), ("k8s", "prod"), ("gpu-lab", "gpu-lab")] {
+            assert_eq!(settings.infrastructure(engine).unwrap(), id(expected));
+        }
+        for (settings, engine) in [(&Settings::default(), "k8s"), (&settings, "../x"), (&settings, "")] {
+            let error = settings.infrastructure(engine).unwrap_err();
+            assert_eq!(error.problems[0].place, "engine", "{engine}");
+            assert!(error.problems[0].hint.is_some());
         }
     }
 }
