@@ -140,6 +140,22 @@ pub struct Deployment {
     pub running_update: Option<u32>,
 }
 
+impl Deployment {
+    /// What people know it by: its name where it has one, else its id.
+    pub fn called(&self) -> &str {
+        self.source.name().map_or(self.id.as_str(), Label::as_str)
+    }
+
+    /// What it wants to run, in a few words: a bundle's version, or whose definition.
+    pub fn wants(&self) -> String {
+        match &self.source {
+            Source::Bundle => self.version.to_string(),
+            Source::Pipeline(of) => format!("{} · {}", of.pipeline_name, self.version),
+            Source::Execution(of) => format!("context {}", of.context),
+        }
+    }
+}
+
 /// The rights of a caller on a deployment: those on its project and on its infrastructure together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeploymentRight {

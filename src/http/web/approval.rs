@@ -47,6 +47,13 @@ struct Row {
     refusal: Option<String>,
 }
 
+impl Row {
+    /// Whether somebody published what it is about: the projects of other definitions bear their deployment's uuid.
+    fn is_bundle(&self) -> bool {
+        Uuid::try_parse(&self.project).is_err()
+    }
+}
+
 impl From<Seen> for Row {
     fn from(seen: Seen) -> Self {
         let approval = seen.approval;

@@ -28,6 +28,7 @@ use crate::domain::health::Health;
 use crate::domain::infrastructure::{GovernPolicy, Infrastructure};
 use crate::domain::name::DeploymentId;
 use crate::domain::page::PageRequest;
+use crate::domain::pipeline::PipelineUse;
 use crate::domain::plan::{Downtime, Plan};
 use crate::domain::update::{Update, UpdateKind, UpdateState};
 use crate::domain::{Error, Result};
@@ -60,7 +61,7 @@ pub(super) fn title(deployment: &Deployment) -> String {
     if deployment.id.as_str() == derived {
         format!("{} on {}", deployment.project, deployment.infrastructure)
     } else {
-        deployment.id.to_string()
+        deployment.called().to_owned()
     }
 }
 
@@ -76,6 +77,10 @@ pub(super) struct Frame {
     pub enabled: bool,
     /// Whether anything runs.
     pub runs: bool,
+    /// What it runs, where that is no bundle.
+    pub of_pipeline: Option<PipelineUse>,
+    /// It goes as soon as it has stopped.
+    pub deleting: bool,
 }
 
 impl Frame {
@@ -104,6 +109,8 @@ impl Frame {
             refusal: refusal(deployment),
             enabled: deployment.enabled,
             runs: deployment.running_update.is_some(),
+            of_pipeline: deployment.source.pipeline().cloned(),
+            deleting: deployment.removal.is_some(),
         }
     }
 
@@ -148,7 +155,7 @@ fn states(summary: &Summary) -> Vec<State> {
 }
 
 /// A deployment that the visitor may act on.
-async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
+pub(super) async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
     let held = deployment::get(&visit.app, &visit.caller, id_of(path)?).await?;
     if held.may(DeploymentRight::Deploy) {
         return Ok(held);
@@ -159,6 +166,12 @@ async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
 /// Which right is missing for what is disabled, and who can give it.
 pub(super) fn refusal(deployment: &Deployment) -> String {
     let (project, infrastructure) = (&deployment.project, &deployment.infrastructure);
+    if !deployment.source.is_bundle() {
+        return format!(
+            "This takes the right deploy on infrastructure {infrastructure}. Somebody with admin on it can give it to one of \
+             your groups."
+        );
+    }
     format!(
         "This takes the right deploy on project {project} and on infrastructure {infrastructure}. Somebody with admin on \
          them can give it to one of your groups."

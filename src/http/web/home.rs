@@ -88,6 +88,7 @@ struct Cell {
 /// One line of the strip.
 struct Needy {
     id: String,
+    called: String,
     state: State,
     why: String,
     /// What helps, and where.
@@ -266,6 +267,7 @@ fn needy(visit: &Visit, summary: &Summary) -> Needy {
     };
     Needy {
         id: id.to_string(),
+        called: summary.deployment.called().to_owned(),
         state: State::from(summary.state.health),
         why: reason(summary),
         verb,

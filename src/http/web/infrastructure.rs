@@ -113,7 +113,7 @@ struct Show {
     tested: Option<Note>,
     /// Of a Kubernetes cluster.
     role: Option<Role>,
-    deployments: Vec<(String, State, String)>,
+    deployments: Vec<(String, String, State, String)>,
 }
 
 /// The Role to copy.
@@ -167,7 +167,8 @@ async fn overview(visit: &Visit, id: InfrastructureId, fresh: Option<Result<Engi
             .iter()
             .map(|summary| {
                 let of = &summary.deployment;
-                (of.id.to_string(), super::home::Shown::of(summary).state(), of.version.to_string())
+                let state = super::home::Shown::of(summary).state();
+                (of.id.to_string(), of.called().to_owned(), state, of.wants())
             })
             .collect(),
         frame,

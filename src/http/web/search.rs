@@ -32,7 +32,7 @@ struct Search {
     page: Page,
     text: String,
     projects: Vec<(String, String)>,
-    deployments: Vec<(String, State, String)>,
+    deployments: Vec<(String, String, State, String)>,
     bundles: Vec<(String, String)>,
 }
 
@@ -62,7 +62,8 @@ async fn search(visit: Visit, asked: web::Query<Asked>) -> Answer {
     page.deployments = deployments
         .iter()
         .map(|hit| {
-            (hit.deployment.id.to_string(), Shown::of(hit).state(), hit.deployment.version.to_string())
+            let (id, called) = (hit.deployment.id.to_string(), hit.deployment.called().to_owned());
+            (id, called, Shown::of(hit).state(), hit.deployment.wants())
         })
         .collect();
     page.bundles = bundles.into_iter().map(|(key, version)| (key.to_string(), version.to_string())).collect();

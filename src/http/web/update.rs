@@ -258,6 +258,7 @@ struct Run {
     log: LogView,
     attempt: u32,
     project: String,
+    is_bundle: bool,
     version: String,
     digest: String,
 }
@@ -311,6 +312,7 @@ impl Run {
             refusal: refusal(&deployment),
             log: log_view(visit, &update, &lines),
             project: deployment.project.to_string(),
+            is_bundle: deployment.source.is_bundle(),
             version: update.version.to_string(),
             digest: update.plan_digest.to_string(),
             attempt: update.attempt,

@@ -281,11 +281,15 @@ async fn confirm_delete(visit: &Visit, of: &Deployment, fields: &Fields) -> Resu
     let confirm = Confirm {
         action: visit.url(&format!("/deployments/{id}/delete")),
         verb: "Delete deployment".to_owned(),
-        name: id.to_string(),
+        name: if of.source.is_bundle() { id.to_string() } else { title(of) },
         consequences: vec![
             "Its settings, secrets and updates are gone for good. The journal keeps that they were."
                 .to_owned(),
-            "Its bundles stay in the project.".to_owned(),
+            if of.source.is_bundle() {
+                "Its bundles stay in the project.".to_owned()
+            } else {
+                "It is stopped first, and goes once nothing of it runs. Pipeline and streams stay.".to_owned()
+            },
         ]
         .into_iter()
         .chain(also.is_some().then(|| {
@@ -311,7 +315,18 @@ async fn delete(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer
         page.confirm.typed = Some(fields.get(Confirm::FIELD).to_owned());
         return visit.show_as(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    match deployment::delete(&visit.app, &visit.caller, of.id.clone(), fields.is_checked(VOLUMES)).await {
+    let volumes = fields.is_checked(VOLUMES);
+    if !of.source.is_bundle() {
+        return match deployment::remove(&visit.app, &visit.caller, of.id.clone(), volumes).await {
+            Ok(()) => visit.go(
+                "/deployments",
+                Tone::Ok,
+                &format!("{} is being stopped, and goes then.", title(&of)),
+            ),
+            Err(error) => refused(&visit, page, error),
+        };
+    }
+    match deployment::delete(&visit.app, &visit.caller, of.id.clone(), volumes).await {
         Ok(()) => visit.go("/deployments", Tone::Ok, &format!("Deployment {} is deleted.", of.id)),
         Err(error) => refused(&visit, page, error),
     }
