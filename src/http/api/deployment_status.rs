@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{AnyOfBuilder, Object, ObjectBuilder, Schema, Type};
 use uuid::Uuid;
 
 use crate::app::deployment::{Detail, State, Summary};
@@ -62,7 +64,7 @@ pub struct Status {
     /// By the name of each of the engine's objects that stand for a service: its labels, annotations and `Conditions`, as
     /// DataCater's clients read them. On Docker made of the service's containers.
     #[serde(flatten)]
-    #[schema(additional_properties, value_type = BTreeMap<String, Object>)]
+    #[schema(schema_with = objects_by_name)]
     pub by_object: BTreeMap<String, ObjectStatus>,
     #[serde(flatten)]
     pub condition: HealthReport,
@@ -79,7 +81,20 @@ pub struct Status {
     pub deleting: bool,
     /// More, where one deployment is asked for.
     #[serde(flatten)]
+    #[schema(schema_with = details_or_none)]
     pub details: Option<Details>,
+}
+
+/// What stands under names of its own among other fields can't be said closer.
+fn objects_by_name() -> Object {
+    let text = "By the name of each of the engine's objects that stand for a service: its labels, annotations and \
+                `Conditions`, as DataCater's clients read them. On Docker made of the service's containers.";
+    ObjectBuilder::new().schema_type(Type::Object).description(Some(text)).build()
+}
+
+fn details_or_none() -> Schema {
+    let details = Ref::from_schema_name("Details");
+    AnyOfBuilder::new().item(details).item(Object::with_type(Type::Object)).build().into()
 }
 
 /// Health and what it is folded from.

@@ -15,6 +15,7 @@ use crate::domain::{Error, Result};
 use crate::http::State;
 use crate::http::api::Reply;
 use crate::http::api::deployment::Order;
+use crate::http::api::deployment_status::Details;
 use crate::http::error::ErrorBody;
 use crate::http::routes::Routes;
 
@@ -34,7 +35,7 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
             `problems` and `requestId`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(ErrorBody, Order, Sort)),
+    components(schemas(ErrorBody, Order, Sort, Details)),
     security(("bearer" = []), ("session" = [])),
     modifiers(&Schemes),
     tags(

@@ -2,6 +2,7 @@
 //! `tests/clients`; `tests/lab/lab clients` installs what they import.
 
 mod dataiku;
+mod fuzz;
 
 use std::path::Path;
 use std::process::Stdio;
