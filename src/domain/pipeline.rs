@@ -24,6 +24,9 @@ pub struct PipelineSpec {
     /// The image that runs it; the configured one where none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Replaces the image's command, as argv.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
     /// Images that run beside it, by the names that it reaches them by.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<ServiceName, String>,

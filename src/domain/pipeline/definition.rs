@@ -281,6 +281,7 @@ impl Made {
         let health = health.or_else(|| at(&defaults.health_path));
         let metrics = metrics.or_else(|| at(&defaults.metrics_path));
         let own = Service {
+            command: spec.command.clone(),
             replicas: spec.replicas.unwrap_or(1),
             expose: health.iter().chain(&metrics).map(|place| place.port).collect(),
             health,

@@ -14,6 +14,7 @@ mod iris;
 mod isolation;
 mod kill;
 mod own;
+pub mod pipeline;
 mod registry;
 mod release;
 mod revoke;

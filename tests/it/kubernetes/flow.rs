@@ -73,6 +73,19 @@ impl Scene {
         stay
     }
 
+    /// Waits until the API shows what is looked for.
+    pub async fn until(&self, id: &str, found: impl Fn(&Value) -> bool) -> Value {
+        let began = std::time::Instant::now();
+        loop {
+            let deployment = self.house.call(Method::GET, &format!("/deployments/{id}"), None).await;
+            if found(&deployment) {
+                return deployment;
+            }
+            assert!(began.elapsed() < Duration::from_secs(90), "waited in vain: {deployment:#}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Where a service answers.
     pub async fn endpoint(&self, id: &str, service: &str) -> String {
         let status = self.house.call(Method::GET, &format!("/deployments/{id}"), None).await;

@@ -10,6 +10,7 @@ pub mod images;
 mod inside;
 mod kill;
 pub mod lab;
+mod pipeline;
 mod pressure;
 mod shown;
 mod standards;

@@ -1,0 +1,151 @@
+//! A pipeline's deployment on a real engine, through DataCater's API: its configuration inside the container, its own
+//! program's health and metrics, its log with a million lines, and its end.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use crate::harness::process::House;
+
+/// Tells what it was given, then answers for its health and metrics.
+pub const PROGRAM: &str = "mkdir -p /tmp/w/q; echo '{\"status\":\"UP\"}' > /tmp/w/q/health; echo 'up 1' > /tmp/w/q/metrics; \
+     echo \"topic $MP_MESSAGING_INCOMING_STREAMIN_TOPIC\"; echo \"group $MP_MESSAGING_INCOMING_STREAMIN_GROUP_ID\"; \
+     echo \"jaas $MP_MESSAGING_INCOMING_STREAMIN_SASL_JAAS_CONFIG\"; echo \"in $(cat /usr/app/mounts/stream-in)\"; \
+     echo \"spec $(cat /usr/app/mounts/spec)\"; exec httpd -f -p 8080 -h /tmp/w";
+
+/// Two streams and a pipeline between them that runs `program` on an infrastructure; answers the pipeline's uuid.
+pub async fn pipeline(house: &House, infrastructure: &str, program: &str) -> String {
+    let stream =
+        |name: &str, options: Value| json!({ "name": name, "spec": { "kind": "KAFKA", "kafka": options } });
+    let options = json!({ "bootstrap.servers": "kafka:9092", "sasl.jaas.config": "c4n4ry" });
+    let stream_in = house.call(Method::POST, "/streams", Some(stream("orders", options))).await;
+    let stream_out = house.call(Method::POST, "/streams", Some(stream("clean", json!({})))).await;
+    let spec = json!({ "image": "busybox:lab", "command": ["sh", "-c", program], "steps": [{ "kind": "Map" }],
+        "infrastructure": infrastructure });
+    let metadata = json!({ "stream-in": stream_in["uuid"], "stream-out": stream_out["uuid"] });
+    let made = json!({ "name": "clean", "spec": spec, "metadata": metadata });
+    house.call(Method::POST, "/pipelines", Some(made)).await["uuid"].as_str().unwrap().to_owned()
+}
+
+/// Makes a deployment of it and waits for its first update; answers its uuid.
+pub async fn deployed(house: &House, pipeline: &str, more: Value) -> String {
+    let mut spec = json!({ "pipeline": pipeline });
+    spec.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+    let made = house
+        .call(Method::POST, "/deployments", Some(json!({ "name": "deployment-name", "spec": spec })))
+        .await;
+    let id = made["uuid"].as_str().unwrap().to_owned();
+    house.wait(&id, 1).await;
+    id
+}
+
+/// What its program says of what it was given.
+pub async fn told(house: &House, id: &str) {
+    let lines =
+        house.call(Method::GET, &format!("/deployments/{id}/logs?replica=1&tailingLines=100"), None).await;
+    let lines: Vec<&str> = lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let begins = |start: &str| {
+        lines.iter().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {lines:?}"))
+    };
+    begins("topic orders");
+    begins(&format!("group {id}"));
+    begins("jaas c4n4ry");
+    let all: Value = serde_json::from_str(begins("in ").trim_start_matches("in ")).unwrap();
+    assert_eq!(
+        (&all["bootstrap.servers"], &all["sasl.jaas.config"]),
+        (&json!("kafka:9092"), &json!("c4n4ry"))
+    );
+    let spec: Value = serde_json::from_str(begins("spec ").trim_start_matches("spec ")).unwrap();
+    assert_eq!(spec["steps"], json!([{ "kind": "Map" }]));
+}
+
+/// Its own program answers, replica by replica.
+pub async fn answers(house: &House, id: &str) {
+    for replica in 1..=2 {
+        let health =
+            house.call(Method::GET, &format!("/deployments/{id}/health?replica={replica}"), None).await;
+        assert_eq!(health, json!({ "status": "UP" }));
+    }
+    let (status, metrics) = text(house, &format!("/deployments/{id}/metrics?replica=2")).await;
+    assert_eq!((status, metrics.as_str()), (200, "up 1\n"));
+    let counters = house.call(Method::GET, &format!("/deployments/{id}/status"), None).await;
+    assert_eq!((&counters["replicas"], &counters["readyReplicas"]), (&json!(2), &json!(2)), "{counters}");
+}
+
+/// An answer as it came.
+pub async fn text(house: &House, path: &str) -> (u16, String) {
+    let url = format!("http://{}/api/v1{path}", house.address);
+    let answer = reqwest::Client::new().get(url).bearer_auth(&house.key).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// Deletes it and waits until it is gone.
+pub async fn deleted(house: &House, id: &str) {
+    house.call(Method::DELETE, &format!("/deployments/{id}"), None).await;
+    let began = std::time::Instant::now();
+    while text(house, &format!("/deployments/{id}")).await.0 != 404 {
+        assert!(began.elapsed() < super::scene::PATIENCE, "{id} does not go");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_runs_with_its_configuration_answers_for_itself_and_goes() {
+    let scene = Scene::new("pipeline").await;
+    let house = &scene.house;
+    let pipeline = pipeline(house, "local", PROGRAM).await;
+    let id = deployed(house, &pipeline, json!({ "replicas": 2 })).await;
+    let deployment = scene.health(&id, "HEALTHY").await;
+    let object = &deployment["status"][format!("datacater-deployment-{id}")];
+    assert_eq!(object["datacater.io/uuid"], id.as_str(), "{deployment:#}");
+    assert_eq!(object["Conditions"][0]["type"], "Available", "{object}");
+    assert_eq!(object["Conditions"][0]["status"], "True", "{object}");
+    told(house, &id).await;
+    answers(house, &id).await;
+    let containers = scene.containers(&id).await;
+    assert_eq!(containers.len(), 2);
+    let labels = containers[0].labels.clone().unwrap();
+    assert_eq!(labels["datacater.io/pipeline"], pipeline);
+    let held = house.call(Method::GET, "/deployments?in-cluster=true", None).await;
+    assert_eq!(held[0]["uuid"], id.as_str());
+    deleted(house, &id).await;
+    assert_eq!((scene.containers(&id).await.len(), scene.networks(&id).await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_log_of_a_million_lines_misses_none() {
+    let scene = Scene::new("million").await;
+    let house = &scene.house;
+    let program = "seq 1 1000000 | sed 's,^,line ,'; sleep 600";
+    let pipeline = pipeline(house, "local", program).await;
+    let id = deployed(house, &pipeline, json!({})).await;
+    // The engine's own reader may wait for ever where its files are rotated under it: it begins when all is written.
+    let began = std::time::Instant::now();
+    while text(house, &format!("/deployments/{id}/logs?tailingLines=1")).await.1 != "[\"line 1000000\"]" {
+        assert!(began.elapsed() < 2 * super::scene::PATIENCE, "a million lines take too long");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    let url = format!("http://{}/api/v1/deployments/{id}/watch-logs?tailingLines=all", house.address);
+    let mut answer = reqwest::Client::new().get(url).bearer_auth(&house.key).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let (mut next, mut rest) = (1_u32, Vec::new());
+    'lines: while let Some(chunk) = answer.chunk().await.unwrap() {
+        rest.extend_from_slice(&chunk);
+        let mut begin = 0;
+        while let Some(end) = memchr::memchr(b'\n', &rest[begin..]) {
+            let line = &rest[begin..begin + end];
+            begin += end + 1;
+            let Some(number) = line.strip_prefix(b"data: line ") else { continue };
+            let number: u32 = std::str::from_utf8(number).unwrap().parse().unwrap();
+            assert_eq!(number, next, "a line is missing or doubled");
+            next += 1;
+            if number == 1_000_000 {
+                break 'lines;
+            }
+        }
+        rest.drain(..begin);
+    }
+    assert_eq!(next, 1_000_001);
+    drop(answer);
+    deleted(house, &id).await;
+}
