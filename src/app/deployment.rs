@@ -29,7 +29,7 @@ use crate::store;
 use crate::store::Tx;
 pub use crate::store::deployment::list::{Filter, Sort, State, Summary};
 pub use promote::{Promotion, promote};
-pub use read::{Detail, detail, events, get, id_of, list, list_with_objects, with_summary};
+pub use read::{Detail, definition, detail, events, get, id_of, list, list_with_objects, with_summary};
 pub(super) use read::{decode_cursor, encode_cursor};
 pub(super) use remove::refuse_removed;
 pub use remove::remove;

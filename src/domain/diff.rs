@@ -192,8 +192,9 @@ fn what_it_sees(service: &Service, put: &mut impl FnMut(&str, String)) {
     if service.exposed {
         put("x-slipway.expose", "true".to_owned());
     }
-    let metrics = service.metrics.as_ref().map(|metrics| format!(":{}{}", metrics.port, metrics.path));
-    put("x-slipway.metrics", metrics.unwrap_or_default());
+    for (key, place) in [("x-slipway.metrics", &service.metrics), ("health", &service.health)] {
+        put(key, place.as_ref().map(|place| format!(":{}{}", place.port, place.path)).unwrap_or_default());
+    }
 }
 
 fn source_words(source: &Source) -> String {

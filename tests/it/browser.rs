@@ -10,6 +10,7 @@ mod logs;
 mod look;
 mod manners;
 mod people;
+mod pipelines;
 mod window;
 mod wire;
 

@@ -4,6 +4,7 @@ mod approvals;
 mod flows;
 mod live;
 mod pages;
+mod pipelines;
 pub mod table;
 mod testing;
 

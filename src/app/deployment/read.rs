@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use super::{Filter, Sort, Summary, running_plan, wanted_plan};
 use crate::app::{App, load};
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, Subject};
+use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::diff::{self, Change};
 use crate::domain::infrastructure::Infrastructure;
@@ -134,6 +135,20 @@ fn objects(db: &Connection, of: &Deployment) -> Result<Vec<EngineObject>> {
     let made = |object: &EngineObject| object.kind == "Pod";
     objects.sort_by(|a, b| (&a.service, made(a), &a.name).cmp(&(&b.service, made(b), &b.name)));
     Ok(objects)
+}
+
+/// What a deployment wants to run, before its settings: a bundle, or the definition that was made for it.
+///
+/// # Errors
+/// Without `view`.
+pub async fn definition(app: &App, caller: &Caller, id: DeploymentId) -> Result<Bundle> {
+    let subject = caller.subject.clone();
+    app.store
+        .read(move |db| {
+            let deployment = load::deployment(db, &id, &subject, DeploymentRight::View)?;
+            super::bundle_of(db, &deployment)
+        })
+        .await
 }
 
 /// What the engine last told of a deployment's replicas, newest first.

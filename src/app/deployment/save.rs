@@ -55,7 +55,8 @@ pub async fn save(
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
             expect_revision("deployment", id.as_str(), held.revision, changes.revision)?;
             refuse_removed(&held)?;
-            if changes.version.is_some() && changes.source.is_none() && !held.source.is_bundle() {
+            let other = changes.version.as_ref().is_some_and(|version| *version != held.version);
+            if other && !held.source.is_bundle() {
                 let words = format!("deployment {id} runs no bundle; what it runs is made for it");
                 return Err(
                     Error::field("bundle", words).hint("Leave it out, or roll back to an earlier update.")

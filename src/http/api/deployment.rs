@@ -95,6 +95,7 @@ async fn list(
         health: given.health,
         attention: given.attention,
         in_cluster: given.in_cluster,
+        bundles: false,
         text: given.q,
         sort: given.sort,
         descending: given.order == Order::Desc,

@@ -33,7 +33,7 @@ noun! {
 pub struct PipelineRequest {
     /// For people; need not be unique.
     pub name: Label,
-    /// `image` (the configured one where none is named), `images` (that run beside it, by name), `stream-in` and
+    /// `image` (the configured one where none is named), `command` (argv), `images` (that run beside it, by name), `stream-in` and
     /// `stream-out` (uuids), `infrastructure`, `replicas`, `config` (the pipeline's own options; secrets are kept sealed
     /// and answered as `********`), `health` and `metrics` (`{port, path}`). Whatever else it holds (`steps`, …) reaches the
     /// images as it is, in the file `/usr/app/mounts/spec`.

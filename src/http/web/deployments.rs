@@ -59,6 +59,7 @@ impl Asked {
             health: given(&self.health).map(health).transpose()?,
             attention: self.attention == "true",
             in_cluster: false,
+            bundles: false,
             text: given(self.q.trim()).map(ToOwned::to_owned),
             sort: sort(key)?,
             descending,
@@ -223,16 +224,21 @@ async fn csv_page(
     let mut text = String::new();
     if first {
         text.push_str(
-            "id,uuid,project,bundle,infrastructure,stage,enabled,health,ready,wanted,reason,saved\r\n",
+            "id,uuid,name,project,bundle,pipeline,infrastructure,stage,enabled,health,ready,wanted,reason,saved\r\n",
         );
     }
     for summary in &page.items {
         let (of, state) = (&summary.deployment, &summary.state);
+        let of_bundle = |text: &dyn std::fmt::Display| {
+            if of.source.is_bundle() { text.to_string() } else { String::new() }
+        };
         let cells = [
             of.id.to_string(),
             of.uuid.to_string(),
-            of.project.to_string(),
-            of.version.to_string(),
+            of.called().to_owned(),
+            of_bundle(&of.project),
+            of_bundle(&of.version),
+            of.source.pipeline().map(|of| of.pipeline_name.to_string()).unwrap_or_default(),
             of.infrastructure.to_string(),
             summary.stage.to_string(),
             of.enabled.to_string(),

@@ -203,7 +203,7 @@ fn at_fields(mut error: Error, kind: &str) -> Error {
     let under = format!("spec.{}.", kind.to_lowercase());
     for problem in &mut error.problems {
         if let Some(option) = problem.place.strip_prefix(&under) {
-            problem.message = format!("{option}: {}", problem.message);
+            problem.message = format!("option {option}: {}", problem.message);
             problem.place = "options".to_owned();
         } else if let Some(field) = problem.place.strip_prefix("spec.") {
             problem.place = field.to_owned();

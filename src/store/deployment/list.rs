@@ -37,6 +37,8 @@ pub struct Filter {
     pub attention: bool,
     /// Only those of which the engine holds something.
     pub in_cluster: bool,
+    /// Only those that run a bundle.
+    pub bundles: bool,
     /// Part of the id or of the name.
     pub text: Option<String>,
     pub sort: Sort,
@@ -208,6 +210,7 @@ fn list_sql(filter: &Filter, paged: bool) -> String {
     also(filter.health.is_some(), "coalesce(s.health, 'UNKNOWN') = :health");
     also(filter.attention, TROUBLED);
     also(filter.in_cluster, IN_CLUSTER);
+    also(filter.bundles, "d.kind = 'bundle'");
     also(
         filter.text.is_some(),
         "(instr(lower(d.id), :text) OR instr(lower(json_extract(d.source, '$.name')), :text))",

@@ -131,6 +131,12 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /deployments"
         | "GET /deployments.csv"
         | "GET /infrastructures"
+        | "GET /pipelines"
+        | "GET /pipelines/new"
+        | "POST /pipelines/new"
+        | "GET /streams"
+        | "GET /streams/new"
+        | "POST /streams/new"
         | "GET /approvals"
         | "GET /search"
         | "GET /account"
@@ -139,8 +145,10 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /account/keys"
         | "POST /account/keys"
         | "GET /account/sessions" => Needs::Own,
-        // As in the API.
+        // As in the API; of pipelines and streams see `web::pipelines`.
         _ if route.contains("/approvals/{uuid}") => Needs::Elsewhere,
+        _ if route.contains("/pipelines/{uuid}") || route.contains("/streams/{uuid}") => Needs::Elsewhere,
+        "GET /deployments/{id}/pipeline" | "POST /deployments/{id}/pipeline" => Needs::Elsewhere,
         // They end the session that asks.
         "POST /logout" | "POST /account/sessions" => Needs::Elsewhere,
         "POST /account/keys/{id}/revoke" => Needs::Owner,

@@ -57,6 +57,10 @@ const OWN: &[&str] = &[
     "/upload",
     "/deployments",
     "/deployments/new",
+    "/pipelines",
+    "/pipelines/new",
+    "/streams",
+    "/streams/new",
     "/infrastructures",
     "/search?q=iris",
     "/account",
@@ -213,7 +217,7 @@ async fn the_list_is_filtered_sorted_and_exported_by_its_url() {
     let rows: Vec<&str> = csv.text.lines().collect();
     assert_eq!(rows.len(), 2);
     assert!(
-        rows[0].starts_with("id,uuid,project,bundle") && rows[1].starts_with("iris-on-local,"),
+        rows[0].starts_with("id,uuid,name,project,bundle") && rows[1].starts_with("iris-on-local,"),
         "{}",
         csv.text
     );

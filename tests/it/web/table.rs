@@ -23,6 +23,10 @@ pub const PAGES: &[(&str, &str)] = &[
     ("/projects/{key}/bundles/{version}/diff", "/projects/iris/bundles/1.1/diff?with=1.0"),
     ("/projects/{key}/bundles/{version}/delete", "/projects/iris/bundles/1.1/delete"),
     ("/upload", "/upload"),
+    ("/pipelines", "/pipelines"),
+    ("/pipelines/new", "/pipelines/new"),
+    ("/streams", "/streams"),
+    ("/streams/new", "/streams/new"),
     ("/deployments", "/deployments"),
     ("/deployments/new", "/deployments/new?project=iris"),
     ("/deployments/{id}", "/deployments/iris-on-local"),
@@ -72,8 +76,18 @@ const OTHERS: &[&str] = &[
     "/auth/callback",
 ];
 
-/// Pages whose address is not known before: `browser::approvals` looks at them.
-const FOUND: &[&str] = &["/approvals/{uuid}"];
+/// Pages whose address is not known before: `browser::approvals` and `browser::pipelines` look at them.
+const FOUND: &[&str] = &[
+    "/approvals/{uuid}",
+    "/pipelines/{uuid}",
+    "/pipelines/{uuid}/edit",
+    "/pipelines/{uuid}/deploy",
+    "/pipelines/{uuid}/delete",
+    "/deployments/{id}/pipeline",
+    "/streams/{uuid}",
+    "/streams/{uuid}/edit",
+    "/streams/{uuid}/delete",
+];
 
 #[tokio::test]
 async fn every_route_is_a_page_that_is_looked_at_or_none() {

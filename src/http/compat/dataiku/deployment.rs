@@ -151,6 +151,11 @@ fn may_deploy(project: ProjectRight, infrastructure: InfrastructureRight) -> boo
     DeploymentRight::from_parts(Some(project), Some(infrastructure)) == Some(DeploymentRight::Deploy)
 }
 
+/// What its clients know: deployments of bundles.
+fn bundles() -> Filter {
+    Filter { bundles: true, ..Filter::default() }
+}
+
 /// Every deployment of a filter that the caller may see.
 pub(super) async fn all(state: &State, who: &Who, filter: Filter) -> Result<Vec<Summary>> {
     let (mut all, mut after) = (Vec::new(), None);
@@ -169,7 +174,7 @@ async fn list(request: HttpRequest, state: Data<State>, who: Who) -> Reply<HttpR
     let fetch = move |page: PageRequest| {
         let (state, who) = (state.clone(), who.clone());
         async move {
-            let page = app::deployment::list(&state.app, &who, Filter::default(), page).await?;
+            let page = app::deployment::list(&state.app, &who, bundles(), page).await?;
             let mut known = Known::read(&state, &who).await?;
             let mut items = Vec::with_capacity(page.items.len());
             for one in &page.items {

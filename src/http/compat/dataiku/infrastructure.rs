@@ -79,6 +79,7 @@ async fn status(
 ) -> Result<InfraStatus> {
     let filter = app::deployment::Filter {
         infrastructure: Some(found.id.clone()),
+        bundles: true,
         ..app::deployment::Filter::default()
     };
     let deployments = deployment::all(state, who, filter).await?;

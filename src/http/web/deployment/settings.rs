@@ -78,15 +78,20 @@ async fn draw(
     is_json: bool,
 ) -> Result<Settings> {
     let (app, caller) = (&visit.app, &visit.caller);
-    let versions = bundle::list(app, caller, deployment.project.clone(), PageRequest::first(BUNDLES)).await?;
-    let bundle = bundle::get(app, caller, deployment.project.clone(), draft.version.clone()).await.ok();
+    let (versions, bundle) = if deployment.source.is_bundle() {
+        let of = deployment.project.clone();
+        let versions = bundle::list(app, caller, of.clone(), PageRequest::first(BUNDLES)).await?;
+        (versions.items, bundle::get(app, caller, of, draft.version.clone()).await.ok())
+    } else {
+        (Vec::new(), deployment::definition(app, caller, deployment.id.clone()).await.ok())
+    };
     let secrets = deployment::secrets(app, caller, deployment.id.clone()).await?;
     let may_save = deployment.may(DeploymentRight::Deploy);
     Ok(Settings {
         page: page(visit, deployment),
         frame,
         trouble: None,
-        form: SettingsForm::new(&draft, &versions.items, bundle.as_ref(), may_save),
+        form: SettingsForm::new(&draft, &versions, bundle.as_ref(), may_save),
         is_json,
         revision: deployment.revision,
         refusal: (!may_save).then(|| refusal(deployment)),

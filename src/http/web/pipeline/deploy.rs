@@ -190,7 +190,7 @@ fn at_fields(mut error: Error) -> Error {
             problem.place = key.trim_end_matches("-config").to_owned();
         } else {
             if !rest.is_empty() {
-                problem.message = format!("{rest}: {}", problem.message);
+                problem.message = format!("option {rest}: {}", problem.message);
             }
             problem.place = key.to_owned();
         }

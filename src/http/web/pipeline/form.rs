@@ -191,7 +191,7 @@ fn at_fields(mut error: Error) -> Error {
         let Some(path) = problem.place.strip_prefix("spec.").map(ToOwned::to_owned) else { continue };
         let (key, rest) = path.split_once('.').map_or((path.as_str(), None), |(key, rest)| (key, Some(rest)));
         if let Some(rest) = rest {
-            problem.message = format!("{rest}: {}", problem.message);
+            problem.message = format!("option {rest}: {}", problem.message);
         }
         problem.place = if OWN.contains(&key) { key.to_owned() } else { "rest".to_owned() };
     }
