@@ -33,8 +33,8 @@ pub use read::{Detail, definition, detail, events, get, id_of, list, list_with_o
 pub(super) use read::{decode_cursor, encode_cursor};
 pub(super) use remove::refuse_removed;
 pub use remove::remove;
-pub(super) use save::apply;
 pub use save::{Changes, Saving, preview_save, save};
+pub(super) use save::{apply, refuse_own_secrets};
 
 /// A deployment to be made.
 #[derive(Debug)]

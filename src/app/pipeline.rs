@@ -9,8 +9,7 @@ use uuid::Uuid;
 use super::resource::{self, Draft, Kept};
 use super::{App, Idempotency, load};
 use crate::domain::access::{Authorized, Caller, Subject};
-use crate::domain::deployment::DeploymentRight;
-use crate::domain::name::DeploymentId;
+use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::pipeline::{Pipeline, PipelineSpec};
 use crate::domain::stream::{Stream, StreamSpec};
@@ -78,7 +77,7 @@ pub struct Detail {
     pub stream_in: Option<Stream>,
     pub stream_out: Option<Stream>,
     /// Those that the caller may see.
-    pub deployments: Vec<DeploymentId>,
+    pub deployments: Vec<Deployment>,
 }
 
 /// A pipeline with what it refers to and what is made of it.
@@ -103,12 +102,12 @@ pub async fn detail(app: &App, caller: &Caller, uuid: Uuid) -> Result<Detail> {
 }
 
 /// The deployments made from a resource that `who` may see.
-pub(super) fn seen_users(db: &Connection, who: &Subject, uuid: Uuid) -> Result<Vec<DeploymentId>> {
+pub(super) fn seen_users(db: &Connection, who: &Subject, uuid: Uuid) -> Result<Vec<Deployment>> {
     let mut seen = Vec::new();
     for id in resource::users(db, uuid)? {
         match store::deployment::find(db, &id, who)?.map(|found| found.authorize(who, DeploymentRight::View))
         {
-            Some(Ok(_)) => seen.push(id),
+            Some(Ok(found)) => seen.push(found.into_inner()),
             Some(Err(error)) if error.kind != Kind::NotFound => return Err(error),
             _ => {}
         }

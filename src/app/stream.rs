@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::resource::{self, Draft, Kept};
 use super::{App, Idempotency, load, pipeline};
 use crate::domain::access::{Authorized, Caller, Subject};
-use crate::domain::name::DeploymentId;
+use crate::domain::deployment::Deployment;
 use crate::domain::page::{Page, PageRequest};
-use crate::domain::pipeline::PipelineSpec;
+use crate::domain::pipeline::{Pipeline, PipelineSpec};
 use crate::domain::stream::{Stream, StreamSpec};
 use crate::domain::{Error, Kind, Result};
 use crate::store;
@@ -62,7 +62,7 @@ pub async fn detail(
     app: &App,
     caller: &Caller,
     uuid: Uuid,
-) -> Result<(Authorized<Stream>, Vec<DeploymentId>, Vec<crate::domain::pipeline::Pipeline>)> {
+) -> Result<(Authorized<Stream>, Vec<Deployment>, Vec<Pipeline>)> {
     let subject = caller.subject.clone();
     app.store
         .read(move |db| {

@@ -251,6 +251,10 @@ async fn secret_options_are_never_shown_and_reach_the_containers() {
     body["spec"]["kafka"]["sasl.jaas.config"] = json!("login swordfish");
     flow.team.deployer.put(&stream, &body).await.expect(200);
     flow.healthy(&id, "OUT_OF_SYNC").await;
+    // By hand neither of them is set nor removed.
+    let by_hand = json!({ "spec": { "secrets": { "DATACATER_STREAMIN_CONFIG": null } } });
+    let refused = flow.team.deployer.patch(&format!("{DEPLOYMENT}/{id}"), &by_hand).await.expect(400).json();
+    assert_eq!(refused["problems"][0]["place"], "secrets.DATACATER_STREAMIN_CONFIG");
     // One that was never given is asked for.
     let new =
         json!({ "name": "x", "spec": { "kind": "KAFKA", "kafka": { "ssl.key.password": "********" } } });
@@ -304,6 +308,7 @@ async fn what_is_wrong_is_named_with_its_place() {
     let cases = [
         (json!({ "pipeline": absent }), "spec.pipeline"),
         (json!({ "pipeline": "no" }), "spec.pipeline"),
+        (json!({ "pipeline": flow.pipeline["uuid"], "enabled": false }), "spec.enabled"),
         (
             json!({ "pipeline": flow.pipeline["uuid"], "stream-in-config": { "uuid": absent } }),
             "spec.stream-in-config.uuid",

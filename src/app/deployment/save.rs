@@ -12,6 +12,7 @@ use crate::domain::deployment::{Deployment, DeploymentRight, Removal, Settings, 
 use crate::domain::diff::{self, Change};
 use crate::domain::governance;
 use crate::domain::name::{DeploymentId, SecretName, Version};
+use crate::domain::pipeline::definition::is_own;
 use crate::domain::plan::Downtime;
 use crate::domain::secret::SecretChange;
 use crate::domain::{Error, Result};
@@ -62,10 +63,26 @@ pub async fn save(
                     Error::field("bundle", words).hint("Leave it out, or roll back to an earlier update.")
                 );
             }
+            refuse_own_secrets(&held.source, changes.secrets.keys())?;
             apply(&app_, tx, &caller, held.into_inner(), &changes)?;
             load::deployment(tx, &id, &caller.subject, DeploymentRight::View)
         })
         .await
+}
+
+/// Refuses to set or remove by hand what a pipeline's definition has of its streams.
+pub(in crate::app) fn refuse_own_secrets<'a>(
+    source: &Source,
+    names: impl Iterator<Item = &'a SecretName>,
+) -> Result<()> {
+    let mut own = names.filter(|name| source.pipeline().is_some() && is_own(name.as_str()));
+    match own.next() {
+        None => Ok(()),
+        Some(name) => {
+            Err(Error::field(format!("secrets.{name}"), "it comes from the pipeline's streams and options")
+                .hint("Set the option of the stream, the pipeline or the deployment instead."))
+        }
+    }
 }
 
 /// Lays `changes` over a deployment inside somebody else's transaction, and journals what changed.

@@ -127,6 +127,7 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: NewPipelineDeployment) -
     let (uuid, settings) = (random::uuid(), new.settings());
     let mut of = new.used(&pipeline.name);
     let own = make::take_own(&mut of);
+    deployment::refuse_own_secrets(&Source::Pipeline(of.clone()), new.secrets.keys())?;
     let derived = make::derive(app, tx, &caller.subject, &For { uuid, revision: 1, of: &of, own: &own })?;
     let set = derived.definition.secrets.into_iter().map(|(name, value)| (name, SecretChange::Set(value)));
     let id = made::insert(
@@ -194,6 +195,7 @@ fn replace(
         let words = format!("it is {}, and never changes", before.infrastructure);
         return Err(Error::field("spec.infrastructure", words).hint("Make another deployment there."));
     }
+    deployment::refuse_own_secrets(&before.source, new.secrets.keys())?;
     let settings = new.settings();
     let held = deployment::opened_secrets(app, tx, id)?;
     let pipeline = load::resource::<PipelineSpec>(tx, new.pipeline, &caller.subject)

@@ -7,12 +7,12 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use crate::app::pipeline::{NewPipelineDeployment, PipelineChanges};
-use crate::domain::Result;
 use crate::domain::deployment::Deployment;
 use crate::domain::name::{InfrastructureId, Label, SecretName, ServiceName};
 use crate::domain::pipeline::definition::own_service;
 use crate::domain::pipeline::{PipelineUse, StreamUse};
 use crate::domain::stream::Options;
+use crate::domain::{Error, Result};
 use crate::http::api::deployment_body::{SecretValue, hidden, nothing, secret_changes, secrets, settings};
 use crate::http::api::settings::ServiceSpec;
 
@@ -89,9 +89,12 @@ impl PipelineDeploymentRequest {
     /// As the use case takes it.
     ///
     /// # Errors
-    /// For a name that is none.
+    /// For a name that is none; when it shall be made disabled: it is stopped later, by an update.
     pub fn into_new(self) -> Result<NewPipelineDeployment> {
         let spec = self.spec;
+        if spec.enabled == Some(false) {
+            return Err(Error::field("spec.enabled", "a deployment is made enabled").hint("Leave it out."));
+        }
         Ok(NewPipelineDeployment {
             name: self.name.filter(|name| !name.trim().is_empty()).map(Label::parse).transpose()?,
             pipeline: spec.pipeline,

@@ -51,8 +51,8 @@ struct Show {
 async fn show(visit: Visit, path: web::Path<String>) -> Answer {
     let of = pipeline::detail(&visit.app, &visit.caller, uuid_of("pipeline", &path)?).await?;
     let mut rows = Vec::with_capacity(of.deployments.len());
-    for id in &of.deployments {
-        let (_, summary) = deployment::with_summary(&visit.app, &visit.caller, id.clone()).await?;
+    for one in &of.deployments {
+        let (_, summary) = deployment::with_summary(&visit.app, &visit.caller, one.id.clone()).await?;
         let state = Shown::of(&summary).state();
         rows.push((summary, state));
     }

@@ -14,7 +14,8 @@ use super::pipelines::{document, group_field, options_text, uuid_of};
 use super::visit::{Answer, Visit};
 use crate::app::resource::Draft;
 use crate::app::stream;
-use crate::domain::name::{DeploymentId, GroupName, Label};
+use crate::domain::deployment::Deployment;
+use crate::domain::name::{GroupName, Label};
 use crate::domain::page::PageRequest;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::stream::{Stream, StreamSpec};
@@ -107,7 +108,7 @@ struct Show {
     stream: Stream,
     options: Vec<(String, String)>,
     pipelines: Vec<Pipeline>,
-    deployments: Vec<DeploymentId>,
+    deployments: Vec<Deployment>,
 }
 
 async fn show(visit: Visit, path: web::Path<String>) -> Answer {
