@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::config::kind::{HostName, LogFormat};
+use crate::config::kind::{HostName, LogFormat, Namespace};
 use crate::domain::{Error, Result};
 use crate::engine::RegistryCredentials;
 use crate::http::compat::renga;
@@ -120,6 +120,7 @@ fn state(config: &Config, instance: &Instance, address: std::net::SocketAddr) ->
 
 fn renga(section: &crate::config::section::Renga) -> renga::Settings {
     let host = |name: &HostName| name.as_str().to_owned();
+    let meaning = |one: &Namespace| (one.name.clone(), one.infrastructure.clone());
     renga::Settings {
         docker: section.docker.clone(),
         k8s: section.k8s.clone(),
@@ -127,6 +128,7 @@ fn renga(section: &crate::config::section::Renga) -> renga::Settings {
         base_url: section.base_url.clone(),
         docker_host: section.docker_host.as_ref().map(host),
         k8s_host: section.k8s_host.as_ref().map(host),
+        namespaces: section.namespaces.iter().map(meaning).collect(),
     }
 }
 

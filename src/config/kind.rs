@@ -6,6 +6,8 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use crate::config::value::{Scalar, Written};
+use crate::domain::cluster::is_dns_label;
+use crate::domain::name::InfrastructureId;
 
 /// A range of addresses: `10.0.0.0/8`, or one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,29 @@ impl Scalar for Cidr {
             return self.0.addr().to_string();
         }
         self.0.to_string()
+    }
+}
+
+/// A namespace's name, and the infrastructure that is that namespace: `team-b=prod-team-b`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    pub name: String,
+    pub infrastructure: InfrastructureId,
+}
+
+impl Scalar for Namespace {
+    const EXPECTED: &'static str = "a namespace and its infrastructure, such as \"team-b=prod-team-b\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let (name, infrastructure) = text.split_once('=').ok_or_else(String::new)?;
+        let infrastructure = InfrastructureId::parse(infrastructure.trim()).map_err(|error| error.message)?;
+        let name = name.trim();
+        if name == "default" || !is_dns_label(name) {
+            return Err(format!("{name:?} is no namespace that can be given a meaning"));
+        }
+        Ok(Self { name: name.to_owned(), infrastructure })
+    }
+    fn text(&self) -> String {
+        format!("{}={}", self.name, self.infrastructure)
     }
 }
 

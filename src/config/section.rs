@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::config::kind::{BaseUrl, ByteSize, Cidr, GroupsSource, HostName, Issuer, LogFormat, LogLevel};
+use crate::config::kind::{
+    BaseUrl, ByteSize, Cidr, GroupsSource, HostName, Issuer, LogFormat, LogLevel, Namespace,
+};
 use crate::config::layers::Layers;
 use crate::config::value::{Scalar as _, Value};
 use crate::domain::infrastructure::EngineConnection;
@@ -238,6 +240,9 @@ sections! {
         docker_host: Option<HostName> = None, for example "\"apps.example.org\"";
         /// The same on Kubernetes; the address of the node when left out.
         k8s_host: Option<HostName> = None, for example "\"apps.example.org\"";
+        /// Namespaces that an execution may name besides `default` and an infrastructure's own, each with the infrastructure
+        /// that is that namespace of the same cluster: who may deploy there may run there.
+        namespaces: Vec<Namespace> = Vec::new(), for example "[\"team-b=prod-team-b\"]";
     }
 }
 

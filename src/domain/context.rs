@@ -4,6 +4,7 @@
 //! What is sent is kept as it is, to be answered again, and is read strictly beside it: a key that nothing stands
 //! behind is refused by name, all of them at once, so that nothing is dropped in silence.
 
+mod kept;
 mod parts;
 mod quantity;
 mod read;
@@ -23,6 +24,7 @@ use crate::domain::context::volumes::Mounts;
 use crate::domain::policy::Exception;
 use crate::domain::workload::{EnvValue, Image, Port, Protocol, Resources, Restart, Service, ServiceKind};
 use crate::domain::{Error, Result, notation};
+pub use kept::{Context, ContextSpec, SERVICE, effective, execution_service};
 
 /// Tells a container which context it runs.
 pub const CONTEXT_VARIABLE: &str = "RENGA_CONTEXT_ID";
@@ -62,6 +64,8 @@ pub struct Run<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Where the container is reached.
     pub base_url: &'a str,
+    /// The path of an Ingress at which it is reached, where there is one.
+    pub ingress_path: Option<&'a str>,
 }
 
 /// A run that is asked for.
@@ -102,6 +106,11 @@ impl Specification {
         let resources = table.get("resources").map(|at| parts::resources(at, reader)).unwrap_or_default();
         let (sent, image) = (Value::Null, image?);
         Some(Self { sent, image, command, ports, labels, environment, mounts, resources })
+    }
+
+    /// Whether a port of TCP is to be reached, which is what an Ingress leads to.
+    pub fn serves(&self) -> bool {
+        self.ports.iter().any(|port| port.protocol == Protocol::Tcp)
     }
 
     /// As it was sent.
@@ -145,6 +154,8 @@ impl Specification {
             ports: self.ports.iter().map(port).collect(),
             resources: self.resources,
             labels: self.labels.clone(),
+            ingress_path: run.ingress_path.map(str::to_owned),
+            any_end: true,
             ..Service::new(Image::Reference(self.image.clone()))
         }
     }
@@ -171,7 +182,9 @@ impl Order {
     pub fn parse(sent: &Value) -> Result<Self> {
         let mut reader = Reader::new("execution_refused");
         let read = Self::read(sent, &mut reader);
-        reader.into_result(read)
+        let order = reader.into_result(read)?;
+        kept::check_names("execution_refused", "environment", order.environment.keys())?;
+        Ok(order)
     }
 
     fn read(sent: &Value, reader: &mut Reader) -> Option<Self> {

@@ -61,8 +61,9 @@ impl Source {
     /// What lists show and search by.
     pub fn name(&self) -> Option<&Label> {
         match self {
-            Self::Bundle | Self::Execution(_) => None,
+            Self::Bundle => None,
             Self::Pipeline(of) => Some(&of.name),
+            Self::Execution(of) => Some(&of.name),
         }
     }
 
@@ -92,6 +93,8 @@ impl Source {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionOf {
     pub context: Uuid,
+    /// For people: what it is an execution of.
+    pub name: Label,
     /// The engine's name as it was given.
     pub engine: String,
     pub namespace: String,

@@ -150,6 +150,10 @@ pub struct Service {
     /// Of a task: however it ends, that is its result, and no failure of the update that started it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_end: bool,
+    /// The path of an Ingress, where the infrastructure has one, in place of the infrastructure's own template; of further
+    /// ports it is followed by their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress_path: Option<String>,
     /// Reachable from outside through Slipway (`x-slipway.expose`).
     #[serde(default)]
     pub exposed: bool,
@@ -194,6 +198,7 @@ impl Service {
             health: None,
             object_labels: BTreeMap::new(),
             any_end: false,
+            ingress_path: None,
             exposed: false,
             exceptions: BTreeSet::new(),
         }

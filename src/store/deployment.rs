@@ -19,11 +19,11 @@ use crate::store::row::{self, Cells, Columns as _, millis};
 use crate::store::{approval, infrastructure, project, test};
 
 /// What [`read`] reads of `deployment d`, in its order.
-const COLUMNS: &str =
+pub(in crate::store) const COLUMNS: &str =
     "d.id, d.uuid, d.source, d.removal, d.project, d.infrastructure, d.version, d.enabled, d.settings, d.auto_repair, d.folder,
     d.deployed_project, d.created_at, d.created_by, d.updated_at, d.revision, d.last_update, d.running_update";
 
-fn read(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Deployment> {
+pub(in crate::store) fn read(cells: &mut Cells<'_, '_>) -> rusqlite::Result<Deployment> {
     Ok(Deployment {
         id: cells.parsed()?,
         uuid: cells.parsed()?,

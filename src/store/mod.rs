@@ -9,6 +9,7 @@ pub mod approval;
 pub mod audit;
 pub mod bundle;
 pub mod deployment;
+pub mod execution;
 pub mod idempotency;
 pub mod infrastructure;
 pub mod meta;

@@ -1,5 +1,8 @@
 //! renga-deployer's API at its edge: what is its, what is open, how it refuses, how it describes itself.
 
+mod access;
+mod execution;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway::auth::oidc::{ClaimPath, public_keys};
@@ -25,7 +28,7 @@ fn issuer() -> Issuer {
 
 /// A refusal in renga's envelope, with this status in both places.
 #[track_caller]
-fn refused(answer: Answer, status: u16) -> Value {
+pub fn refused(answer: Answer, status: u16) -> Value {
     let answer = answer.expect(status);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     let body = answer.json();
@@ -157,4 +160,25 @@ async fn the_description_names_the_issuer_and_its_scopes() {
             assert!(asked.iter().all(|scope| scopes.iter().any(|known| *known == scope)), "{asked:?}");
         }
     }
+}
+
+/// Every operation of the description is a route, and every route of its has its operation.
+#[tokio::test]
+async fn the_description_and_the_routes_agree() {
+    let it = TestApp::builder().start().await;
+    let document = it.nobody().get("/v1/swagger.json").await.expect(200).json();
+    let mut described: Vec<String> = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let methods = operations.as_object().unwrap().keys().filter(|key| *key != "parameters");
+        described.extend(methods.map(|method| format!("{} /v1{path}", method.to_uppercase())));
+    }
+    let table = slipway::http::all_routes(&it.state.settings).table();
+    let mut routes: Vec<String> = table
+        .into_iter()
+        .map(|(method, path)| format!("{method} {path}"))
+        .filter(|route| route.contains(" /v1/contexts"))
+        .collect();
+    described.sort();
+    routes.sort();
+    assert_eq!(described, routes);
 }

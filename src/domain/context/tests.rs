@@ -14,7 +14,7 @@ fn parse(value: Value) -> Specification {
 fn run(spec: &Specification, environment: &[(&str, &str)]) -> Service {
     let environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    spec.service(&Run { context: Uuid::nil(), environment: &environment, base_url: "/" })
+    spec.service(&Run { context: Uuid::nil(), environment: &environment, base_url: "/", ingress_path: None })
 }
 
 /// Every refusal as `place: message`, each with a way out.

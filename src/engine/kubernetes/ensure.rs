@@ -134,6 +134,8 @@ impl Core {
             verify::job(&job, &shown)?;
             self.apply_known(&job, false).await?;
         }
+        // A task's pod is led to as it starts: nothing is switched to it.
+        self.apply_services(request, setting, &request.hash).await?;
         let pods = self.states_of(request, None).await?;
         let superseded = pods.into_iter().map(|pod| pod.slot).filter(|other| *other != slot).collect();
         Ok(Ensured { slots: vec![slot], fresh, stopped: Vec::new(), superseded })

@@ -117,7 +117,7 @@ async fn history(
 }
 
 /// Batches as chunks of about [`CHUNK`] bytes; a smaller one when nothing more is at hand.
-fn gathered(
+pub(in crate::http) fn gathered(
     lines: Lines,
     mut write: impl FnMut(&mut Vec<u8>, &Batch) + 'static,
 ) -> impl Stream<Item = Result<Bytes>> + 'static {

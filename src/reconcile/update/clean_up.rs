@@ -115,9 +115,10 @@ impl Run {
         }
     }
 
-    /// Gives the workload's network back.
+    /// Gives the workload's network back; with its volumes where it is an execution, which nothing starts again.
     pub(super) async fn release(&self, work: &Work) -> Result<(), Halt> {
-        match work.engine.release(&work.deployment.id, false).await {
+        let volumes = !work.deployment.enabled && work.deployment.source.execution().is_some();
+        match work.engine.release(&work.deployment.id, volumes).await {
             Err(error) if error.is_transient() => Err(Halt::Silent(error)),
             Err(error) => {
                 self.journal.complain(format!("The network could not be removed: {error}"));

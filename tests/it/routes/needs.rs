@@ -103,6 +103,9 @@ fn of_dataiku(route: &str) -> Option<Needs> {
 fn of_renga(route: &str) -> Option<Needs> {
     Some(match route {
         "GET /v1/swagger.json" | "GET /v1/ui" | "GET /v1/ui/{file:.*}" => Needs::Open,
+        "GET /v1/contexts" => Needs::Own,
+        // What belongs to one group: see `renga`.
+        _ if route.contains(" /v1/contexts") => Needs::Elsewhere,
         _ => return None,
     })
 }

@@ -33,6 +33,7 @@ fn greedy() -> Service {
         health: None,
         object_labels: [("datacater.io/app".to_owned(), "a".to_owned())].into(),
         any_end: false,
+        ingress_path: None,
         ports: vec![Port { container_port: 80, protocol: Protocol::Tcp, host_ip: None, host_port: Some(80) }],
         expose: [81].into(),
         healthcheck: None,

@@ -24,14 +24,19 @@ pub(in crate::engine::kubernetes) fn ingress(
     if ports.is_empty() {
         return None;
     }
-    let rule = |port: &&Port| {
+    let path_of = |at: usize, port: &Port| match &request.service.ingress_path {
+        Some(own) if at == 0 => own.clone(),
+        Some(own) => format!("{own}/{}", port.container_port),
+        None => filled(path, request, port),
+    };
+    let rule = |(at, port): (usize, &&Port)| {
         let host = filled(host, request, port);
         let backend = IngressServiceBackend {
             name: names::object(&request.workload, &request.name),
             port: Some(ServiceBackendPort { number: Some(i32::from(port.container_port)), name: None }),
         };
         let path = HTTPIngressPath {
-            path: Some(filled(path, request, port)),
+            path: Some(path_of(at, port)),
             path_type: "Prefix".into(),
             backend: IngressBackend { service: Some(backend), resource: None },
         };
@@ -40,7 +45,7 @@ pub(in crate::engine::kubernetes) fn ingress(
             http: Some(HTTPIngressRuleValue { paths: vec![path] }),
         }
     };
-    let rules: Vec<IngressRule> = ports.iter().map(rule).collect();
+    let rules: Vec<IngressRule> = ports.iter().enumerate().map(rule).collect();
     let tls = tls_secret.as_ref().map(|secret| {
         let hosts: Vec<String> = rules.iter().filter_map(|rule| rule.host.clone()).collect();
         vec![IngressTLS { hosts: Some(hosts), secret_name: Some(secret.clone()) }]

@@ -3,13 +3,20 @@
 //! What each field means here, and what became of each setting, stands in `docs/renga.md`.
 
 pub mod asking;
+mod context;
 mod description;
+mod execution;
 pub mod failure;
 pub mod wire;
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{self, HeaderMap};
 use secrecy::SecretString;
+use uuid::Uuid;
 
+use crate::app::execution::{Hosts, NewExecution};
+use crate::domain::context::Order;
 use crate::domain::name::InfrastructureId;
 use crate::domain::{Error, Problem, Result};
 use crate::http::identity::bearer;
@@ -20,6 +27,8 @@ pub const PREFIXES: [&str; 3] = ["/v1/contexts", "/v1/swagger.json", "/v1/ui"];
 
 /// Its routes.
 pub fn routes(routes: &mut Routes) {
+    context::routes(routes);
+    execution::routes(routes);
     description::routes(routes);
 }
 
@@ -43,9 +52,31 @@ pub struct Settings {
     /// The host at which ports are said to be, in place of what the engine says.
     pub docker_host: Option<String>,
     pub k8s_host: Option<String>,
+    /// What namespaces mean besides an infrastructure's own.
+    pub namespaces: BTreeMap<String, InfrastructureId>,
 }
 
 impl Settings {
+    /// An order as the use case takes it.
+    ///
+    /// # Errors
+    /// As [`Self::infrastructure`].
+    pub fn execution(&self, context: Uuid, order: Order, ignore_warnings: bool) -> Result<NewExecution> {
+        Ok(NewExecution {
+            context,
+            infrastructure: self.infrastructure(&order.engine)?,
+            order,
+            namespaces: self.namespaces.clone(),
+            base_url: self.base_url.clone(),
+            ignore_warnings,
+        })
+    }
+
+    /// Where an execution's ports are said to be, for somebody who reaches this host by the name `here`.
+    pub fn hosts<'a>(&'a self, here: Option<&'a str>) -> Hosts<'a> {
+        Hosts { docker: self.docker_host.as_deref(), kubernetes: self.k8s_host.as_deref(), here }
+    }
+
     /// The infrastructure that an engine's name means: one of upstream's two names, or an infrastructure's own.
     ///
     /// # Errors
@@ -79,6 +110,7 @@ impl Default for Settings {
             base_url: "/".to_owned(),
             docker_host: None,
             k8s_host: None,
+            namespaces: BTreeMap::new(),
         }
     }
 }
