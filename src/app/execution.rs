@@ -45,6 +45,17 @@ pub enum State {
     Unavailable,
 }
 
+impl State {
+    /// As it stands on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Exited => "exited",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// How a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
@@ -206,31 +217,31 @@ pub async fn logs(app: &App, caller: &Caller, of: Uuid, uuid: Uuid) -> Result<Li
 /// # Errors
 /// Not found; without `deploy` on its infrastructure.
 pub async fn remove(app: &App, caller: &Caller, of: Option<Uuid>, uuid: Uuid) -> Result<Execution> {
-    let (app_, caller) = (app.clone(), caller.clone());
+    let (app_, who) = (app.clone(), caller.clone());
     app.store
         .write(move |tx| {
-            let held = load(tx, &caller.subject, of, uuid, DeploymentRight::Deploy)?;
-            if held.enabled {
-                let id = held.id.clone();
-                for run in store::update::open_of(tx, &id)? {
-                    if !run.switched && run.cancel_requested_by.is_none() {
-                        update::cancel_one(&app_, tx, &caller, run)?;
-                    }
-                }
-                let reason = Some("removed".to_owned());
-                let changes = Changes {
-                    enabled: Some(false),
-                    reason: reason.clone(),
-                    ignore_warnings: true,
-                    ..Changes::default()
-                };
-                deployment::apply(&app_, tx, &caller, held.into_inner(), &changes)?;
-                update::start_made(&app_, tx, &caller, &id, reason)?;
+            let held = load(tx, &who.subject, of, uuid, DeploymentRight::Deploy)?;
+            if !held.enabled {
+                return Ok(());
             }
-            let now = load(tx, &caller.subject, of, uuid, DeploymentRight::View)?;
-            observed(tx, now.into_inner())
+            let id = held.id.clone();
+            for run in store::update::open_of(tx, &id)? {
+                if !run.switched && run.cancel_requested_by.is_none() {
+                    update::cancel_one(&app_, tx, &who, run)?;
+                }
+            }
+            let reason = Some("removed".to_owned());
+            let changes = Changes {
+                enabled: Some(false),
+                reason: reason.clone(),
+                ignore_warnings: true,
+                ..Changes::default()
+            };
+            deployment::apply(&app_, tx, &who, held.into_inner(), &changes)?;
+            update::start_made(&app_, tx, &who, &id, reason)
         })
-        .await
+        .await?;
+    get(app, caller, of, uuid).await
 }
 
 /// Removes an execution for good, with its volumes: it goes once nothing of it runs.

@@ -2,6 +2,7 @@
 
 mod access;
 mod execution;
+mod own;
 
 use reqwest::Method;
 use serde_json::{Value, json};

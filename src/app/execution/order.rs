@@ -6,13 +6,13 @@ use rusqlite::Connection;
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
-use super::{Execution, load as load_execution, may_run, observed};
+use super::{Execution, may_run};
 use crate::app::deployment::made;
 use crate::app::{App, Idempotency, load, remember, replayed, resource, update};
 use crate::domain::access::{Authorized, Caller, InfrastructureRight, Subject};
 use crate::domain::cluster::Publish;
 use crate::domain::context::{Context, ContextSpec, Order, Run, execution_service};
-use crate::domain::deployment::{DeploymentRight, ExecutionOf, Settings, Source};
+use crate::domain::deployment::{ExecutionOf, Settings, Source};
 use crate::domain::infrastructure::{EngineConnection, Infrastructure};
 use crate::domain::name::{InfrastructureId, SecretName};
 use crate::domain::policy::Exception;
@@ -49,21 +49,19 @@ pub async fn create(
     new: NewExecution,
     once: Option<Idempotency>,
 ) -> Result<Execution> {
-    let (app_, caller) = (app.clone(), caller.clone());
-    app.store
-        .write(move |tx| {
-            let uuid = match replayed(tx, &caller, once.as_ref())? {
-                Some(made) => made.parse().map_err(Error::internal)?,
-                None => {
-                    let uuid = insert(&app_, tx, &caller, &new)?;
-                    remember(tx, &caller, once.as_ref(), &uuid.to_string(), app_.now())?;
-                    uuid
-                }
-            };
-            let made = load_execution(tx, &caller.subject, Some(new.context), uuid, DeploymentRight::View)?;
-            observed(tx, made.into_inner())
+    let (app_, who, context) = (app.clone(), caller.clone(), new.context);
+    let uuid = app
+        .store
+        .write(move |tx| match replayed(tx, &who, once.as_ref())? {
+            Some(made) => made.parse().map_err(Error::internal),
+            None => {
+                let uuid = insert(&app_, tx, &who, &new)?;
+                remember(tx, &who, once.as_ref(), &uuid.to_string(), app_.now())?;
+                Ok(uuid)
+            }
         })
-        .await
+        .await?;
+    super::get(app, caller, Some(context), uuid).await
 }
 
 fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewExecution) -> Result<Uuid> {

@@ -49,6 +49,7 @@ fn an_image_alone_is_a_task_that_knows_its_context() {
     let expected = Service {
         kind: ServiceKind::Task,
         restart: Restart::No,
+        any_end: true,
         environment: BTreeMap::from([
             (CONTEXT_VARIABLE.to_owned(), plain(&Uuid::nil().to_string())),
             (BASE_URL_VARIABLE.to_owned(), plain("/")),

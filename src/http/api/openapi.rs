@@ -46,6 +46,8 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
         (name = "deployments", description = "A project's bundle on an infrastructure, with settings"),
         (name = "streams", description = "Where pipelines read and write"),
         (name = "pipelines", description = "Images between two streams, of which deployments are made"),
+        (name = "contexts", description = "What executions run"),
+        (name = "executions", description = "Runs of contexts: a task each"),
         (name = "updates", description = "Runs that make the world match a deployment's settings"),
         (name = "tests", description = "Tasks of a bundle that check what runs, on request"),
         (name = "logs", description = "What replicas write"),
@@ -89,9 +91,9 @@ struct Document;
 /// The whole document.
 pub fn whole() -> utoipa::openapi::OpenApi {
     use super::{
-        api_key, approval, audit, bundle, bundle_upload, deployment, deployment_action, deployment_event,
-        group, infrastructure, log, me, pipeline, probe, project, stage, stats, stream, test, update,
-        update_watch, user,
+        api_key, approval, audit, bundle, bundle_upload, context, deployment, deployment_action,
+        deployment_event, execution, group, infrastructure, log, me, pipeline, probe, project, stage, stats,
+        stream, test, update, update_watch, user,
     };
     let mut document = Frame::openapi();
     for part in [
@@ -108,6 +110,8 @@ pub fn whole() -> utoipa::openapi::OpenApi {
         probe::Document::openapi(),
         stream::Document::openapi(),
         pipeline::Document::openapi(),
+        context::Document::openapi(),
+        execution::Document::openapi(),
         test::Document::openapi(),
         update::Document::openapi(),
         update_watch::Document::openapi(),

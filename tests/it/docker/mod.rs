@@ -17,6 +17,7 @@ mod own;
 pub mod pipeline;
 mod registry;
 mod release;
+mod renga;
 mod revoke;
 mod rotation;
 mod scene;

@@ -25,7 +25,7 @@ pub struct Scene {
     prefix: String,
     /// Where deployments are made.
     pub infrastructure: String,
-    made: Vec<String>,
+    pub made: Vec<String>,
 }
 
 impl Scene {

@@ -234,6 +234,7 @@ pub fn groups(names: &[&str]) -> Groups {
 
 mod client;
 pub mod process;
+pub mod renga_client;
 pub use client::{Answer, Client};
 
 mod fixture;

@@ -12,6 +12,7 @@ mod kill;
 pub mod lab;
 mod pipeline;
 mod pressure;
+mod renga;
 mod shown;
 mod standards;
 mod testing;

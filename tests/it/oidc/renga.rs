@@ -1,7 +1,9 @@
 //! Tokens of a real issuer at renga-deployer's API.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use slipway::auth::renga::Issuer;
+use slipway::domain::access::InfrastructureRight;
 
 use super::*;
 
@@ -106,4 +108,60 @@ async fn the_description_says_where_its_people_sign_in() {
     let document = setup.app.nobody().get("/v1/swagger.json").await.expect(200).json();
     let url = document["securityDefinitions"]["token_auth"]["authorizationUrl"].as_str().unwrap().to_owned();
     assert_eq!(url, format!("{}/auth", setup.provider.issuer));
+}
+
+#[tokio::test]
+async fn a_scope_opens_what_it_stands_for_and_a_group_what_is_its() {
+    let setup = setup().await;
+    let token = |scopes: &'static [&'static str], group: &'static str| {
+        let setup = &setup;
+        async move {
+            let mut claims = claims(setup, "renga");
+            claims["groups"] = json!([group]);
+            claims["https://rm.example.org/scope"] =
+                scopes.iter().map(|scope| format!("deployer:{scope}")).collect::<Vec<_>>().into();
+            setup.app.nobody().bearer(&setup.provider.sign(&claims, &json!({}), "provider").await)
+        }
+    };
+    let all = ["contexts_read", "contexts_write", "executions_read", "executions_write"];
+    let all: &'static [&'static str] = Box::leak(Box::new(all));
+    let own = token(all, "ml-deployers").await;
+    setup.app.grant_infrastructure("local", "ml-deployers", InfrastructureRight::Deploy).await;
+    let context = own.post("/v1/contexts", &json!({ "image": "busybox" })).await.expect(201).json();
+    let one = format!("/v1/contexts/{}", context["identifier"].as_str().unwrap());
+    let executions = format!("{one}/executions");
+    let execution = own.post(&executions, &json!({ "engine": "docker" })).await.expect(201).json();
+    let run = format!("{executions}/{}", execution["identifier"].as_str().unwrap());
+    let admin = setup.app.admin().await;
+    let kept = admin.get(&format!("/api/v1/executions/{}", execution["identifier"].as_str().unwrap())).await;
+    assert_eq!(kept.expect(200).json()["createdBy"], "Robot", "the creator is kept");
+
+    let needs: [(Method, &str, &[&str]); 9] = [
+        (Method::GET, "/v1/contexts", &["contexts_read"]),
+        (Method::GET, &one, &["contexts_read"]),
+        (Method::POST, "/v1/contexts", &["contexts_read", "contexts_write"]),
+        (Method::GET, &executions, &["contexts_read", "executions_read"]),
+        (Method::POST, &executions, &["contexts_read", "executions_write"]),
+        (Method::GET, &run, &["contexts_read", "executions_read"]),
+        (Method::GET, &format!("{run}/ports"), &["executions_read"]),
+        (Method::GET, &format!("{run}/logs"), &["executions_read"]),
+        (Method::DELETE, &run, &["executions_read", "executions_write"]),
+    ];
+    for (method, path, needed) in &needs {
+        for lacking in *needed {
+            let rest: Vec<&'static str> = all.iter().copied().filter(|scope| scope != lacking).collect();
+            let client = token(Box::leak(rest.into_boxed_slice()), "ml-deployers").await;
+            let body = client.send(client.request(method.clone(), path)).await.expect(403).json();
+            assert_eq!(body["code"], "scope_missing", "{method} {path}");
+            assert!(body["detail"].as_str().unwrap().contains(lacking), "{body}");
+        }
+    }
+    let others = token(all, "others").await;
+    for path in [&one, &executions, &run, &format!("{run}/logs"), &format!("{run}/ports")] {
+        others.get(path).await.expect(404);
+    }
+    others.delete(&run).await.expect(404);
+    others.post(&executions, &json!({ "engine": "docker" })).await.expect(404);
+    assert_eq!(others.get("/v1/contexts").await.expect(200).json(), json!({ "contexts": [] }));
+    own.delete(&run).await.expect(200);
 }

@@ -6,7 +6,7 @@ use slipway::domain::access::InfrastructureRight;
 use slipway::domain::name::InfrastructureId;
 use slipway::http::compat::renga::Settings;
 
-use super::execution::{context, execution, of, state};
+use super::execution::{context, execution, of, run_on, state};
 use super::refused;
 use crate::harness::{Team, TestApp};
 
@@ -21,6 +21,7 @@ fn words(body: &Value, own: &str) -> Value {
 #[tokio::test]
 async fn what_is_foreign_answers_like_what_is_absent() {
     let team = Team::start().await;
+    run_on(&team);
     let own = context(&team.deployer, json!({ "image": "busybox", "command": "sleep 600" })).await;
     let (path, made) = execution(&team.deployer, &own, json!({ "engine": "docker" })).await;
     state(&team.deployer, &path, "running").await;
@@ -142,7 +143,7 @@ async fn a_path_of_the_host_takes_an_exception() {
     assert_eq!(body["code"], "exception_missing");
     let fetched = team.admin.get("/api/v1/infrastructures/local").await.expect(200).json();
     let mut spec = fetched["spec"].clone();
-    spec["policy"]["exceptions"] = json!([{ "host_path": "/srv/data" }]);
+    spec["policy"]["exceptions"] = json!([{ "kind": "host_path", "value": "/srv/data" }]);
     team.admin.put("/api/v1/infrastructures/local", &json!({ "spec": spec })).await.expect(200);
     let (path, _) = execution(&team.deployer, &own, json!({ "engine": "docker" })).await;
     state(&team.deployer, &path, "exited").await;

@@ -1,0 +1,111 @@
+//! Executions of renga-deployer's API on a real cluster.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::flow::Scene;
+use crate::harness::renga_client::Renga;
+
+const KINDS: &str = "jobs,pods,services,ingresses,secrets,configmaps,networkpolicies,persistentvolumeclaims";
+
+fn server() -> Value {
+    json!({
+        "image": "busybox:lab",
+        "command": "sh -c 'mkdir -p /tmp/w && echo $WHO $DEPLOYER_BASE_URL > /tmp/w/index.html && echo serving && exec httpd -f -p 8080 -h /tmp/w'",
+        "ports": ["8080"],
+        "resources": { "requests": { "cpu": "50m", "memory": "16Mi" } },
+    })
+}
+
+fn json_of(scene: &Scene, kind: &str) -> Vec<Value> {
+    let text = scene.namespace.kubectl(&["get", kind, "-l=io.slipway.workload", "-o", "json"], "");
+    serde_json::from_str::<Value>(&text).unwrap()["items"].as_array().unwrap().clone()
+}
+
+async fn nothing_left(scene: &Scene) {
+    let began = Instant::now();
+    loop {
+        let left = scene.objects(KINDS);
+        if left.is_empty() {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(90), "{left:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_execution_is_a_job_with_services_that_is_reached_on_a_port_of_the_node() {
+    let scene = Scene::with("[renga]\nk8s = \"k8s\"\n").await;
+    let renga = Renga::at(&scene.house);
+    let (path, id) = renga.run(server(), "k8s").await;
+    renga.state(&path, "running").await;
+    assert_eq!(renga.reach(&path, "8080").await, "execution /\n");
+    let (_, logs) = renga.send(Method::GET, &format!("{path}/logs"), None).await;
+    assert_eq!(logs, "serving\n");
+    let jobs = json_of(&scene, "jobs");
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs[0]["spec"]["backoffLimit"], 0);
+    assert_eq!(jobs[0]["metadata"]["labels"]["io.slipway.workload"], json!(id));
+    let mut kinds: Vec<String> = json_of(&scene, "services")
+        .iter()
+        .map(|service| service["spec"]["type"].as_str().unwrap().to_owned())
+        .collect();
+    kinds.sort();
+    assert_eq!(kinds, ["ClusterIP", "NodePort"]);
+    renga.remove(&path).await;
+    nothing_left(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_execution_that_ends_keeps_its_output() {
+    let scene = Scene::with("[renga]\nk8s = \"k8s\"\n").await;
+    let renga = Renga::at(&scene.house);
+    let spec = json!({ "image": "busybox:lab", "command": "sh -c 'echo $WHO; exit 4'" });
+    let (path, id) = renga.run(spec, "k8s").await;
+    renga.state(&path, "exited").await;
+    assert_eq!(renga.send(Method::GET, &format!("{path}/logs"), None).await, (200, "execution\n".to_owned()));
+    let status = scene.house.call(Method::GET, &format!("/deployments/{id}"), None).await;
+    assert_eq!(status["status"]["slots"][0]["exitCode"], 4, "{status}");
+    assert!(json_of(&scene, "services").is_empty(), "nothing listens");
+    renga.remove(&path).await;
+    nothing_left(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_there_is_an_ingress_it_leads_to_the_execution() {
+    let scene = Scene::with("[renga]\nk8s = \"k8s\"\n").await;
+    let fetched = scene.house.call(Method::GET, "/infrastructures/k8s", None).await;
+    let mut spec = fetched["spec"].clone();
+    spec["engine"]["publish"] =
+        json!({ "by": "ingress", "class": "nginx", "host": "apps.example.org", "path": "/{deployment}" });
+    scene.house.call(Method::PUT, "/infrastructures/k8s", Some(json!({ "spec": spec }))).await;
+    let renga = Renga::at(&scene.house);
+    let mut wanted = server();
+    wanted["ports"] = json!(["8080", "9090"]);
+    let (path, id) = renga.run(wanted, "k8s").await;
+    renga.state(&path, "running").await;
+    let ingresses = json_of(&scene, "ingresses");
+    assert_eq!(ingresses.len(), 1, "{ingresses:?}");
+    let spec = &ingresses[0]["spec"];
+    assert_eq!(spec["ingressClassName"], "nginx");
+    let paths: Vec<(&Value, &Value)> = spec["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| &rule["http"]["paths"][0])
+        .map(|path| (&path["path"], &path["backend"]["service"]["port"]["number"]))
+        .collect();
+    let own = format!("/interactive/{id}");
+    assert_eq!(paths, [(&json!(own), &json!(8080)), (&json!(format!("{own}/9090")), &json!(9090))]);
+    let ports = renga.get(&format!("{path}/ports")).await;
+    let expected = json!({ "specified": "8080", "host": "apps.example.org", "exposed": "80", "protocol": "TCP", "path": own });
+    assert_eq!(ports["ports"][0], expected, "{ports}");
+    let job = &json_of(&scene, "jobs")[0];
+    let told = job["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    assert!(told.contains(&json!({ "name": "DEPLOYER_BASE_URL", "value": own })), "{told:?}");
+    renga.remove(&path).await;
+    nothing_left(&scene).await;
+}
