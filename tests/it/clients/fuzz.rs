@@ -87,3 +87,26 @@ async fn the_api_answers_a_fuzzer_as_its_description_says() {
     }
     fuzz(&stage, &description, &base, &[], &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rengas_api_answers_a_fuzzer_as_its_description_says() {
+    let stage = stage().await;
+    let base = format!("http://{}/v1", stage.house.address);
+    let made = |path: String, body: Value| {
+        let key = stage.keys["ml"].as_str().unwrap();
+        let request = reqwest::Client::new().post(format!("{base}{path}")).bearer_auth(key).json(&body);
+        async move {
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 201);
+            answer.json::<Value>().await.unwrap()["identifier"].as_str().unwrap().to_owned()
+        }
+    };
+    let context = made("/contexts".to_owned(), json!({ "image": "busybox", "ports": ["80"] })).await;
+    let order = json!({ "engine": "fake", "environment": { "A": "1" } });
+    let execution = made(format!("/contexts/{context}/executions"), order).await;
+    let description = format!("{base}/swagger.json");
+    let more = ["--exclude-method", "DELETE"];
+    let there = [("context_id", context.as_str()), ("execution_id", execution.as_str())];
+    fuzz(&stage, &description, &base, &more, &there).await;
+    fuzz(&stage, &description, &base, &[], &[]).await;
+}
