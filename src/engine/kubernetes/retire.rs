@@ -100,7 +100,21 @@ impl Core {
             self.remove::<Secret>(&own).await?;
             self.remove::<ConfigMap>(&own).await?;
         }
-        Ok(())
+        if found.is_none() { self.remove_addresses(slot).await } else { Ok(()) }
+    }
+
+    /// Removes what led to a task's pod, unless it leads to its successor by now.
+    async fn remove_addresses(&self, slot: &SlotRef) -> EngineResult<()> {
+        let own = names::object(&slot.workload, &slot.service);
+        let service = self.find::<Service>(&own).await?;
+        let selects = service.and_then(|service| service.spec?.selector?.get(label::HASH).cloned());
+        if selects.as_deref() != Some(slot.hash.as_str()) {
+            return Ok(());
+        }
+        let public = names::public(&slot.workload, &slot.service);
+        self.remove::<Ingress>(&public).await?;
+        self.remove::<Service>(&public).await?;
+        self.remove::<Service>(&own).await
     }
 
     /// Waits until all but `stay` pods of the slot's hash were told to end; that they do is the kubelet's promise.
