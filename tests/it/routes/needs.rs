@@ -55,7 +55,7 @@ fn of_the_api(route: &str) -> Option<Needs> {
         _ if route.contains("/approvals/{uuid}") => Needs::Elsewhere,
         // What belongs to one group: see `api_pipeline`.
         "GET /streams" | "GET /pipelines" => Needs::Own,
-        // Likewise: see `renga::own`.
+        // Likewise: see `renga`.
         "GET /contexts" | "GET /executions" => Needs::Own,
         _ if route.contains(" /contexts") || route.contains(" /executions") => Needs::Elsewhere,
         _ if route.contains(" /streams") || route.contains(" /pipelines") => Needs::Elsewhere,
