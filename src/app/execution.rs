@@ -1,5 +1,6 @@
 //! Executions: runs of a context. Each is a deployment of one task, which appears in no list of deployments.
 
+mod halt;
 mod order;
 mod port;
 
@@ -20,6 +21,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::{Error, Result};
 use crate::engine::{Phase, SlotState};
 use crate::store;
+pub use halt::stop;
 pub use order::{NewExecution, create};
 pub use port::{ExposedPort, Hosts};
 
@@ -225,11 +227,7 @@ pub async fn remove(app: &App, caller: &Caller, of: Option<Uuid>, uuid: Uuid) ->
                 return Ok(());
             }
             let id = held.id.clone();
-            for run in store::update::open_of(tx, &id)? {
-                if !run.switched && run.cancel_requested_by.is_none() {
-                    update::cancel_one(&app_, tx, &who, run)?;
-                }
-            }
+            cancel_open(&app_, tx, &who, &held)?;
             let reason = Some("removed".to_owned());
             let changes = Changes {
                 enabled: Some(false),
@@ -242,6 +240,16 @@ pub async fn remove(app: &App, caller: &Caller, of: Option<Uuid>, uuid: Uuid) ->
         })
         .await?;
     get(app, caller, of, uuid).await
+}
+
+/// Asks for the end of whatever is queued or under way and not past its switch.
+fn cancel_open(app: &App, tx: &store::Tx<'_>, caller: &Caller, held: &Deployment) -> Result<()> {
+    for run in store::update::open_of(tx, &held.id)? {
+        if !run.switched && run.cancel_requested_by.is_none() {
+            update::cancel_one(app, tx, caller, run)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes an execution for good, with its volumes: it goes once nothing of it runs.

@@ -205,7 +205,7 @@ fn source_of(
 /// Whether an update can be rolled back to.
 pub fn rollable(update: &Update) -> bool {
     matches!(update.state, UpdateState::Ended { outcome: Outcome::Succeeded, .. })
-        && !matches!(update.kind, UpdateKind::Stop | UpdateKind::Test)
+        && !matches!(update.kind, UpdateKind::Stop | UpdateKind::Test | UpdateKind::Halt)
 }
 
 struct Request {

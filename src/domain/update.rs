@@ -25,6 +25,8 @@ pub enum UpdateKind {
     Repair,
     /// Run the tests of what runs; nothing that runs is changed.
     Test,
+    /// Stop what runs where it is: nothing is removed, so that its output stays.
+    Halt,
 }
 
 impl UpdateKind {
@@ -85,6 +87,8 @@ pub enum Step {
     Verify,
     Switch,
     CleanUp,
+    /// Stopping what stays.
+    Halt,
     /// Taking back what a failed or cancelled update did.
     Undo,
 }
@@ -98,9 +102,16 @@ impl Step {
     const OF_TESTS: [Self; 6] =
         [Self::Plan, Self::Check, Self::Prepare, Self::Start, Self::Verify, Self::CleanUp];
 
+    /// Those of a run that stops what runs, and keeps it.
+    const OF_HALTS: [Self; 3] = [Self::Plan, Self::Check, Self::Halt];
+
     /// The steps of an update of this kind that goes well.
     pub fn of(kind: UpdateKind) -> &'static [Self] {
-        if kind == UpdateKind::Test { &Self::OF_TESTS } else { &Self::ALL }
+        match kind {
+            UpdateKind::Test => &Self::OF_TESTS,
+            UpdateKind::Halt => &Self::OF_HALTS,
+            _ => &Self::ALL,
+        }
     }
 
     /// For people.
@@ -113,6 +124,7 @@ impl Step {
             Self::Verify => "Verify",
             Self::Switch => "Switch",
             Self::CleanUp => "Clean up",
+            Self::Halt => "Stop",
             Self::Undo => "Undo",
         }
     }
@@ -127,13 +139,14 @@ impl Step {
             Self::Verify => "verify",
             Self::Switch => "switch",
             Self::CleanUp => "clean_up",
+            Self::Halt => "halt",
             Self::Undo => "undo",
         }
     }
 
     /// From the stable word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().chain([Self::Undo]).find(|step| step.word() == word)
+        Self::ALL.into_iter().chain([Self::Halt, Self::Undo]).find(|step| step.word() == word)
     }
 }
 

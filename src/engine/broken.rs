@@ -42,6 +42,9 @@ impl Engine for Broken {
     async fn revive(&self, _: &[SlotRef]) -> EngineResult<()> {
         self.refuse()
     }
+    async fn halt(&self, _: &SlotRef) -> EngineResult<()> {
+        self.refuse()
+    }
     async fn retire(&self, _: &SlotRef) -> EngineResult<()> {
         self.refuse()
     }

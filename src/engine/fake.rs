@@ -108,6 +108,17 @@ impl Engine for FakeEngine {
         })
     }
 
+    async fn halt(&self, slot: &SlotRef) -> EngineResult<()> {
+        self.call(|| Some(format!("halt {}/{}/{}", slot.workload, slot.service, slot.index))).await?;
+        self.change(|world| {
+            if let Some(error) = world.faults(&slot.service).retire {
+                return Err(error);
+            }
+            world.halt(slot);
+            Ok(())
+        })
+    }
+
     async fn retire(&self, slot: &SlotRef) -> EngineResult<()> {
         self.call(|| Some(format!("retire {}/{}/{}", slot.workload, slot.service, slot.index))).await?;
         self.change(|world| {

@@ -300,6 +300,13 @@ pub trait Engine: Send + Sync + 'static {
     /// `StartFailed`, `PortTaken`, and the transient ones. A slot that is gone is no error.
     async fn revive(&self, slots: &[SlotRef]) -> EngineResult<()>;
 
+    /// Stops a task's slot within its grace period, and keeps it: its output can be read on. One that has ended or is gone is no
+    /// error.
+    ///
+    /// # Errors
+    /// The transient ones, `Refused`.
+    async fn halt(&self, slot: &SlotRef) -> EngineResult<()>;
+
     /// Stops a slot within its grace period, and removes it. One that is gone is no error.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 mod check;
 mod clean_up;
 mod ending;
+mod halt;
 mod journal;
 mod load;
 mod prepare;

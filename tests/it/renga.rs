@@ -2,6 +2,7 @@
 
 mod access;
 mod execution;
+mod halt;
 mod own;
 
 use reqwest::Method;

@@ -142,6 +142,10 @@ impl Engine for DockerEngine {
         ensure::all(slots.iter().map(|slot| self.core.revive_slot(slot)).collect()).await
     }
 
+    async fn halt(&self, slot: &SlotRef) -> EngineResult<()> {
+        self.core.stop_kept(slot).await
+    }
+
     async fn retire(&self, slot: &SlotRef) -> EngineResult<()> {
         self.core.retire_slot(slot).await
     }

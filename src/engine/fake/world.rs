@@ -248,6 +248,14 @@ impl World {
         })
     }
 
+    /// Stops a slot and keeps it; one that has ended stays as it is.
+    pub(super) fn halt(&mut self, slot: &SlotRef) {
+        let ended = |state: &SlotState| matches!(state.phase, Phase::Exited { .. });
+        if self.slots.get(slot).is_some_and(|found| !ended(&found.state)) {
+            self.set_phase(slot, Phase::Exited { code: 143, oom_killed: false }, "die");
+        }
+    }
+
     pub(super) fn set_serving(&mut self, slot: &SlotRef, serving: bool) -> bool {
         let Some(found) = self.slots.get_mut(slot).filter(|found| found.named != serving) else {
             return false;

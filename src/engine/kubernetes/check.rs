@@ -49,7 +49,7 @@ const KEPT: &[&str] = &["get", "list", "create", "patch", "delete"];
 const WATCHED: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
 /// Everything that Slipway asks of a cluster.
-static RIGHTS: [Right; 17] = [
+static RIGHTS: [Right; 18] = [
     needed("", "pods", &["get", "list", "watch", "delete"]),
     needed("", "pods/log", &["get"]),
     // A WebSocket begins with a GET, which older clusters take for `get`, newer ones for `create`.
@@ -64,6 +64,13 @@ static RIGHTS: [Right; 17] = [
     needed("", "persistentvolumeclaims", KEPT),
     needed("networking.k8s.io", "ingresses", WATCHED),
     needed("networking.k8s.io", "networkpolicies", KEPT),
+    Right {
+        group: "",
+        resource: "pods",
+        verbs: &["patch"],
+        reach: Reach::Namespace,
+        without: "executions can't be stopped without being removed",
+    },
     Right {
         group: "",
         resource: "pods/exec",

@@ -14,6 +14,7 @@ mod client;
 mod ensure;
 mod error;
 mod group;
+mod halt;
 pub mod images;
 pub mod kubeconfig;
 mod logs;
@@ -108,6 +109,10 @@ impl Engine for KubernetesEngine {
 
     async fn revive(&self, slots: &[SlotRef]) -> EngineResult<()> {
         self.core.revive_slots(slots).await
+    }
+
+    async fn halt(&self, slot: &SlotRef) -> EngineResult<()> {
+        self.core.halt_slot(slot).await
     }
 
     async fn retire(&self, slot: &SlotRef) -> EngineResult<()> {

@@ -30,9 +30,7 @@ const NO_START: [&str; 2] = ["ContainerCannotRun", "StartError"];
 /// Where a pod stands, and the last words about it; `said` is the newest warning about it.
 pub(super) fn phase(pod: &Pod, said: Option<&str>, now: Timestamp) -> (Phase, String) {
     let status = pod.status.as_ref();
-    if let Some(ended) =
-        status.filter(|status| matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")))
-    {
+    if let Some(ended) = status.filter(|_| has_ended(pod)) {
         let terminated = main(pod).and_then(|main| main.state.as_ref()?.terminated.as_ref());
         return match terminated {
             Some(end) => (exited(end), end_words(end)),
@@ -178,6 +176,12 @@ pub(super) fn sort_by_age<P: std::borrow::Borrow<Pod>>(pods: &mut [P]) {
 /// Whether it has been asked to go.
 pub(super) fn is_leaving(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()
+}
+
+/// Whether nothing of it runs, nor will.
+pub(super) fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 #[cfg(test)]

@@ -18,9 +18,9 @@ use crate::domain::name::DeploymentId;
 use crate::engine::{EngineError, EngineResult, ServiceRequest, SlotRef, label};
 
 /// Between two looks at pods that are to go.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
 /// How long a controller may take to see what it has to do.
-const MARGIN: Duration = Duration::from_secs(45);
+pub(super) const MARGIN: Duration = Duration::from_secs(45);
 
 impl Core {
     /// Moves the traffic, then lets the controller take away what is old.

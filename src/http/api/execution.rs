@@ -237,12 +237,12 @@ async fn environment(
     Ok(Json(execution::environment(&state.app, &who, named("execution", &uuid)?).await?))
 }
 
-/// Stop an execution and remove its container; the execution stays listed. Asking again is no error.
+/// Stop an execution; its container and its output stay. Asking again is no error.
 #[utoipa::path(post, path = "/executions/{uuid}/remove", tag = "executions", operation_id = "removeExecution",
     params(("uuid" = String, Path, description = "The execution's uuid")),
     responses((status = 200, body = Execution)))]
 async fn remove(state: Data<State>, who: Who, uuid: Path<String>) -> Reply<Json<Execution>> {
-    let removed = execution::remove(&state.app, &who, None, named("execution", &uuid)?).await?;
+    let removed = execution::stop(&state.app, &who, named("execution", &uuid)?).await?;
     Ok(Json(Execution::shown(&state, removed)))
 }
 

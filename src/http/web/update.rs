@@ -80,6 +80,7 @@ pub(super) fn what(update: &Update) -> String {
         (UpdateKind::Stop, _) => "Stop".to_owned(),
         (UpdateKind::Repair, _) => "Repair".to_owned(),
         (UpdateKind::Test, _) => "Tests".to_owned(),
+        (UpdateKind::Halt, _) => "Stop and keep".to_owned(),
     }
 }
 

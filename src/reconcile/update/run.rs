@@ -169,6 +169,9 @@ impl Run {
         if self.update.kind == UpdateKind::Test {
             return self.run_tests(work, checked, claim).await;
         }
+        if self.update.kind == UpdateKind::Halt {
+            return self.run_halt(work, checked, claim).await;
+        }
         // What was resolved may have been started: a resolution is written before anything is.
         self.touched.store(work.own.is_some(), Ordering::Relaxed);
         let result = match &work.doomed {

@@ -67,3 +67,22 @@ async fn an_execution_that_ends_keeps_its_output_and_is_not_started_again() {
         renga.remove(&path).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_execution_that_is_stopped_keeps_its_container_and_its_output() {
+    let mut scene = Scene::new("rengastop").await;
+    let command = "sh -c 'trap \"echo bye; exit 5\" TERM; echo hello; while :; do sleep 0.1; done'";
+    let spec = json!({ "image": "busybox:lab", "command": command });
+    let (path, id) = Renga::at(&scene.house).run(spec, "docker").await;
+    scene.made.push(id.clone());
+    let renga = Renga::at(&scene.house);
+    renga.says(&path, "hello\n").await;
+    renga.stop(&path, &id).await;
+    renga.says(&path, "hello\nbye\n").await;
+    let containers = scene.containers(&id).await;
+    assert_eq!(containers.len(), 1);
+    assert!(containers[0].status.as_ref().unwrap().starts_with("Exited (5)"), "{containers:?}");
+    let own = scene.house.call(Method::GET, &format!("/executions/{id}"), None).await;
+    assert_eq!(own["status"]["exitCode"], 5, "{own}");
+    renga.remove(&path).await;
+}

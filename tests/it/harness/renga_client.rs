@@ -83,6 +83,32 @@ impl<'a> Renga<'a> {
         }
     }
 
+    /// Waits until it has written just this.
+    pub async fn says(&self, path: &str, wanted: &str) {
+        let began = Instant::now();
+        loop {
+            let (status, text) = self.send(Method::GET, &format!("{path}/logs"), None).await;
+            if (status, text.as_str()) == (200, wanted) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "it says {status} {text:?}, not {wanted:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Stops it by Slipway's own API, twice; what ran is kept.
+    pub async fn stop(&self, path: &str, id: &str) {
+        let own = format!("/executions/{id}/stop");
+        let stopped = self.house.call(Method::POST, &own, None).await;
+        assert_eq!(stopped["status"]["removed"], false, "{stopped}");
+        self.state(path, "exited").await;
+        self.house.call(Method::POST, &own, None).await;
+        assert_eq!(self.get(&format!("{path}/ports")).await, json!({ "ports": [] }));
+        let updates = self.house.call(Method::GET, &format!("/deployments/{id}/updates"), None).await;
+        let kinds: Vec<&Value> = updates.as_array().unwrap().iter().map(|update| &update["kind"]).collect();
+        assert_eq!(kinds, ["halt", "update"], "what is stopped is not stopped again: {updates}");
+    }
+
     /// Stops and removes it; its ports and logs are gone at once.
     pub async fn remove(&self, path: &str) {
         assert_eq!(self.send(Method::DELETE, path, None).await.0, 200);

@@ -109,3 +109,20 @@ async fn where_there_is_an_ingress_it_leads_to_the_execution() {
     renga.remove(&path).await;
     nothing_left(&scene).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_execution_that_is_stopped_keeps_its_pod_and_its_output() {
+    let scene = Scene::with("[renga]\nk8s = \"k8s\"\n").await;
+    let renga = Renga::at(&scene.house);
+    let command = "sh -c 'trap \"echo bye; exit 5\" TERM; echo hello; while :; do sleep 0.1; done'";
+    let (path, id) = renga.run(json!({ "image": "busybox:lab", "command": command }), "k8s").await;
+    renga.says(&path, "hello\n").await;
+    renga.stop(&path, &id).await;
+    renga.says(&path, "hello\nbye\n").await;
+    let pods = json_of(&scene, "pods");
+    assert_eq!(pods.len(), 1);
+    assert_eq!(pods[0]["status"]["phase"], "Failed");
+    assert_eq!(pods[0]["status"]["reason"], "DeadlineExceeded");
+    renga.remove(&path).await;
+    nothing_left(&scene).await;
+}

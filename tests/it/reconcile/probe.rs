@@ -88,6 +88,9 @@ impl Engine for Probe {
     async fn revive(&self, slots: &[SlotRef]) -> EngineResult<()> {
         self.through("revive", self.inner.revive(slots)).await
     }
+    async fn halt(&self, slot: &SlotRef) -> EngineResult<()> {
+        self.through("halt", self.inner.halt(slot)).await
+    }
     async fn retire(&self, slot: &SlotRef) -> EngineResult<()> {
         self.through("retire", self.inner.retire(slot)).await
     }

@@ -58,6 +58,7 @@ fn kind(kind: UpdateKind) -> &'static str {
         UpdateKind::Stop => "STOP",
         UpdateKind::Repair => "REPAIR",
         UpdateKind::Test => "TEST",
+        UpdateKind::Halt => "HALT",
     }
 }
 

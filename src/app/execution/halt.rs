@@ -1,0 +1,52 @@
+//! Stopping an execution, with what it has written left to be read.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Execution, cancel_open, get, load, observed};
+use crate::app::deployment::{running_plan, wanted_plan};
+use crate::app::{App, Note, update};
+use crate::domain::Result;
+use crate::domain::access::{Authorized, Caller};
+use crate::domain::deployment::{Deployment, DeploymentRight};
+use crate::domain::update::UpdateKind;
+use crate::engine::Phase;
+use crate::store::{self, Tx};
+
+/// Stops an execution without removing anything: its container and its output stay. One of which nothing was started yet
+/// is not started any more. One that has ended, or is being stopped, is left as it is.
+///
+/// # Errors
+/// Not found; without `deploy` on its infrastructure.
+pub async fn stop(app: &App, caller: &Caller, uuid: Uuid) -> Result<Execution> {
+    let (app_, who) = (app.clone(), caller.clone());
+    app.store
+        .write(move |tx| {
+            let held = load(tx, &who.subject, None, uuid, DeploymentRight::Deploy)?;
+            let open = store::update::open_of(tx, &held.id)?;
+            if !held.enabled || open.iter().any(|update| update.kind == UpdateKind::Halt) {
+                return Ok(());
+            }
+            match observed(tx, (*held).clone())?.slot.map(|slot| slot.phase) {
+                None => cancel_open(&app_, tx, &who, &held),
+                Some(Phase::Exited { .. } | Phase::Dead) => Ok(()),
+                Some(_) => enqueue(&app_, tx, &who, &held),
+            }
+        })
+        .await?;
+    get(app, caller, None, uuid).await
+}
+
+fn enqueue(app: &App, tx: &Tx<'_>, caller: &Caller, held: &Authorized<Deployment>) -> Result<()> {
+    let plan = match running_plan(tx, held)? {
+        Some(running) => running,
+        None => wanted_plan(tx, held)?,
+    };
+    let update = update::queued(app, caller, &plan, UpdateKind::Halt, Some("stopped".to_owned()));
+    let number = store::update::enqueue(tx, &update, &plan, &[])?;
+    let detail = json!({ "number": number, "kind": update.kind, "version": update.version });
+    let note = Note { reason: update.reason.as_deref(), detail };
+    app.journal(tx, caller, "update.requested", ("deployment", held.id.as_str()), note)?;
+    update::told(tx, update, number);
+    Ok(())
+}
