@@ -61,7 +61,8 @@ impl State {
 /// How a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
-    pub code: i64,
+    /// `None` where the engine does not know it.
+    pub code: Option<i64>,
     pub out_of_memory: bool,
     pub at: Option<Timestamp>,
 }
@@ -85,7 +86,11 @@ impl Execution {
     pub fn exit(&self) -> Option<Exit> {
         let slot = self.slot.as_ref()?;
         let Phase::Exited { code, oom_killed } = slot.phase else { return None };
-        Some(Exit { code, out_of_memory: oom_killed, at: slot.ended_at })
+        Some(Exit {
+            code: Some(code).filter(|code| *code >= 0),
+            out_of_memory: oom_killed,
+            at: slot.ended_at,
+        })
     }
 
     /// Whether somebody stopped and removed it.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Execution, cancel_open, get, load, observed};
+use super::{Execution, cancel_open, get, load};
 use crate::app::deployment::{running_plan, wanted_plan};
 use crate::app::{App, Note, update};
 use crate::domain::Result;
@@ -20,6 +20,8 @@ use crate::store::{self, Tx};
 /// Not found; without `deploy` on its infrastructure.
 pub async fn stop(app: &App, caller: &Caller, uuid: Uuid) -> Result<Execution> {
     let (app_, who) = (app.clone(), caller.clone());
+    // What was observed is read apart: it is no part of what is written.
+    let seen = get(app, caller, None, uuid).await?.slot.map(|slot| slot.phase);
     app.store
         .write(move |tx| {
             let held = load(tx, &who.subject, None, uuid, DeploymentRight::Deploy)?;
@@ -27,7 +29,7 @@ pub async fn stop(app: &App, caller: &Caller, uuid: Uuid) -> Result<Execution> {
             if !held.enabled || open.iter().any(|update| update.kind == UpdateKind::Halt) {
                 return Ok(());
             }
-            match observed(tx, (*held).clone())?.slot.map(|slot| slot.phase) {
+            match &seen {
                 None => cancel_open(&app_, tx, &who, &held),
                 Some(Phase::Exited { .. } | Phase::Dead) => Ok(()),
                 Some(_) => enqueue(&app_, tx, &who, &held),

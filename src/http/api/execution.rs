@@ -25,6 +25,7 @@ noun! {
     post "/executions" => create,
     get "/executions/{uuid}" => get,
     get "/executions/{uuid}/environment" => environment,
+    post "/executions/{uuid}/stop" => stop,
     post "/executions/{uuid}/remove" => remove,
     delete "/executions/{uuid}" => delete,
 }
@@ -141,7 +142,7 @@ impl Execution {
         let status = ExecutionStatus {
             state: execution.state().word(),
             removed: execution.is_removed(),
-            exit_code: exit.map(|exit| exit.code),
+            exit_code: exit.and_then(|exit| exit.code),
             out_of_memory: exit.is_some_and(|exit| exit.out_of_memory),
             ended_at: exit.and_then(|exit| exit.at),
             ports: execution.ports(hosts).into_iter().map(ExecutionPort::from).collect(),
@@ -238,11 +239,20 @@ async fn environment(
 }
 
 /// Stop an execution; its container and its output stay. Asking again is no error.
+#[utoipa::path(post, path = "/executions/{uuid}/stop", tag = "executions", operation_id = "stopExecution",
+    params(("uuid" = String, Path, description = "The execution's uuid")),
+    responses((status = 200, body = Execution)))]
+async fn stop(state: Data<State>, who: Who, uuid: Path<String>) -> Reply<Json<Execution>> {
+    let stopped = execution::stop(&state.app, &who, named("execution", &uuid)?).await?;
+    Ok(Json(Execution::shown(&state, stopped)))
+}
+
+/// Stop an execution and remove its container; the execution stays listed. Asking again is no error.
 #[utoipa::path(post, path = "/executions/{uuid}/remove", tag = "executions", operation_id = "removeExecution",
     params(("uuid" = String, Path, description = "The execution's uuid")),
     responses((status = 200, body = Execution)))]
 async fn remove(state: Data<State>, who: Who, uuid: Path<String>) -> Reply<Json<Execution>> {
-    let removed = execution::stop(&state.app, &who, named("execution", &uuid)?).await?;
+    let removed = execution::remove(&state.app, &who, None, named("execution", &uuid)?).await?;
     Ok(Json(Execution::shown(&state, removed)))
 }
 

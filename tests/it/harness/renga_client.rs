@@ -105,7 +105,8 @@ impl<'a> Renga<'a> {
         self.house.call(Method::POST, &own, None).await;
         assert_eq!(self.get(&format!("{path}/ports")).await, json!({ "ports": [] }));
         let updates = self.house.call(Method::GET, &format!("/deployments/{id}/updates"), None).await;
-        let kinds: Vec<&Value> = updates.as_array().unwrap().iter().map(|update| &update["kind"]).collect();
+        let kinds: Vec<&Value> =
+            updates.as_array().unwrap().iter().map(|update| &update["spec"]["kind"]).collect();
         assert_eq!(kinds, ["halt", "update"], "what is stopped is not stopped again: {updates}");
     }
 

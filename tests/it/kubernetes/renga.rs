@@ -123,6 +123,8 @@ async fn an_execution_that_is_stopped_keeps_its_pod_and_its_output() {
     assert_eq!(pods.len(), 1);
     assert_eq!(pods[0]["status"]["phase"], "Failed");
     assert_eq!(pods[0]["status"]["reason"], "DeadlineExceeded");
+    let own = scene.house.call(Method::GET, &format!("/executions/{id}"), None).await;
+    assert_eq!(own["status"].get("exitCode"), None, "nobody knows it: {own}");
     renga.remove(&path).await;
     nothing_left(&scene).await;
 }

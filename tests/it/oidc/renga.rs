@@ -117,6 +117,8 @@ async fn a_scope_opens_what_it_stands_for_and_a_group_what_is_its() {
         let setup = &setup;
         async move {
             let mut claims = claims(setup, "renga");
+            // Somebody of their own: of one person's groups the newest token decides.
+            claims["sub"] = json!(format!("robot of {group}"));
             claims["groups"] = json!([group]);
             claims["https://rm.example.org/scope"] =
                 scopes.iter().map(|scope| format!("deployer:{scope}")).collect::<Vec<_>>().into();

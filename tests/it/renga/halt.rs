@@ -3,14 +3,15 @@
 use serde_json::json;
 use slipway::engine::fake::Faults;
 
-use super::execution::{context, execution, of, state};
-use crate::harness::{Team, TestApp};
+use super::execution::{context, execution, of, run_on, state};
+use crate::harness::Team;
 
 const RUNS: &str = "sh -c 'echo up; sleep 600'";
 
 #[tokio::test]
 async fn what_is_stopped_has_ended_and_can_be_read() {
     let team = Team::start().await;
+    run_on(&team);
     let context =
         context(&team.deployer, json!({ "image": "busybox", "command": RUNS, "ports": ["80"] })).await;
     let (path, made) = execution(&team.deployer, &context, json!({ "engine": "docker" })).await;
@@ -20,11 +21,11 @@ async fn what_is_stopped_has_ended_and_can_be_read() {
     team.viewer.post(&format!("{own}/stop"), &json!({})).await.expect(404);
     let first = team.deployer.post(&format!("{own}/stop"), &json!({})).await.expect(200).json();
     assert_eq!(first["status"]["removed"], false);
-    team.deployer.post(&format!("{own}/stop"), &json!({})).await.expect(200);
     state(&team.deployer, &path, "exited").await;
+    team.deployer.post(&format!("{own}/stop"), &json!({})).await.expect(200);
     let update = team.ended(&format!("/api/v1/deployments/{id}/updates/2")).await;
     assert_eq!(
-        (&update["kind"], &update["status"]["outcome"]),
+        (&update["spec"]["kind"], &update["status"]["state"]),
         (&json!("halt"), &json!("succeeded")),
         "{update}"
     );
@@ -44,17 +45,18 @@ async fn what_is_stopped_has_ended_and_can_be_read() {
 
 #[tokio::test]
 async fn what_the_engine_will_not_stop_is_said() {
-    let team = Team::on(TestApp::builder().start().await).await;
+    let team = Team::start().await;
+    run_on(&team);
     let context = context(&team.deployer, json!({ "image": "busybox", "command": RUNS })).await;
     let (path, made) = execution(&team.deployer, &context, json!({ "engine": "docker" })).await;
     state(&team.deployer, &path, "running").await;
     let refuse = slipway::engine::EngineError::Refused("pods can't be patched".into());
-    let faults = Faults { retire: Some(refuse), ..Faults::default() };
+    let faults = Faults { retire: Some(refuse), task_runs_on: true, ..Faults::default() };
     team.it.fake.controls().fault(&"execution".parse().unwrap(), faults);
     let id = made["identifier"].as_str().unwrap();
     team.deployer.post(&format!("/api/v1/executions/{id}/stop"), &json!({})).await.expect(200);
     let update = team.ended(&format!("/api/v1/deployments/{id}/updates/2")).await;
-    assert_eq!(update["status"]["outcome"], "failed", "{update}");
+    assert_eq!(update["status"]["state"], "failed", "{update}");
     assert!(
         update["status"]["failure"]["message"].as_str().unwrap().contains("pods can't be patched"),
         "{update}"

@@ -106,6 +106,7 @@ async fn others_do_not_see_them() {
         }
         other.delete(&own).await.expect(404);
         other.delete(&path).await.expect(404);
+        other.post(&format!("{path}/stop"), &json!({})).await.expect(404);
         other.post(&format!("{path}/remove"), &json!({})).await.expect(404);
         let order = json!({ "spec": { "context": uuid, "engine": "docker" } });
         other.post(EXECUTIONS, &order).await.expect(404);
