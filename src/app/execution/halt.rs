@@ -30,7 +30,9 @@ pub async fn stop(app: &App, caller: &Caller, uuid: Uuid) -> Result<Execution> {
                 return Ok(());
             }
             match &seen {
-                None => cancel_open(&app_, tx, &who, &held),
+                None | Some(Phase::Created | Phase::Pending | Phase::Blocked) => {
+                    cancel_open(&app_, tx, &who, &held)
+                }
                 Some(Phase::Exited { .. } | Phase::Dead) => Ok(()),
                 Some(_) => enqueue(&app_, tx, &who, &held),
             }

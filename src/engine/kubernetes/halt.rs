@@ -2,6 +2,8 @@
 //! can be changed of a running one is its deadline; the kubelet ends a pod that is past it, with its grace period, and
 //! keeps it as failed.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use serde_json::json;
@@ -29,9 +31,8 @@ impl Core {
                 self.merge::<Pod>(&pod.name_any(), &past).await?;
             }
             let grace = running.iter().filter_map(|pod| pod.spec.as_ref()?.termination_grace_period_seconds);
-            let limit = MARGIN.saturating_add(std::time::Duration::from_secs(
-                grace.max().and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default(),
-            ));
+            let grace = grace.max().and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
+            let limit = MARGIN.saturating_add(Duration::from_secs(grace));
             if began.elapsed() > limit {
                 return Err(EngineError::Timeout {
                     what: format!("the kubelet to end {} pods of {}", running.len(), slot.service),

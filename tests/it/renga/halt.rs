@@ -65,3 +65,18 @@ async fn what_the_engine_will_not_stop_is_said() {
     let list = team.deployer.get(&of(&context)).await.expect(200).json();
     assert_eq!(list["executions"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn what_has_not_begun_is_not_started_any_more() {
+    let team = Team::start().await;
+    let context = context(&team.deployer, json!({ "image": "busybox", "command": RUNS })).await;
+    team.it.fake.controls().slow(std::time::Duration::from_secs(2));
+    let (path, made) = execution(&team.deployer, &context, json!({ "engine": "docker" })).await;
+    let id = made["identifier"].as_str().unwrap();
+    team.deployer.post(&format!("/api/v1/executions/{id}/stop"), &json!({})).await.expect(200);
+    team.it.fake.controls().slow(std::time::Duration::ZERO);
+    let update = team.ended(&format!("/api/v1/deployments/{id}/updates/1")).await;
+    assert_eq!(update["status"]["state"], "cancelled", "{update}");
+    state(&team.deployer, &path, "unavailable").await;
+    assert!(team.it.fake.controls().slots().is_empty());
+}
