@@ -13,7 +13,7 @@ use crate::domain::update::UpdateKind;
 use crate::engine::Phase;
 use crate::store::{self, Tx};
 
-/// Stops an execution without removing anything: its container and its output stay. One of which nothing was started yet
+/// Stops an execution without removing anything: its container and its output stay. One that was not seen to run yet
 /// is not started any more. One that has ended, or is being stopped, is left as it is.
 ///
 /// # Errors

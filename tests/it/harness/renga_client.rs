@@ -18,7 +18,9 @@ pub struct Renga<'a> {
 
 impl<'a> Renga<'a> {
     pub fn at(house: &'a House) -> Self {
-        Self { house, client: reqwest::Client::new() }
+        // What never answers fails, and says what it was.
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        Self { house, client }
     }
 
     /// Status and body.
@@ -29,7 +31,7 @@ impl<'a> Renga<'a> {
             Some(body) => request.json(body),
             None => request,
         };
-        let answer = request.send().await.unwrap();
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
@@ -75,7 +77,8 @@ impl<'a> Renga<'a> {
         let url = format!("http://{}:{}/", port["host"].as_str().unwrap(), port["exposed"].as_str().unwrap());
         let began = Instant::now();
         loop {
-            if let Ok(answer) = self.client.get(&url).send().await {
+            let request = self.client.get(&url).timeout(Duration::from_secs(2));
+            if let Ok(answer) = request.send().await {
                 return answer.text().await.unwrap();
             }
             assert!(began.elapsed() < PATIENCE, "{url} never answered");
@@ -98,6 +101,8 @@ impl<'a> Renga<'a> {
 
     /// Stops it by Slipway's own API, twice; what ran is kept.
     pub async fn stop(&self, path: &str, id: &str) {
+        // Of one that was not seen to run, the start would be cancelled.
+        self.state(path, "running").await;
         let own = format!("/executions/{id}/stop");
         let stopped = self.house.call(Method::POST, &own, None).await;
         assert_eq!(stopped["status"]["removed"], false, "{stopped}");

@@ -13,7 +13,7 @@ const KINDS: &str = "jobs,pods,services,ingresses,secrets,configmaps,networkpoli
 fn server() -> Value {
     json!({
         "image": "busybox:lab",
-        "command": "sh -c 'mkdir -p /tmp/w && echo $WHO $DEPLOYER_BASE_URL > /tmp/w/index.html && echo serving && exec httpd -f -p 8080 -h /tmp/w'",
+        "command": "sh -c 'mkdir -p /tmp/w && echo $WHO $DEPLOYER_BASE_URL > /tmp/w/index.html && echo serving && httpd -p 8080 -h /tmp/w; trap exit TERM; while :; do sleep 0.1; done'",
         "ports": ["8080"],
         "resources": { "requests": { "cpu": "50m", "memory": "16Mi" } },
     })
