@@ -31,8 +31,8 @@ pub use crate::store::deployment::list::{Filter, Sort, State, Summary};
 pub use promote::{Promotion, promote};
 pub use read::{Detail, definition, detail, events, get, id_of, list, list_with_objects, with_summary};
 pub(super) use read::{decode_cursor, encode_cursor};
-pub(super) use remove::refuse_removed;
-pub use remove::remove;
+pub(super) use remove::refuse_fixed;
+pub use remove::{refuse_run, remove};
 pub use save::{Changes, Saving, preview_save, save};
 pub(super) use save::{apply, refuse_own_secrets};
 

@@ -18,9 +18,11 @@ use crate::domain::context::{self, ContextSpec, effective, execution_service};
 use crate::domain::deployment::{Deployment, DeploymentRight, ExecutionOf};
 use crate::domain::name::DeploymentId;
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::update::Update;
 use crate::domain::{Error, Result};
 use crate::engine::{Phase, SlotState};
 use crate::store;
+pub use crate::store::execution::Filter;
 pub use halt::stop;
 pub use order::{NewExecution, create};
 pub use port::{ExposedPort, Hosts};
@@ -36,6 +38,10 @@ pub struct Execution {
     pub on_kubernetes: bool,
     /// Its container, where there is one.
     pub slot: Option<SlotState>,
+    /// Whether its engine answers: if not, what was observed may be long past.
+    pub reachable: bool,
+    /// What was last asked for: its start, its stop, its removal.
+    pub update: Option<Update>,
 }
 
 /// Where an execution stands, as renga has it.
@@ -73,10 +79,10 @@ impl Execution {
         self.deployment.uuid
     }
 
-    /// Where it stands.
+    /// Where it stands. What has ended has, also where its engine does not answer.
     pub fn state(&self) -> State {
         match self.slot.as_ref().map(|slot| &slot.phase) {
-            Some(Phase::Starting | Phase::Running | Phase::Unhealthy) => State::Running,
+            Some(Phase::Starting | Phase::Running | Phase::Unhealthy) if self.reachable => State::Running,
             Some(Phase::Exited { .. }) => State::Exited,
             _ => State::Unavailable,
         }
@@ -113,6 +119,15 @@ pub async fn get(app: &App, caller: &Caller, of: Option<Uuid>, uuid: Uuid) -> Re
         .await
 }
 
+/// Checks that the caller may stop and remove it, before a page offers to.
+///
+/// # Errors
+/// Not found; without `deploy` on its infrastructure.
+pub async fn may_act(app: &App, caller: &Caller, uuid: Uuid) -> Result<()> {
+    let subject = caller.subject.clone();
+    app.store.read(move |db| load(db, &subject, None, uuid, DeploymentRight::Deploy).map(drop)).await
+}
+
 fn load(
     db: &Connection,
     who: &Subject,
@@ -145,27 +160,25 @@ fn observed(db: &Connection, deployment: Deployment) -> Result<Execution> {
     // After a retry there may be an older one that is on its way out.
     let slot = slots.into_iter().filter(|slot| slot.slot.service == own).max_by_key(|slot| slot.revision);
     let on_kubernetes = load::engine(db, &deployment.infrastructure)?.kind() == "kubernetes";
-    Ok(Execution { deployment, of, on_kubernetes, slot })
+    let update = store::update::find(db, &deployment.id, deployment.last_update)?;
+    let engine = store::observation::engine(db, &deployment.infrastructure)?;
+    let reachable = engine.is_none_or(|engine| engine.reachable);
+    Ok(Execution { deployment, of, on_kubernetes, slot, reachable, update })
 }
 
-/// Executions that the caller may see, of one context or of all, newest first.
+/// Executions that the caller may see, newest first.
 ///
 /// # Errors
 /// Not found for a context that the caller may not see; `invalid_input` for a cursor that is none.
-pub async fn list(
-    app: &App,
-    caller: &Caller,
-    context: Option<Uuid>,
-    page: PageRequest,
-) -> Result<Page<Execution>> {
+pub async fn list(app: &App, caller: &Caller, filter: Filter, page: PageRequest) -> Result<Page<Execution>> {
     let subject = caller.subject.clone();
     app.store
         .read(move |db| {
-            if let Some(context) = context {
+            if let Some(context) = filter.context {
                 load::resource::<ContextSpec>(db, context, &subject)?;
             }
             let after = page.after.as_deref().map(cursor).transpose()?;
-            let mut found = store::execution::list(db, &subject, context, after, page.limit + 1)?;
+            let mut found = store::execution::list(db, &subject, &filter, after, page.limit + 1)?;
             let more = found.len() > page.limit as usize;
             found.truncate(page.limit as usize);
             let next = found.last().filter(|_| more);
@@ -209,10 +222,13 @@ pub async fn logs(app: &App, caller: &Caller, of: Uuid, uuid: Uuid) -> Result<Li
     let execution = get(app, caller, Some(of), uuid).await?;
     if execution.is_removed() || execution.slot.is_none() {
         let words = format!("execution {uuid} has no logs");
-        let hint = if execution.is_removed() {
-            "It was stopped and removed, and they went with it."
-        } else {
-            "Nothing of it was started yet. Ask again in a moment."
+        let ended = execution.update.as_ref().is_none_or(Update::is_ended);
+        let hint = match (execution.is_removed(), ended) {
+            (true, _) => "It was stopped and removed, and they went with it.",
+            (false, true) => {
+                "Nothing of it runs: its page in the console, and the log of its update, say why."
+            }
+            (false, false) => "Nothing of it was started yet. Ask again in a moment.",
         };
         return Err(Error { message: words, ..Error::not_found(NOUN, uuid) }.hint(hint));
     }
@@ -228,7 +244,7 @@ pub async fn remove(app: &App, caller: &Caller, of: Option<Uuid>, uuid: Uuid) ->
     app.store
         .write(move |tx| {
             let held = load(tx, &who.subject, of, uuid, DeploymentRight::Deploy)?;
-            if !held.enabled {
+            if !held.enabled && is_stopped(tx, &held)? {
                 return Ok(());
             }
             let id = held.id.clone();
@@ -245,6 +261,12 @@ pub async fn remove(app: &App, caller: &Caller, of: Option<Uuid>, uuid: Uuid) ->
         })
         .await?;
     get(app, caller, of, uuid).await
+}
+
+/// Whether nothing of a disabled execution runs any more, or soon will: a stop may have failed, or been cancelled.
+fn is_stopped(db: &Connection, held: &Deployment) -> Result<bool> {
+    let stopping = store::update::open_of(db, &held.id)?.iter().any(Update::is_stop);
+    Ok(stopping || held.running_update.is_none())
 }
 
 /// Asks for the end of whatever is queued or under way and not past its switch.

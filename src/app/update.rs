@@ -29,7 +29,7 @@ pub(super) use cancel::one as cancel_one;
 /// Queues an update that makes the world match the saved settings (or stops everything when disabled).
 ///
 /// # Errors
-/// Without `deploy` on both; `plan_refused`; `governance_prevents`.
+/// Without `deploy` on both; `plan_refused`; `governance_prevents`; `one_run` for an execution that was started.
 pub async fn start(
     app: &App,
     caller: &Caller,
@@ -43,6 +43,9 @@ pub async fn start(
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
             if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
                 return Ok(first);
+            }
+            if held.enabled && held.running_update.is_some() {
+                super::deployment::refuse_run(&held)?;
             }
             let plan = wanted_plan(tx, &held)?;
             let kind = if held.enabled { UpdateKind::Update } else { UpdateKind::Stop };
@@ -126,7 +129,7 @@ async fn set_enabled(
             if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
                 return Ok(first);
             }
-            super::deployment::refuse_removed(&held)?;
+            super::deployment::refuse_fixed(&held)?;
             let changes = super::deployment::Changes {
                 enabled: Some(enabled),
                 reason: reason.clone(),
@@ -166,7 +169,7 @@ pub async fn roll_back(
             if let Some(first) = asked_before(tx, &caller, &id, once.as_ref())? {
                 return Ok(first);
             }
-            super::deployment::refuse_removed(&held)?;
+            super::deployment::refuse_fixed(&held)?;
             let (version, settings) = target_of(tx, &id, to)?;
             let changes = super::deployment::Changes {
                 source: source_of(tx, &held, &version)?,
@@ -374,7 +377,7 @@ pub async fn at(app: &App, caller: &Caller, id: DeploymentId, asked: Timestamp) 
         .await
 }
 
-/// Everything that is queued or running on deployments that the caller may see, oldest first, each with its
+/// Everything that is queued or running on deployments of bundles that the caller may see, oldest first, each with its
 /// deployment's uuid.
 pub async fn open(app: &App, caller: &Caller) -> Result<Vec<(Uuid, Update)>> {
     let subject = caller.subject.clone();

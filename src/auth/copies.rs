@@ -19,6 +19,19 @@ const BELIEVED: TimeDelta = TimeDelta::seconds(1);
 /// Copies kept at most; beyond that all are dropped.
 const MOST: usize = 10_000;
 
+/// As what a credential was shown: what one place found out of it is not believed at another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shown {
+    Session,
+    ApiKey,
+    Token,
+    /// A token at renga-deployer's API.
+    RengaToken,
+}
+
+/// A credential's kind and hash.
+pub type Key = (Shown, Digest);
+
 /// When something is about to be read.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -26,11 +39,11 @@ pub struct Moment {
     at: Timestamp,
 }
 
-/// What credentials meant, by their hash; `None` for those that open nothing.
+/// What credentials meant, by their kind and hash; `None` for those that open nothing.
 pub struct Copies {
     bus: Bus,
     clock: SharedClock,
-    kept: Mutex<HashMap<Digest, (Option<Identity>, Moment)>>,
+    kept: Mutex<HashMap<Key, (Option<Identity>, Moment)>>,
 }
 
 impl Copies {
@@ -44,7 +57,7 @@ impl Copies {
     }
 
     /// What a credential means, where that is still known.
-    pub fn get(&self, id: &Digest) -> Option<Option<Identity>> {
+    pub fn get(&self, id: &Key) -> Option<Option<Identity>> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let (identity, read) = kept.get(id)?;
         let now = self.moment();
@@ -52,7 +65,7 @@ impl Copies {
     }
 
     /// Keeps what the store said when it was read after `read`.
-    pub fn keep(&self, id: Digest, identity: Option<Identity>, read: Moment) {
+    pub fn keep(&self, id: Key, identity: Option<Identity>, read: Moment) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST {
             kept.clear();

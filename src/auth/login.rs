@@ -202,14 +202,14 @@ impl Auth {
             .await
     }
 
-    /// Who a token of the provider speaks for.
+    /// Who a token of the provider speaks for; its people are kept under the issuer's name `people`.
     ///
     /// # Errors
     /// `token_refused`; `provider_unavailable`; `account_disabled`.
-    pub(super) async fn by_token(&self, provider: &Provider, token: &str) -> Result<Identity> {
+    pub(super) async fn by_token(&self, provider: &Provider, people: &str, token: &str) -> Result<Identity> {
         let bearer = provider.bearer(token).await?;
         let scopes = bearer.scopes.clone();
-        let (issuer, now) = (provider.issuer().to_owned(), self.clock.now());
+        let (issuer, now) = (people.to_owned(), self.clock.now());
         let (user, groups) = self.store.write(move |tx| speaker(tx, issuer, bearer, now)).await?;
         let speaker = User { groups, ..user };
         let subject = Subject::of_user(&speaker, &self.admin_groups).ok_or_else(disabled)?;

@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use crate::auth::copies::Shown;
 use crate::auth::scope::Scopes;
 use crate::crypto::KeyRing;
 use crate::domain::Result;
@@ -76,7 +77,7 @@ pub struct Auth {
     /// Set once the address is known that the provider sends browsers back to.
     provider: OnceLock<oidc::Provider>,
     /// Whose tokens renga-deployer's API takes.
-    renga: OnceLock<oidc::Provider>,
+    renga: OnceLock<renga::Taken>,
     copies: copies::Copies,
     seen: seen::Seen,
 }
@@ -113,12 +114,13 @@ impl Auth {
     /// Internal ones only.
     pub async fn by_session(&self, cookie: &str) -> Result<Option<Identity>> {
         let id = Digest::of(cookie.as_bytes());
-        if let Some(known) = self.copies.get(&id) {
+        let key = (Shown::Session, id.clone());
+        if let Some(known) = self.copies.get(&key) {
             return Ok(known);
         }
         let read = self.copies.moment();
-        let found = self.read_session(id.clone()).await?;
-        self.copies.keep(id, found.clone(), read);
+        let found = self.read_session(id).await?;
+        self.copies.keep(key, found.clone(), read);
         Ok(found)
     }
 
@@ -147,18 +149,20 @@ impl Auth {
     /// Who shows a bearer token: an API key, or a token of the provider; `None` when it is neither.
     ///
     /// # Errors
-    /// `token_refused` with the reason for a token that is not believed; `provider_unavailable`; `account_disabled`.
+    /// `token_refused` with the reason for a token that is not believed; `provider_unavailable`; `account_disabled`;
+    /// `token_narrowed` for one that was made for renga-deployer's API.
     pub async fn by_bearer(&self, token: &str) -> Result<Option<Identity>> {
         let Some(provider) = self.provider.get().filter(|_| token.matches('.').count() == 2) else {
             return self.by_api_key(token).await;
         };
-        let id = Digest::of(token.as_bytes());
-        if let Some(known) = self.copies.get(&id) {
+        let key = (Shown::Token, Digest::of(token.as_bytes()));
+        if let Some(known) = self.copies.get(&key) {
             return Ok(known);
         }
         let read = self.copies.moment();
-        let identity = self.by_token(provider, token).await?;
-        self.copies.keep(id, Some(identity.clone()), read);
+        let identity = self.by_token(provider, provider.issuer(), token).await?;
+        identity.refuse_narrowed()?;
+        self.copies.keep(key, Some(identity.clone()), read);
         Ok(Some(identity))
     }
 
@@ -171,12 +175,13 @@ impl Auth {
             return Ok(None);
         }
         let hash = Digest::of(secret.as_bytes());
-        if let Some(known) = self.copies.get(&hash) {
+        let key = (Shown::ApiKey, hash.clone());
+        if let Some(known) = self.copies.get(&key) {
             return Ok(known);
         }
         let read = self.copies.moment();
-        let found = self.read_key(hash.clone()).await?;
-        self.copies.keep(hash, found.clone(), read);
+        let found = self.read_key(hash).await?;
+        self.copies.keep(key, found.clone(), read);
         Ok(found)
     }
 

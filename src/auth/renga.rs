@@ -3,6 +3,7 @@
 //! A token is taken here when it is meant for this API, whatever the API of Slipway itself makes of it: what either
 //! found out about a token is kept apart.
 
+use crate::auth::copies::Shown;
 use crate::auth::oidc::{ClaimPath, GroupsFrom, Keys, Provider, Settings};
 use crate::auth::{Auth, Identity};
 use crate::domain::bundle::Digest;
@@ -23,6 +24,16 @@ pub struct Issuer {
     pub username_claim: ClaimPath,
     /// Certificates in PEM to trust besides the system's.
     pub ca: Option<Vec<u8>>,
+    /// Whether its word on people counts at this API alone, though the provider that people sign in at has the same name:
+    /// other keys sign it, or other claims say who is in which group.
+    pub apart: bool,
+}
+
+/// An issuer whose tokens are taken.
+pub(super) struct Taken {
+    provider: Provider,
+    /// Under which issuer's name its people are kept.
+    people: String,
 }
 
 impl Issuer {
@@ -58,9 +69,10 @@ impl Auth {
         if issuer.audiences.iter().all(String::is_empty) {
             return Err(Error::field("renga.audience", "an issuer's tokens are taken for an audience only"));
         }
+        let people = if issuer.apart { format!("{}#renga", issuer.issuer) } else { issuer.issuer.clone() };
         let provider = Provider::new(issuer.settings(), self.clock.clone())?;
         self.renga
-            .set(provider)
+            .set(Taken { provider, people })
             .map_err(|_| Error::internal("a second issuer of renga's tokens was configured"))
     }
 
@@ -69,22 +81,22 @@ impl Auth {
     /// # Errors
     /// `token_refused` with the reason; `provider_unavailable`; `account_disabled`.
     pub async fn by_renga_bearer(&self, token: &str) -> Result<Option<Identity>> {
-        let Some(issuer) = self.renga.get().filter(|_| token.matches('.').count() == 2) else {
+        let Some(taken) = self.renga.get().filter(|_| token.matches('.').count() == 2) else {
             return self.by_api_key(token).await;
         };
-        let id = Digest::of(format!("renga {token}").as_bytes());
-        if let Some(known) = self.copies.get(&id) {
+        let key = (Shown::RengaToken, Digest::of(token.as_bytes()));
+        if let Some(known) = self.copies.get(&key) {
             return Ok(known);
         }
         let read = self.copies.moment();
-        let identity = self.by_token(issuer, token).await.map_err(hinted)?;
-        self.copies.keep(id, Some(identity.clone()), read);
+        let identity = self.by_token(&taken.provider, &taken.people, token).await.map_err(hinted)?;
+        self.copies.keep(key, Some(identity.clone()), read);
         Ok(Some(identity))
     }
 
     /// Where people would get a token: what the issuer publishes of itself, else the issuer; `None` where there is none.
     pub async fn renga_authorization_url(&self) -> Option<String> {
-        let issuer = self.renga.get()?;
+        let issuer = &self.renga.get()?.provider;
         Some(issuer.authorization_url().await.unwrap_or_else(|| issuer.issuer().to_owned()))
     }
 }

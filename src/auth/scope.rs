@@ -47,6 +47,24 @@ impl Scopes {
 }
 
 impl Identity {
+    /// Refuses a token with any of the four scopes where none is asked for: it was narrowed to renga-deployer's API, and
+    /// would have all rights of its bearer here.
+    ///
+    /// # Errors
+    /// `token_narrowed`.
+    pub fn refuse_narrowed(&self) -> Result<()> {
+        match &self.credential {
+            Credential::Token(scopes) if !scopes.held.is_empty() => {
+                let error = Error::forbidden(
+                    "the token carries scopes of renga-deployer's API, and is taken there alone",
+                    "Ask the issuer for a token without `deployer:` scopes, or send an API key.",
+                );
+                Err(Error { code: "token_narrowed", ..error })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses who may not do what `needed` stands for.
     ///
     /// # Errors

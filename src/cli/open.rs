@@ -160,7 +160,7 @@ pub fn provider(config: &Config, base: &BaseUrl) -> Result<Option<oidc::Settings
         },
         name_claim: ClaimPath::new(&oidc.name_claim),
         username_claim: ClaimPath::new(&oidc.username_claim),
-        scope_claim: ClaimPath::new("scope"),
+        scope_claim: ClaimPath::new(&config.renga.scope_claim),
         api_audiences: oidc.api_audiences.clone(),
         keys: None,
         label: oidc.button_label.clone(),
@@ -194,12 +194,15 @@ pub fn renga(config: &Config) -> Result<Option<renga::Issuer>> {
         Some(own) => vec![own.clone()],
         None => oidc.client_id.iter().chain(&oidc.api_audiences).cloned().collect(),
     };
+    let groups_claim = renga.groups_claim.as_ref().unwrap_or(&oidc.groups_claim);
+    let signs_in = oidc.issuer.as_ref().is_some_and(|signs_in| signs_in.as_str() == issuer.as_str());
     Ok(Some(renga::Issuer {
+        apart: signs_in && (keys.is_some() || *groups_claim != oidc.groups_claim),
         issuer: issuer.as_str().to_owned(),
         audiences,
         keys,
         scope_claim: ClaimPath::new(&renga.scope_claim),
-        groups_claim: ClaimPath::new(renga.groups_claim.as_ref().unwrap_or(&oidc.groups_claim)),
+        groups_claim: ClaimPath::new(groups_claim),
         name_claim: ClaimPath::new(&oidc.name_claim),
         username_claim: ClaimPath::new(&oidc.username_claim),
         ca: certificates(oidc)?,
@@ -234,7 +237,11 @@ mod tests {
             ("https://id.example.org", &["slipway".to_owned(), "api".to_owned()][..])
         );
         assert_eq!((same.groups_claim.as_str(), same.scope_claim.as_str()), ("roles", "scope"));
-        assert!(same.keys.is_none());
+        assert!(same.keys.is_none() && !same.apart);
+        assert!(
+            read(true, "groups_claim = \"teams\"\n").unwrap().apart,
+            "another claim says who is in which group"
+        );
         let own = "issuer = \"https://rm.example.org/\"\naudience = \"renga\"\ngroups_claim = \"groups\"\n\
                    scope_claim = \"https://rm.datascience.ch/scope\"\n\
                    jwt_key = '{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}'\n";
@@ -246,7 +253,7 @@ mod tests {
             );
             let claims = (own.groups_claim.as_str(), own.scope_claim.as_str());
             assert_eq!(claims, ("groups", "https://rm.datascience.ch/scope"));
-            assert!(own.keys.is_some());
+            assert!(own.keys.is_some() && !own.apart, "it has another name");
         }
     }
 }

@@ -123,6 +123,16 @@ impl Specification {
         &self.image
     }
 
+    /// The command line, as it was sent; `None` where the image's own runs.
+    pub fn command(&self) -> Option<&str> {
+        self.sent.get("command").and_then(Value::as_str).filter(|line| !line.trim().is_empty())
+    }
+
+    /// The environment, secrets masked.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
     /// The ports that are reached from outside, in the order in which they were sent.
     pub fn ports(&self) -> &[ContextPort] {
         &self.ports

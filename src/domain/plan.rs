@@ -123,7 +123,8 @@ pub struct Inputs<'a> {
     pub secrets: &'a [SecretInfo],
 }
 
-/// Lays settings and policy over the bundle. Every problem is named at once, each with its place and way out.
+/// Lays settings and policy over the bundle. Every problem is named at once, each with its place and way out. What the
+/// policy forbids may still be stopped: of a disabled deployment only its own settings are refused.
 pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
     let bundle = inputs.bundle;
     let mut workload = bundle.manifest.workload.clone();
@@ -138,8 +139,10 @@ pub fn resolve(inputs: &Inputs<'_>) -> Result<Plan> {
     problems.extend(misplaced(inputs.settings, &workload));
     problems.extend(missing_environment(&workload));
     problems.extend(missing_secrets(&workload, &secrets));
-    problems.extend(policy::refusals(&workload, &inputs.infrastructure.policy));
-    if matches!(inputs.infrastructure.engine, EngineConnection::Kubernetes(_)) {
+    if inputs.enabled {
+        problems.extend(policy::refusals(&workload, &inputs.infrastructure.policy));
+    }
+    if inputs.enabled && matches!(inputs.infrastructure.engine, EngineConnection::Kubernetes(_)) {
         problems.extend(cluster::refusals(&workload));
     }
     if !problems.is_empty() {

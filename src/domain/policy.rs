@@ -204,12 +204,16 @@ fn limit_refusals(name: &str, asked: &Resources, most: &Resources) -> Vec<Proble
     problems
 }
 
-/// The limits in force: what the service asks for, else what the policy imposes.
+/// The limits in force: what the service asks for, else what the policy imposes, which is never less than what the
+/// service has reserved: no engine takes that.
 pub fn effective_limits(asked: &Resources, policy: &Policy) -> Resources {
     let imposed = &policy.default_limits;
+    let cpu = imposed.cpu_limit_milli.map(|limit| limit.max(asked.cpu_reservation_milli.unwrap_or(0)));
+    let memory =
+        imposed.memory_limit_bytes.map(|limit| limit.max(asked.memory_reservation_bytes.unwrap_or(0)));
     Resources {
-        cpu_limit_milli: asked.cpu_limit_milli.or(imposed.cpu_limit_milli),
-        memory_limit_bytes: asked.memory_limit_bytes.or(imposed.memory_limit_bytes),
+        cpu_limit_milli: asked.cpu_limit_milli.or(cpu),
+        memory_limit_bytes: asked.memory_limit_bytes.or(memory),
         pids_limit: asked.pids_limit.or(imposed.pids_limit),
         ..*asked
     }

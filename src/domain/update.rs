@@ -216,6 +216,11 @@ impl Update {
         matches!(self.state, UpdateState::Ended { .. })
     }
 
+    /// Whether it stops everything.
+    pub fn is_stop(&self) -> bool {
+        self.kind == UpdateKind::Stop
+    }
+
     /// Takes it from the queue.
     pub fn begin(self, now: Timestamp) -> Result<Self> {
         match self.state {

@@ -115,12 +115,14 @@ pub fn open_of(connection: &Connection, deployment: &DeploymentId) -> Result<Vec
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// What `subject` sees of all that is queued or running, oldest first, each with its deployment's uuid.
+/// What `subject` sees of all that is queued or running on deployments of bundles, oldest first, each with its
+/// deployment's uuid.
 pub fn open(connection: &Connection, subject: &Subject) -> Result<Vec<(Uuid, Update)>> {
     let sql = format!(
         "SELECT {COLUMNS}, (SELECT d.uuid FROM deployment d WHERE d.id = deployment_update.deployment) AS uuid
            FROM deployment_update
-          WHERE state <> 'ended' AND deployment IN (SELECT d.id FROM deployment d WHERE {VISIBLE}) ORDER BY seq"
+          WHERE state <> 'ended' AND deployment IN (SELECT d.id FROM deployment d WHERE d.kind = 'bundle' AND {VISIBLE})
+          ORDER BY seq"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let groups = row::groups(&subject.groups);

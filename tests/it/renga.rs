@@ -1,7 +1,7 @@
 //! renga-deployer's API at its edge: what is its, what is open, how it refuses, how it describes itself.
 
 mod access;
-mod execution;
+pub mod execution;
 mod halt;
 mod own;
 
@@ -25,6 +25,7 @@ fn issuer() -> Issuer {
         name_claim: ClaimPath::new("name"),
         username_claim: ClaimPath::new("preferred_username"),
         ca: None,
+        apart: false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The console through the front door, as a browser without scripts sees it.
 
 mod approvals;
+mod executions;
 mod flows;
 mod live;
 mod pages;

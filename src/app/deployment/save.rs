@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{planned, refuse_removed, running_plan, save_secrets, wanted_plan};
+use super::{planned, refuse_fixed, running_plan, save_secrets, wanted_plan};
 use crate::app::{App, Note, expect_revision, load};
 use crate::bus::Topic;
 use crate::domain::access::{Authorized, Caller};
@@ -55,7 +55,7 @@ pub async fn save(
         .write(move |tx| {
             let held = load::deployment(tx, &id, &caller.subject, DeploymentRight::Deploy)?;
             expect_revision("deployment", id.as_str(), held.revision, changes.revision)?;
-            refuse_removed(&held)?;
+            refuse_fixed(&held)?;
             let other = changes.version.as_ref().is_some_and(|version| *version != held.version);
             if other && !held.source.is_bundle() {
                 let words = format!("deployment {id} runs no bundle; what it runs is made for it");

@@ -30,6 +30,8 @@ pub async fn stop(app: &App, caller: &Caller, uuid: Uuid) -> Result<Execution> {
                 return Ok(());
             }
             match &seen {
+                // It was started, and is not seen: the engine may have it all the same.
+                None if open.is_empty() && held.running_update.is_some() => enqueue(&app_, tx, &who, &held),
                 None | Some(Phase::Created | Phase::Pending | Phase::Blocked) => {
                     cancel_open(&app_, tx, &who, &held)
                 }

@@ -109,7 +109,8 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewExecution) -> Result
 
 /// The infrastructure that engine and namespace together mean.
 fn place(db: &Connection, who: &Subject, new: &NewExecution) -> Result<Authorized<Infrastructure>> {
-    let engine = load::infrastructure(db, &new.infrastructure, &Subject::system(), InfrastructureRight::View);
+    // What the caller may not see has no namespace that could be told apart from others.
+    let engine = load::infrastructure(db, &new.infrastructure, who, InfrastructureRight::View);
     let asked = new.order.namespace.as_str();
     let own = match &engine {
         Ok(engine) => own_namespace(engine),
@@ -156,15 +157,17 @@ fn own_namespace(infrastructure: &Infrastructure) -> Option<&str> {
     }
 }
 
-/// As far as can be told: a namespace never leads from one kind of engine to another, nor to another server.
+/// A namespace never leads from one kind of engine to another, nor to another server or host.
 fn same_cluster(a: &Infrastructure, b: &Infrastructure) -> bool {
     use crate::domain::cluster::ClusterAccess::Kubeconfig;
     match (&a.engine, &b.engine) {
         (EngineConnection::Kubernetes(a), EngineConnection::Kubernetes(b)) => match (&a.access, &b.access) {
             (Kubeconfig { server: a, .. }, Kubeconfig { server: b, .. }) => a == b,
-            _ => true,
+            // In the cluster itself, or a kubeconfig that the configuration names.
+            (a, b) => a == b,
         },
-        (a, b) => a.kind() == b.kind(),
+        (EngineConnection::Docker { host: a, .. }, EngineConnection::Docker { host: b, .. }) => a == b,
+        (a, b) => a == b,
     }
 }
 

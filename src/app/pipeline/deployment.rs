@@ -189,7 +189,7 @@ fn replace(
         return Err(Error::field("spec.pipeline", "this deployment runs a bundle, and goes on doing so")
             .hint("Make another deployment for the pipeline."));
     }
-    deployment::refuse_removed(&before)?;
+    deployment::refuse_fixed(&before)?;
     let new = changes.wanted;
     if new.infrastructure.as_ref().is_some_and(|wanted| *wanted != before.infrastructure) {
         let words = format!("it is {}, and never changes", before.infrastructure);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::execution::{self, Hosts};
+use crate::app::execution::{self, Filter, Hosts};
 use crate::domain::clock::Timestamp;
 use crate::domain::context::Order;
 use crate::domain::name::{InfrastructureId, Label};
@@ -178,6 +178,8 @@ struct Listed {
     /// Only this context's.
     #[param(value_type = Option<String>)]
     context: Option<Uuid>,
+    /// Part of its name, of its uuid, or of what its infrastructure or its maker is called.
+    q: Option<String>,
     /// At most this many entries, 1 to 500. Without it all come.
     limit: Option<u32>,
     /// The cursor of the page before, from its `Link` header.
@@ -193,11 +195,12 @@ async fn list(
     who: Who,
     query: Query<Listed>,
 ) -> Reply<HttpResponse> {
-    let Listed { context, limit, after } = query.0;
+    let Listed { context, q, limit, after } = query.0;
+    let filter = Filter { context, text: q };
     let fetch = move |page: PageRequest| {
-        let (state, who) = (state.clone(), who.clone());
+        let (state, who, filter) = (state.clone(), who.clone(), filter.clone());
         async move {
-            let found = execution::list(&state.app, &who, context, page).await?;
+            let found = execution::list(&state.app, &who, filter, page).await?;
             Ok(found.map(|one| Execution::shown(&state, one)))
         }
     };

@@ -31,10 +31,10 @@ pub fn routes(routes: &mut Routes) {
 }
 
 impl Front {
-    /// By the request's path.
+    /// By the request's path, as it is routed: however its letters are escaped.
     pub fn of(request: &HttpRequest) -> Option<Self> {
         let base = request.app_data::<web::Data<State>>().map_or("", |state| state.settings.base_path());
-        let path = request.path().strip_prefix(base)?;
+        let path = request.match_info().as_str().strip_prefix(base)?;
         [Self::Dataiku, Self::Renga].into_iter().find(|front| front.holds(path))
     }
 

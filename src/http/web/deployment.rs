@@ -15,12 +15,13 @@ use askama::Template;
 use self::objects::SaidOf;
 use self::services::ServiceView;
 use self::test::TestsView;
+use super::executions;
 use super::home::{Shown, position};
 use super::page::{Note, Page, Query, Section, State, Tab, Tone, plural};
 use super::update::UpdateRow;
 use super::visit::{Answer, Visit};
 use crate::app::deployment::{self, Detail};
-use crate::app::{self, App, update};
+use crate::app::{self, App, execution, update};
 use crate::domain::access::{Authorized, Caller};
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::diff::Change;
@@ -79,39 +80,61 @@ pub(super) struct Frame {
     pub runs: bool,
     /// What it runs, where that is no bundle.
     pub of_pipeline: Option<PipelineUse>,
+    /// Whether it is one run of a context, which never changes.
+    pub is_run: bool,
     /// It goes as soon as it has stopped.
     pub deleting: bool,
 }
 
 impl Frame {
-    /// The frame with the tab `current`.
-    pub fn new(
-        visit: &Visit,
-        deployment: &Authorized<Deployment>,
-        summary: Option<&Summary>,
-        current: &str,
-    ) -> Self {
+    fn new(visit: &Visit, deployment: &Authorized<Deployment>, states: Vec<State>, current: &str) -> Self {
         let id = &deployment.id;
         let url = |tail: &str| visit.url(&format!("/deployments/{id}{tail}"));
+        let is_run = deployment.source.execution().is_some();
+        let overview = if is_run { visit.url(&format!("/executions/{id}")) } else { url("") };
         let tabs = [
-            ("Overview", url("")),
+            ("Overview", overview),
             ("Updates", url("/updates")),
             ("Logs", url("/logs")),
             ("Metrics", url("/metrics")),
             ("Settings", url("/settings")),
             ("History", url("/history")),
         ];
+        // What one run is set to never changes.
+        let tabs = tabs.into_iter().filter(|(label, _)| !is_run || *label != "Settings");
         Self {
             id: id.to_string(),
             tabs: Tab::all(current, tabs),
-            states: summary.map(states).unwrap_or_default(),
+            states,
             may_deploy: deployment.may(DeploymentRight::Deploy),
             refusal: refusal(deployment),
             enabled: deployment.enabled,
             runs: deployment.running_update.is_some(),
             of_pipeline: deployment.source.pipeline().cloned(),
+            is_run,
             deleting: deployment.removal.is_some(),
         }
+    }
+
+    /// The frame with the tab `current`.
+    pub async fn of(
+        visit: &Visit,
+        deployment: &Authorized<Deployment>,
+        summary: &Summary,
+        current: &str,
+    ) -> Result<Self> {
+        let states = if deployment.source.execution().is_some() {
+            let run = execution::get(&visit.app, &visit.caller, None, deployment.uuid).await?;
+            vec![executions::state(&run)]
+        } else {
+            states(summary)
+        };
+        Ok(Self::new(visit, deployment, states, current))
+    }
+
+    /// The same of an execution whose state is known.
+    pub fn of_run(visit: &Visit, deployment: &Authorized<Deployment>, state: State) -> Self {
+        Self::new(visit, deployment, vec![state], "Overview")
     }
 
     /// Loads a deployment with the frame of its tab `current`.
@@ -121,23 +144,31 @@ impl Frame {
         current: &str,
     ) -> Result<(Authorized<Deployment>, Self)> {
         let (deployment, summary) = deployment::with_summary(&visit.app, &visit.caller, id).await?;
-        let frame = Self::new(visit, &deployment, Some(&summary), current);
+        let frame = Self::of(visit, &deployment, &summary, current).await?;
         Ok((deployment, frame))
     }
 }
 
 /// The page's frame of a deployment's tab.
 pub(super) fn page(visit: &Visit, deployment: &Deployment) -> Page {
-    visit.page(title(deployment), Section::Deployments).below("Deployments", "/deployments")
+    listed(visit, deployment, title(deployment))
 }
 
 /// The page's frame one level below a deployment.
 pub(super) fn page_below(visit: &Visit, deployment: &Deployment, heading: impl Into<String>) -> Page {
-    let path = format!("/deployments/{}", deployment.id);
-    visit
-        .page(heading, Section::Deployments)
-        .below("Deployments", "/deployments")
-        .below(title(deployment), &path)
+    let path = match deployment.source.execution() {
+        Some(_) => format!("/executions/{}", deployment.id),
+        None => format!("/deployments/{}", deployment.id),
+    };
+    listed(visit, deployment, heading).below(title(deployment), &path)
+}
+
+/// Below the list that it stands in.
+fn listed(visit: &Visit, deployment: &Deployment, heading: impl Into<String>) -> Page {
+    match deployment.source.execution() {
+        Some(_) => visit.page(heading, Section::Jobs).below("Executions", "/executions"),
+        None => visit.page(heading, Section::Deployments).below("Deployments", "/deployments"),
+    }
 }
 
 fn states(summary: &Summary) -> Vec<State> {
@@ -157,6 +188,7 @@ fn states(summary: &Summary) -> Vec<State> {
 /// A deployment that the visitor may act on.
 pub(super) async fn held(visit: &Visit, path: &str) -> Result<Authorized<Deployment>> {
     let held = deployment::get(&visit.app, &visit.caller, id_of(path)?).await?;
+    deployment::refuse_run(&held)?;
     if held.may(DeploymentRight::Deploy) {
         return Ok(held);
     }
@@ -209,8 +241,12 @@ struct Overview {
 async fn overview(visit: Visit, path: web::Path<String>) -> Answer {
     let id = id_of(&path)?;
     let (detail, updates, tests) = load(&visit.app, &visit.caller, id).await?;
+    if detail.deployment.source.execution().is_some() {
+        return Ok(visit.leave(&format!("/executions/{}", detail.deployment.uuid)));
+    }
     let detail = detail.seen_from(visit.state().settings.base_url.host_str());
-    let page = Overview::new(&visit, detail, &updates, tests);
+    let frame = Frame::of(&visit, &detail.deployment, &detail.summary, "Overview").await?;
+    let page = Overview::new(&visit, frame, detail, &updates, tests);
     if visit.wants("live") {
         return visit.show_part(&Parts(&page));
     }
@@ -237,8 +273,13 @@ async fn load(
 struct Parts<'a>(&'a Overview);
 
 impl Overview {
-    fn new(visit: &Visit, detail: Detail, updates: &[Update], tests: Option<TestsView>) -> Self {
-        let frame = Frame::new(visit, &detail.deployment, Some(&detail.summary), "Overview");
+    fn new(
+        visit: &Visit,
+        frame: Frame,
+        detail: Detail,
+        updates: &[Update],
+        tests: Option<TestsView>,
+    ) -> Self {
         let may = may(&detail.deployment, visit);
         let governance = governance(&detail.infrastructure);
         let services = services::views(visit, &detail);
@@ -314,7 +355,7 @@ fn refused(error: &Error) -> Note {
     note
 }
 
-fn open(update: &Update) -> (&'static str, u32, State, String) {
+pub(super) fn open(update: &Update) -> (&'static str, u32, State, String) {
     let words = match &update.state {
         UpdateState::Running { step, .. } => format!("{}, {}", step.title(), position(update.kind, *step)),
         _ => "waits for its turn".to_owned(),
@@ -323,7 +364,7 @@ fn open(update: &Update) -> (&'static str, u32, State, String) {
     (noun, update.number, State::from(&update.state), words)
 }
 
-fn may(deployment: &Authorized<Deployment>, visit: &Visit) -> String {
+pub(super) fn may(deployment: &Authorized<Deployment>, visit: &Visit) -> String {
     let groups: Vec<&str> = visit.caller.subject.groups.iter().map(AsRef::as_ref).collect();
     let right = if deployment.may(DeploymentRight::Deploy) { "view, deploy" } else { "view" };
     if visit.caller.subject.is_admin {

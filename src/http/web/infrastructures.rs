@@ -9,7 +9,8 @@ use super::page::{Choice, Field, Page, Section, State, Tone, Trouble, blame, mem
 use super::visit::{Answer, Visit};
 use crate::app::infrastructure::{self, Listed, NewInfrastructure};
 use crate::app::stage;
-use crate::domain::infrastructure::{EngineConnection, GovernPolicy};
+use crate::domain::access::InfrastructureRight;
+use crate::domain::infrastructure::{EngineConnection, GovernPolicy, Infrastructure};
 use crate::domain::name::{InfrastructureId, StageId};
 use crate::domain::policy::Policy;
 use crate::domain::{Error, Kind, Result};
@@ -23,6 +24,18 @@ pub fn routes(routes: &mut Routes) {
     routes.get("/infrastructures", list);
     routes.get("/infrastructures/new", ask);
     routes.post("/infrastructures/new", create);
+}
+
+/// What forms offer: every infrastructure that the visitor may see, chosen only where they may deploy.
+pub(super) async fn choices(visit: &Visit) -> Result<Vec<Choice>> {
+    Ok(infrastructure::list(&visit.app, &visit.caller).await?.iter().map(choice).collect())
+}
+
+/// One of them.
+pub(super) fn choice(listed: &Listed) -> Choice {
+    let Infrastructure { id, stage, .. } = &listed.infrastructure;
+    let choice = Choice::new(id.as_str(), format!("{id} · {stage}"));
+    if listed.right >= InfrastructureRight::Deploy { choice } else { choice.refused("takes deploy on it") }
 }
 
 #[derive(Template)]

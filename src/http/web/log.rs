@@ -113,7 +113,7 @@ struct Logs {
 async fn show(visit: Visit, path: web::Path<String>, asked: web::Query<Asked>) -> Answer {
     let id = id_of(&path)?;
     let detail = deployment::detail(&visit.app, &visit.caller, id.clone()).await?;
-    let frame = Frame::new(&visit, &detail.deployment, Some(&detail.summary), "Logs");
+    let frame = Frame::of(&visit, &detail.deployment, &detail.summary, "Logs").await?;
     let wanted = asked.wanted(visit.now)?;
     let (read, note) = match tokio::time::timeout(PATIENCE, last_lines(&visit, id.clone(), wanted)).await {
         Ok(Ok(read)) => (read, None),

@@ -93,7 +93,6 @@ pub struct Crumb {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Nav {
     pub clusters: bool,
-    pub jobs: bool,
     pub approvals: bool,
     pub count_projects: Option<u64>,
     pub count_deployments: Option<u64>,
@@ -159,7 +158,7 @@ impl Section {
             Self::Deployments => ("/deployments", "nav-deployments"),
             Self::Pipelines => ("/pipelines", "activity"),
             Self::Clusters => ("/clusters", "nav-clusters"),
-            Self::Jobs => ("/jobs", "nav-jobs"),
+            Self::Jobs => ("/executions", "nav-jobs"),
             Self::Infrastructures => ("/infrastructures", "nav-infrastructures"),
             Self::Approvals => ("/approvals", "nav-approvals"),
             Self::Administration => ("/admin", "nav-administration"),
@@ -250,7 +249,7 @@ impl Page {
             (Section::Deployments, true, self.nav.count_deployments),
             (Section::Pipelines, true, None),
             (Section::Clusters, self.nav.clusters, None),
-            (Section::Jobs, self.nav.jobs, None),
+            (Section::Jobs, true, None),
             (Section::Infrastructures, true, self.nav.count_infrastructures),
             (Section::Approvals, self.nav.approvals, self.nav.count_approvals),
             (Section::Administration, is_admin, None),

@@ -1,15 +1,19 @@
-//! Finding a project, a deployment or a bundle by a part of its name.
+//! Finding a project, a deployment, a bundle, a pipeline, a stream, a context or an execution by a part of its name.
 
 use actix_web::web;
 use askama::Template;
 use serde::Deserialize;
+use uuid::Uuid;
 
+use super::executions::Row;
 use super::home::Shown;
-use super::page::{Page, Section, State};
+use super::page::{self, Section, State};
 use super::visit::{Answer, Visit};
 use crate::app::deployment::Filter;
-use crate::app::{deployment, overview, project};
-use crate::domain::page::PageRequest;
+use crate::app::{context, deployment, execution, overview, pipeline, project, stream};
+use crate::domain::Result;
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::resource::Resource;
 use crate::http::routes::Routes;
 
 /// How many hits of a kind are shown.
@@ -29,11 +33,24 @@ struct Asked {
 #[derive(Template)]
 #[template(path = "search.html")]
 struct Search {
-    page: Page,
+    page: page::Page,
     text: String,
     projects: Vec<(String, String)>,
     deployments: Vec<(String, String, State, String)>,
     bundles: Vec<(String, String)>,
+    executions: Vec<Row>,
+    /// What belongs to one group: each kind with where it lies.
+    resources: Resources,
+}
+
+impl Search {
+    fn is_empty(&self) -> bool {
+        self.projects.is_empty()
+            && self.deployments.is_empty()
+            && self.bundles.is_empty()
+            && self.executions.is_empty()
+            && self.resources.iter().all(|(_, _, hits)| hits.is_empty())
+    }
 }
 
 async fn search(visit: Visit, asked: web::Query<Asked>) -> Answer {
@@ -44,6 +61,8 @@ async fn search(visit: Visit, asked: web::Query<Asked>) -> Answer {
         projects: Vec::new(),
         deployments: Vec::new(),
         bundles: Vec::new(),
+        executions: Vec::new(),
+        resources: Vec::new(),
     };
     if text.is_empty() {
         return visit.show(&page);
@@ -67,5 +86,25 @@ async fn search(visit: Visit, asked: web::Query<Asked>) -> Answer {
         })
         .collect();
     page.bundles = bundles.into_iter().map(|(key, version)| (key.to_string(), version.to_string())).collect();
+    let filter = execution::Filter { text: Some(text.clone()), ..execution::Filter::default() };
+    let executions = execution::list(app, caller, filter, PageRequest::first(HITS)).await?.items;
+    page.executions = executions.into_iter().map(Row::new).collect();
+    page.resources = resources(&visit, &text).await?;
     visit.show(&page)
+}
+
+type Resources = Vec<(&'static str, &'static str, Vec<(Uuid, String)>)>;
+
+/// Pipelines, streams and contexts.
+async fn resources(visit: &Visit, text: &str) -> Result<Resources> {
+    fn named<S>(found: Page<(Resource<S>, u32)>) -> Vec<(Uuid, String)> {
+        found.items.into_iter().map(|(one, _)| (one.uuid, one.name.to_string())).collect()
+    }
+    let (app, caller, first) = (&visit.app, &visit.caller, || PageRequest::first(HITS));
+    let text = || Some(text.to_owned());
+    Ok(vec![
+        ("Pipelines", "/pipelines", named(pipeline::list(app, caller, text(), first()).await?)),
+        ("Streams", "/streams", named(stream::list(app, caller, text(), first()).await?)),
+        ("Contexts", "/contexts", named(context::list(app, caller, text(), first()).await?)),
+    ])
 }

@@ -249,6 +249,8 @@ struct Run {
     cancellable: bool,
     ended: bool,
     rollable: bool,
+    /// Whether it is of one run of a context, which never changes.
+    is_run: bool,
     may_deploy: bool,
     refusal: String,
     changes: Vec<Change>,
@@ -285,7 +287,7 @@ impl Run {
         let Detail { deployment, update, steps, changes, tests } = detail;
         let (done, total) = progress(update.kind, &steps, &update.state);
         let (failure, failed_service, cancelled, tone) = outcome(&update);
-        let ended = update.is_ended();
+        let (ended, is_run) = (update.is_ended(), deployment.source.execution().is_some());
         let mut page = page_below(visit, &deployment, format!("Update {}", update.number));
         if !ended {
             page = page.live(&format!("/events?topics=update:{}/{}", update.deployment, update.number));
@@ -308,7 +310,8 @@ impl Run {
             steps: StepView::all(update.kind, &steps, &update.state, visit.now),
             cancelling: update.cancel_requested_by.clone().filter(|_| !ended),
             cancellable: !ended && !update.switched && update.cancel_requested_by.is_none(),
-            rollable: rollable(&update) && deployment.running_update != Some(update.number),
+            rollable: rollable(&update) && !is_run && deployment.running_update != Some(update.number),
+            is_run,
             may_deploy: deployment.may(DeploymentRight::Deploy),
             refusal: refusal(&deployment),
             log: log_view(visit, &update, &lines),

@@ -62,8 +62,8 @@ impl Run {
         for level in stop_order(plan, &all) {
             retired += self.retire_all(work, level).await?;
         }
-        self.release(work).await?;
-        self.journal.done(format!("{} stopped and removed; volumes stay.", words::count(retired, "replica")));
+        let volumes = if self.release(work).await? { "volumes too" } else { "volumes stay" };
+        self.journal.done(format!("{} stopped and removed; {volumes}.", words::count(retired, "replica")));
         Ok(())
     }
 
@@ -115,16 +115,17 @@ impl Run {
         }
     }
 
-    /// Gives the workload's network back; with its volumes where it is an execution, which nothing starts again.
-    pub(super) async fn release(&self, work: &Work) -> Result<(), Halt> {
+    /// Gives the workload's network back; with its volumes where it is an execution, which nothing starts again. Answers
+    /// whether they went.
+    pub(super) async fn release(&self, work: &Work) -> Result<bool, Halt> {
         let volumes = !work.deployment.enabled && work.deployment.source.execution().is_some();
         match work.engine.release(&work.deployment.id, volumes).await {
             Err(error) if error.is_transient() => Err(Halt::Silent(error)),
             Err(error) => {
                 self.journal.complain(format!("The network could not be removed: {error}"));
-                Ok(())
+                Ok(volumes)
             }
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(volumes),
         }
     }
 

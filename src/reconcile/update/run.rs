@@ -349,7 +349,7 @@ impl Run {
 /// One line of what an update is about.
 fn plan_line(plan: &Plan, running: Option<&Plan>, kind: UpdateKind) -> String {
     if !plan.enabled {
-        return "Everything stops; volumes stay.".to_owned();
+        return "Everything stops.".to_owned();
     }
     let services = &plan.workload.services;
     let kept =

@@ -160,10 +160,12 @@ impl Run {
     }
 
     /// Removes a task that an earlier update left failed: `ensure` leaves a task that has ended as it is, so that this
-    /// update's own is never run twice, and an update that is tried again would fail for ever.
+    /// update's own is never run twice, and an update that is tried again would fail for ever. One that may end as it likes
+    /// has not failed.
     async fn clear_failed_task(&self, together: &Together<'_>, name: &ServiceName) -> Result<(), Halt> {
         let (work, definition) = (together.work, together.definition);
-        if !definition.is_task(name) {
+        let service = definition.plan.workload.services.get(name);
+        if !definition.is_task(name) || service.is_some_and(|service| service.any_end) {
             return Ok(());
         }
         let slots = self.shared.table.slots(&work.infrastructure.id, &work.deployment.id);

@@ -54,7 +54,7 @@ async fn a_token_with_the_printed_role_lacks_nothing_and_each_right_taken_away_i
     assert_eq!(missing[0], format!("It may not get, list, watch, delete pods in namespace {name}."));
     let (version, api) = (bare["version"].as_str().unwrap(), bare["apiVersion"].as_str().unwrap());
     assert!(version.starts_with(&format!("Kubernetes {api}.")) && api.starts_with("1."), "{bare:#}");
-    assert_eq!((&bare["cpus"], bare["warnings"].as_array().unwrap().len()), (&json!(0), 4), "{bare:#}");
+    assert_eq!((&bare["cpus"], bare["warnings"].as_array().unwrap().len()), (&json!(0), 5), "{bare:#}");
 
     let printed = role(&house, "lab").await;
     namespace.kubectl(&["apply", "-f", "-"], &printed);

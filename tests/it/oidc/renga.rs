@@ -19,6 +19,7 @@ async fn setup() -> Setup {
         name_claim: ClaimPath::new("name"),
         username_claim: ClaimPath::new("preferred_username"),
         ca: None,
+        apart: false,
     };
     setup.app.instance.auth.use_renga(issuer).unwrap();
     setup
@@ -48,12 +49,60 @@ async fn a_token_opens_what_it_is_meant_for_and_no_more() {
     for _ in 0..2 {
         assert!(opens(&setup, &own).await && !opens(&setup, &console).await);
         setup.app.nobody().bearer(&own).get("/api/v1/me").await.expect(401);
+        // Nor by any other spelling of it, as a token or as a session's cookie.
+        setup.app.nobody().bearer(&format!("renga {own}")).get("/api/v1/me").await.expect(401);
+        for cookie in [own.clone(), format!("renga%20{own}"), console.clone()] {
+            let request = setup.app.nobody().request(Method::GET, "/api/v1/me");
+            let request = request.header("cookie", format!("slipway={cookie}"));
+            setup.app.nobody().send(request).await.expect(401);
+        }
         setup.app.nobody().bearer(&console).get("/api/v1/me").await.expect(200);
     }
     let users = setup.app.admin().await.get("/api/v1/users").await.expect(200).json();
     let known: Vec<&Value> =
         users.as_array().unwrap().iter().filter(|user| user["name"] == "Robot").collect();
     assert_eq!(known.len(), 1, "the same person by either way: {users}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_narrowed_to_rengas_api_opens_nothing_else() {
+    let setup = setup().await;
+    let mut narrowed = claims(&setup, "slipway-it");
+    narrowed["scope"] = json!("openid deployer:contexts_read");
+    let token = setup.provider.sign(&narrowed, &json!({}), "provider").await;
+    for path in ["/api/v1/me", "/api/v1/contexts", "/api/v1/executions"] {
+        let refused = setup.app.nobody().bearer(&token).get(path).await;
+        assert_eq!(refused.status, 403, "{path}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_signed_apart_has_no_word_on_who_signs_in() {
+    let setup = Setup::new().await;
+    let issuer = Issuer {
+        issuer: setup.provider.issuer.clone(),
+        audiences: vec!["renga".to_owned()],
+        keys: None,
+        scope_claim: ClaimPath::new("https://rm.example.org/scope"),
+        groups_claim: ClaimPath::new("teams"),
+        name_claim: ClaimPath::new("name"),
+        username_claim: ClaimPath::new("preferred_username"),
+        ca: None,
+        apart: true,
+    };
+    setup.app.instance.auth.use_renga(issuer).unwrap();
+    let console = setup.provider.sign(&claims(&setup, "slipway-it"), &json!({}), "provider").await;
+    let groups = |token: String| {
+        let client = setup.app.nobody().bearer(&token);
+        async move { client.get("/api/v1/me").await.expect(200).json()["groups"].clone() }
+    };
+    assert_eq!(groups(console.clone()).await, json!(["ml-deployers"]));
+    let mut other = claims(&setup, "renga");
+    other["teams"] = json!(["admins"]);
+    other["iat"] = json!(other["iat"].as_i64().unwrap() + 5);
+    let own = setup.provider.sign(&other, &json!({}), "provider").await;
+    setup.app.nobody().bearer(&own).get("/v1/contexts").await.expect(200);
+    assert_eq!(groups(console).await, json!(["ml-deployers"]), "neither more nor fewer");
 }
 
 #[tokio::test]

@@ -143,6 +143,10 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /streams"
         | "GET /streams/new"
         | "POST /streams/new"
+        | "GET /executions"
+        | "GET /contexts"
+        | "GET /contexts/new"
+        | "POST /contexts/new"
         | "GET /approvals"
         | "GET /search"
         | "GET /account"
@@ -151,9 +155,10 @@ fn of_the_console(route: &str) -> Option<Needs> {
         | "GET /account/keys"
         | "POST /account/keys"
         | "GET /account/sessions" => Needs::Own,
-        // As in the API; of pipelines and streams see `web::pipelines`.
+        // As in the API; see `web::pipelines` and `web::executions`.
         _ if route.contains("/approvals/{uuid}") => Needs::Elsewhere,
         _ if route.contains("/pipelines/{uuid}") || route.contains("/streams/{uuid}") => Needs::Elsewhere,
+        _ if route.contains("/contexts/{uuid}") || route.contains("/executions/{uuid}") => Needs::Elsewhere,
         "GET /deployments/{id}/pipeline" | "POST /deployments/{id}/pipeline" => Needs::Elsewhere,
         // They end the session that asks.
         "POST /logout" | "POST /account/sessions" => Needs::Elsewhere,

@@ -229,13 +229,13 @@ async fn create(
 }
 
 async fn light(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<LightStatus>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let found = app::deployment::get(&state.app, &who, id).await?;
     Ok(Json(Known::read(&state, &who).await?.light(&found).await?))
 }
 
 async fn heavy(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<HeavyStatus>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let (_, summary) = app::deployment::with_summary(&state.app, &who, id.clone()).await?;
     let tests = app::test::status(&state.app, &who, id.clone(), None).await?;
     Ok(Json(HeavyStatus {
@@ -259,14 +259,14 @@ async fn governance(
     id: Path<String>,
     query: Query<OfBundle>,
 ) -> Reply<Json<InfoMessages>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let said = app::approval::governance(&state.app, &who, id, query.0.bundle_id).await?;
     Ok(Json(said.messages.into()))
 }
 
 /// Volumes stay, as in the console where nobody asks for more.
 async fn delete(state: Data<State>, who: Who, id: Path<String>) -> Reply<HttpResponse> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     app::deployment::delete(&state.app, &who, id, false).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -64,7 +64,7 @@ impl From<Deployment> for DeploymentSettings {
 }
 
 async fn get(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<DeploymentSettings>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let found = app::deployment::get(&state.app, &who, id).await?;
     Ok(Json(found.into_inner().into()))
 }
@@ -77,7 +77,7 @@ async fn save(
     query: Query<Warnings>,
     body: Body<Map<String, Value>>,
 ) -> Reply<HttpResponse> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let before = app::deployment::get(&state.app, &who, id.clone()).await?.into_inner();
     let (settings, revision) = (before.settings.clone(), before.revision);
     let mut edited = Edited::new(body.value, &DeploymentSettings::from(before), &CHANGEABLE)?;

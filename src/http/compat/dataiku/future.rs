@@ -136,7 +136,7 @@ async fn found(state: &State, who: &Who, job: &str) -> Result<(JobId, Update)> {
     };
     let job = JobId::parse(job).ok_or_else(absent)?;
     let found = async {
-        let id = app::deployment::id_of(&state.app, who, &job.deployment.to_string()).await?;
+        let id = super::deployment_of(&state.app, who, &job.deployment.to_string()).await?;
         app::update::get(&state.app, who, id, job.number).await
     };
     match found.await {

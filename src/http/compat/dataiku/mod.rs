@@ -23,6 +23,10 @@ use actix_web::http::header::{self, HeaderMap};
 use base64::Engine as _;
 use secrecy::SecretString;
 
+use crate::app::{self, App};
+use crate::domain::access::Caller;
+use crate::domain::name::DeploymentId;
+use crate::domain::{Error, Result};
 use crate::http::identity::bearer;
 use crate::http::routes::Routes;
 
@@ -54,6 +58,15 @@ macro_rules! operations {
     };
 }
 use operations;
+
+/// The id of the deployment that `text` names. What runs no bundle is not there for these clients: it has no project.
+async fn deployment_of(app: &App, caller: &Caller, text: &str) -> Result<DeploymentId> {
+    let id = app::deployment::id_of(app, caller, text).await?;
+    if app::deployment::get(app, caller, id.clone()).await?.source.is_bundle() {
+        return Ok(id);
+    }
+    Err(Error::not_found("deployment", text.chars().take(130).collect::<String>()))
+}
 
 /// The API key: the user of basic authentication, as the client sends it, or a bearer token.
 pub fn credential(headers: &HeaderMap) -> Option<SecretString> {

@@ -114,7 +114,7 @@ async fn testing_status(
     id: Path<String>,
     query: Query<Which>,
 ) -> Reply<Json<TestingStatus>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let status = app::test::status(&state.app, &who, id, query.0.bundle_id).await?;
     refuse_other_node(&status.deployment, query.0.automation_node_id.as_ref())?;
     Ok(Json(status.into()))
@@ -133,7 +133,7 @@ async fn run(
     id: Path<String>,
     query: Query<Where>,
 ) -> Reply<Json<TestingStatus>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let deployment = app::deployment::get(&state.app, &who, id.clone()).await?;
     refuse_other_node(&deployment, query.0.automation_node_id.as_ref())?;
     let mut topics = state.app.store.bus().subscribe();

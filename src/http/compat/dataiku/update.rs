@@ -159,7 +159,7 @@ fn line(line: &LogLine) -> String {
 }
 
 async fn start(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Future>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let deployment = app::deployment::get(&state.app, &who, id.clone()).await?;
     let started = app::update::start(&state.app, &who, id, None, None).await?;
     let job = JobId { deployment: deployment.uuid, number: started.number };
@@ -181,14 +181,14 @@ async fn newest(state: &State, who: &Who, id: &DeploymentId, most: usize) -> Res
 }
 
 async fn list(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<Vec<UpdateItem>>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let all = newest(&state, &who, &id, usize::MAX).await?.into_iter();
     Ok(Json(all.map(UpdateItem::from).collect()))
 }
 
 async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Reply<Json<FullUpdate>> {
     let (id, timestamp) = path.into_inner();
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let asked = timestamp.parse().ok().and_then(DateTime::from_timestamp_millis);
     let asked = asked.ok_or_else(|| {
         let shown: String = timestamp.chars().take(40).collect();
@@ -200,7 +200,7 @@ async fn get(state: Data<State>, who: Who, path: Path<(String, String)>) -> Repl
 }
 
 async fn last(state: Data<State>, who: Who, id: Path<String>) -> Reply<Json<FullUpdate>> {
-    let id = app::deployment::id_of(&state.app, &who, &id).await?;
+    let id = super::deployment_of(&state.app, &who, &id).await?;
     let found = newest(&state, &who, &id, 1).await?.into_iter().next().ok_or_else(|| {
         Error::not_found("update", format!("of {id}")).hint("It was never updated: call start_update first.")
     })?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::asking::{Asking, identifier};
 use super::wire;
 use crate::app;
-use crate::app::execution::{self, State as Stands};
+use crate::app::execution::{self, Filter, State as Stands};
 use crate::auth::scope::Scope::{ContextsRead, ExecutionsRead, ExecutionsWrite};
 use crate::domain::Result;
 use crate::domain::context::Order;
@@ -67,10 +67,10 @@ fn both(path: &(String, String)) -> Result<(Uuid, Uuid)> {
 
 async fn list(state: Data<State>, asking: Asking, path: Path<String>) -> Reply<HttpResponse> {
     let caller = asking.with(&[ContextsRead, ExecutionsRead])?;
-    let context = Some(identifier("context_id", &path)?);
+    let of = Filter { context: Some(identifier("context_id", &path)?), ..Filter::default() };
     let (mut executions, mut page) = (Vec::new(), PageRequest::first(PageRequest::MOST));
     loop {
-        let found = execution::list(&state.app, caller, context, page).await?;
+        let found = execution::list(&state.app, caller, of.clone(), page).await?;
         executions.extend(found.items.into_iter().map(wire::Execution::from));
         match found.next {
             Some(next) => page = PageRequest { limit: PageRequest::MOST, after: Some(next) },

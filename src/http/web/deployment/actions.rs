@@ -18,6 +18,7 @@ use crate::domain::{Error, Kind, Result};
 use crate::http::error::status;
 use crate::http::routes::Routes;
 use crate::http::web::fields::Fields;
+use crate::http::web::infrastructures;
 use crate::http::web::page::{Also, Choice, Confirm, Field, Page, Tone, Trouble, blame};
 use crate::http::web::update::UpdateRow;
 use crate::http::web::visit::{Answer, Visit};
@@ -203,20 +204,7 @@ async fn promote_page(visit: &Visit, of: &Deployment, fields: &Fields) -> Result
         .find(|listed| listed.right >= InfrastructureRight::Deploy)
         .map(|listed| listed.infrastructure.id.to_string());
     let others = all.iter().filter(|listed| listed.infrastructure.id != of.infrastructure);
-    let choices: Vec<Choice> = others
-        .map(|listed| {
-            let infrastructure = &listed.infrastructure;
-            let choice = Choice::new(
-                infrastructure.id.as_str(),
-                format!("{} · {}", infrastructure.id, infrastructure.stage),
-            );
-            if listed.right >= InfrastructureRight::Deploy {
-                choice
-            } else {
-                choice.refused("takes deploy on it")
-            }
-        })
-        .collect();
+    let choices: Vec<Choice> = others.map(infrastructures::choice).collect();
     let possible = choices.iter().any(|choice| choice.refused.is_empty());
     let chosen = fields.optional("to").map(ToOwned::to_owned).or(next).unwrap_or_default();
     Ok(Promote {

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::renamed;
 use super::settings::text::parse_environment;
 use crate::app::deployment::{self, NewDeployment};
-use crate::app::{bundle, infrastructure, project};
-use crate::domain::access::{InfrastructureRight, ProjectRight};
+use crate::app::{bundle, project};
+use crate::domain::access::ProjectRight;
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::Settings;
 use crate::domain::name::{DeploymentId, InfrastructureId, ProjectKey, SecretName, Version};
@@ -22,6 +22,7 @@ use crate::domain::{Error, Kind, Problem, Result};
 use crate::http::error::status;
 use crate::http::routes::Routes;
 use crate::http::web::fields::Fields;
+use crate::http::web::infrastructures;
 use crate::http::web::page::{Choice, Field, Page, Section, Tone, Trouble, blame};
 use crate::http::web::visit::{Answer, Visit};
 
@@ -124,19 +125,7 @@ impl Chosen {
             version.or_else(|| bundles.first().map(|newest| newest.version.to_string())).unwrap_or_default();
         let versions =
             bundles.iter().map(|each| Choice::new(each.version.as_str(), each.version.as_str())).collect();
-        let places = infrastructure::list(app, caller).await?;
-        let choices: Vec<Choice> = places
-            .iter()
-            .map(|listed| {
-                let place = &listed.infrastructure;
-                let choice = Choice::new(place.id.as_str(), format!("{} · {}", place.id, place.stage));
-                if listed.right >= InfrastructureRight::Deploy {
-                    choice
-                } else {
-                    choice.refused("takes deploy on it")
-                }
-            })
-            .collect();
+        let choices = infrastructures::choices(visit).await?;
         let only = choices.iter().find(|choice| choice.refused.is_empty()).map(|choice| choice.value.clone());
         let place = fields.optional("infrastructure").map(ToOwned::to_owned).or(only).unwrap_or_default();
         let named = match Version::parse(version.clone()) {

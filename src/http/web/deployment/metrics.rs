@@ -52,7 +52,7 @@ struct Row {
 async fn show(visit: Visit, path: web::Path<String>) -> Answer {
     let id = id_of(&path)?;
     let detail = deployment::detail(&visit.app, &visit.caller, id.clone()).await?;
-    let frame = Frame::new(&visit, &detail.deployment, Some(&detail.summary), "Metrics");
+    let frame = Frame::of(&visit, &detail.deployment, &detail.summary, "Metrics").await?;
     let asked = tokio::time::timeout(PATIENCE, stats::of(&visit.app, &visit.caller, id.clone())).await;
     let (found, note) = match asked {
         Ok(found) => (found?, None),

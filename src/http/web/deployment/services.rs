@@ -120,7 +120,8 @@ fn state(is_task: bool, ready: usize, wanted: u32, slots: &[&SlotState]) -> Stat
     }
 }
 
-fn phase(phase: &Phase, is_task: bool) -> State {
+/// A replica's phase for people.
+pub fn phase(phase: &Phase, is_task: bool) -> State {
     match phase {
         Phase::Created => State::wait("Created"),
         Phase::Starting => State::run("Starting"),

@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::page;
 use crate::app::resource::Draft;
-use crate::app::{infrastructure, pipeline, stream};
-use crate::domain::access::InfrastructureRight;
+use crate::app::{pipeline, stream};
 use crate::domain::name::{GroupName, Label};
 use crate::domain::page::PageRequest;
 use crate::domain::pipeline::{Pipeline, PipelineSpec};
@@ -15,6 +14,7 @@ use crate::domain::{Error, Kind, Result};
 use crate::http::error::status;
 use crate::http::routes::Routes;
 use crate::http::web::fields::Fields;
+use crate::http::web::infrastructures;
 use crate::http::web::page::{Choice, Field, Page, Tone, Trouble, blame};
 use crate::http::web::pipelines::{document, group_field, options_text, uuid_of};
 use crate::http::web::visit::{Answer, Visit};
@@ -60,22 +60,12 @@ impl Choices {
     pub async fn load(visit: &Visit) -> Result<Self> {
         let most = PageRequest::first(PageRequest::MOST);
         let streams = stream::list(&visit.app, &visit.caller, None, most).await?;
-        let infrastructures = infrastructure::list(&visit.app, &visit.caller).await?;
         let of_stream = |(stream, _): &(crate::domain::stream::Stream, u32)| {
             Choice::new(stream.uuid.to_string(), stream.name.to_string())
         };
-        let of_infrastructure = |listed: &infrastructure::Listed| {
-            let id = listed.infrastructure.id.as_str();
-            let choice = Choice::new(id, format!("{id} · {}", listed.infrastructure.stage));
-            if listed.right >= InfrastructureRight::Deploy {
-                choice
-            } else {
-                choice.refused("takes deploy on it")
-            }
-        };
         Ok(Self {
             streams: streams.items.iter().map(of_stream).collect(),
-            infrastructures: infrastructures.iter().map(of_infrastructure).collect(),
+            infrastructures: infrastructures::choices(visit).await?,
         })
     }
 }

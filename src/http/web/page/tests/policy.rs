@@ -94,8 +94,7 @@ fn every_symbol_that_is_drawn_is_in_the_sprite() {
     names.extend(
         [Tone::Ok, Tone::Warn, Tone::Bad, Tone::Sync, Tone::Info].map(|tone| tone.shape().to_owned()),
     );
-    let whole =
-        Page { nav: Nav { clusters: true, jobs: true, approvals: true, ..Nav::default() }, ..signed_in("x") };
+    let whole = Page { nav: Nav { clusters: true, approvals: true, ..Nav::default() }, ..signed_in("x") };
     names.extend(whole.nav_items().iter().map(|item| item.icon.to_owned()));
     for name in names {
         assert!(known.contains(&name.as_str()), "the sprite has no {name}");
