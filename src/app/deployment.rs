@@ -34,7 +34,7 @@ pub(super) use read::{decode_cursor, encode_cursor};
 pub(super) use remove::refuse_fixed;
 pub use remove::{refuse_run, remove};
 pub use save::{Changes, Saving, preview_save, save};
-pub(super) use save::{apply, refuse_own_secrets};
+pub(super) use save::{apply, is_refused, refuse_own_secrets};
 
 /// A deployment to be made.
 #[derive(Debug)]

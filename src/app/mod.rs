@@ -74,7 +74,7 @@ pub struct Rules {
 #[derive(Debug, Clone)]
 pub struct Datacater {
     /// Where deployments run that name no infrastructure and whose pipeline names none.
-    pub infrastructure: Option<InfrastructureId>,
+    pub infrastructure: InfrastructureId,
     pub defaults: crate::domain::pipeline::definition::Defaults,
     /// How long a replica may take to answer for its health or metrics.
     pub answer_timeout: std::time::Duration,
@@ -83,7 +83,7 @@ pub struct Datacater {
 impl Default for Datacater {
     fn default() -> Self {
         Self {
-            infrastructure: None,
+            infrastructure: InfrastructureId::parse("local").expect("the id written here is one"),
             defaults: Default::default(),
             answer_timeout: std::time::Duration::from_secs(10),
         }

@@ -17,7 +17,7 @@ use crate::domain::{Error, Kind, Result};
 use crate::store;
 use crate::store::Tx;
 pub use deployment::{NewPipelineDeployment, PipelineChanges, deploy, redeploy};
-pub(super) use make::remake;
+pub(super) use make::{remake, restored};
 
 impl Kept for PipelineSpec {
     fn check(&self, db: &Connection, who: &Subject) -> Result<()> {
@@ -35,7 +35,8 @@ impl Kept for PipelineSpec {
     }
 
     fn saved(app: &App, tx: &Tx<'_>, caller: &Caller, pipeline: &Pipeline) -> Result<()> {
-        remake(app, tx, caller, pipeline.uuid, &format!("pipeline {} was saved", pipeline.name))
+        let why = format!("pipeline {} was saved", pipeline.name);
+        remake(app, tx, (caller, &caller.subject), pipeline.uuid, &why)
     }
 }
 

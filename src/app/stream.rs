@@ -16,7 +16,8 @@ use crate::store::Tx;
 
 impl Kept for StreamSpec {
     fn saved(app: &App, tx: &Tx<'_>, caller: &Caller, stream: &Stream) -> Result<()> {
-        pipeline::remake(app, tx, caller, stream.uuid, &format!("stream {} was saved", stream.name))
+        let why = format!("stream {} was saved", stream.name);
+        pipeline::remake(app, tx, (caller, &Subject::system()), stream.uuid, &why)
     }
 
     fn used_by(db: &Connection, who: &Subject, uuid: Uuid) -> Result<Option<String>> {

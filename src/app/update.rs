@@ -2,6 +2,8 @@
 
 mod cancel;
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -17,6 +19,7 @@ use crate::domain::governance;
 use crate::domain::health::Message;
 use crate::domain::name::{DeploymentId, Version};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::pipeline::PipelineUse;
 use crate::domain::plan::{Downtime, Plan};
 use crate::domain::test::TestState;
 use crate::domain::update::{LogLine, Outcome, StepRecord, Update, UpdateKind, UpdateState};
@@ -171,8 +174,14 @@ pub async fn roll_back(
             }
             super::deployment::refuse_fixed(&held)?;
             let (version, settings) = target_of(tx, &id, to)?;
+            let source = source_of(tx, &held, &version)?;
+            let secrets = match source.as_ref().and_then(Source::pipeline) {
+                Some(of) => super::pipeline::restored(&app_, tx, &caller.subject, &held, of)?,
+                None => BTreeMap::new(),
+            };
             let changes = super::deployment::Changes {
-                source: source_of(tx, &held, &version)?,
+                source,
+                secrets,
                 version: Some(version),
                 settings: Some(settings),
                 enabled: Some(true),
@@ -202,7 +211,14 @@ fn source_of(
         return Ok(None);
     }
     let definition = store::bundle::find(db, &deployment.project, version)?;
-    Ok(definition.and_then(|definition| definition.manifest.made_of).map(|source| *source))
+    let made_of = definition.and_then(|definition| definition.manifest.made_of).map(|source| *source);
+    Ok(match (made_of, deployment.source.pipeline()) {
+        // What people call it is not what it runs.
+        (Some(Source::Pipeline(of)), Some(now)) => {
+            Some(Source::Pipeline(PipelineUse { name: now.name.clone(), ..of }))
+        }
+        (made_of, _) => made_of,
+    })
 }
 
 /// Whether an update can be rolled back to.

@@ -12,7 +12,7 @@ use crate::compose::{
     environment, health, image, networks, paths, ports, privileges, process, resources, scratch, slipway,
     volumes,
 };
-use crate::domain::notation::{BadLine, SHELL, words};
+use crate::domain::notation::{BadLine, SHELL, USER, is_user, words};
 use crate::domain::policy::Exception;
 use crate::domain::workload::{Port, Restart, Service, ServiceKind, UpdateOrder};
 
@@ -197,16 +197,10 @@ fn directory(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
 
 fn user(field: &Field<'_>, cx: &mut Context<'_>) -> Option<String> {
     let text = field.filled(&mut cx.report)?;
-    let word = |part: &str| {
-        let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
-        !part.is_empty() && part.len() <= 64 && !part.starts_with('-') && part.chars().all(rest)
-    };
-    let parts: Vec<&str> = text.split(':').collect();
-    if parts.len() <= 2 && parts.into_iter().all(word) {
+    if is_user(text) {
         return Some(text.to_owned());
     }
-    let hint = "Write a user, or user and group: `1000`, `\"1000:1000\"`, `app`.";
-    field.refuse(&mut cx.report, format!("{text:?} is no user"), hint);
+    field.refuse(&mut cx.report, format!("{text:?} is no user"), USER);
     None
 }
 

@@ -202,7 +202,7 @@ sections! {
     /// Pipelines and their deployments (DataCater), where they say nothing themselves.
     Datacater {
         /// Where deployments run that name no infrastructure and whose pipeline names none.
-        default_infrastructure: Option<InfrastructureId> = None, for example "\"local\"";
+        default_infrastructure: InfrastructureId = local();
         /// The image of pipelines that name none.
         image: String = Defaults::default().image;
         /// The port on which a pipeline's image answers for its health and metrics.

@@ -106,6 +106,7 @@ fn what_runs(service: &Service, put: &mut impl FnMut(&str, String)) {
         let words = match value {
             EnvValue::Plain(text) => text.clone(),
             EnvValue::Secret { name, version } => format!("(secret {name}, version {version})"),
+            EnvValue::Json(template) => template.masked(),
             EnvValue::Required => "(given by the settings)".to_owned(),
         };
         put(&format!("environment.{key}"), if words.is_empty() { "\"\"".to_owned() } else { words });
@@ -202,6 +203,7 @@ fn source_words(source: &Source) -> String {
         Source::BundleFile(path) => format!("file ./{path}"),
         Source::Inline(text) => format!("{} bytes in the compose file", text.len()),
         Source::Setting(name) => format!("the deployment's secret {name}"),
+        Source::Json(template) => template.masked(),
     }
 }
 

@@ -31,6 +31,7 @@ pub mod secret;
 pub mod session;
 pub mod stage;
 pub mod stream;
+pub mod template;
 pub mod test;
 pub mod text;
 pub mod update;

@@ -57,6 +57,19 @@ pub fn absolute_path(text: &str) -> Option<String> {
     plain.then(|| format!("/{}", parts.join("/")))
 }
 
+/// How a user is written, for those who wrote it otherwise.
+pub const USER: &str = "Write a user, or user and group: `1000`, `\"1000:1000\"`, `app`.";
+
+/// Whether it is a user, or a user and a group.
+pub fn is_user(text: &str) -> bool {
+    let word = |part: &str| {
+        let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '$');
+        !part.is_empty() && part.len() <= 64 && !part.starts_with('-') && part.chars().all(rest)
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    parts.len() <= 2 && parts.into_iter().all(word)
+}
+
 /// Whether it is a name of an environment variable: letters, digits, `_`, `.` and `-`, not starting with a digit.
 pub fn is_variable(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');

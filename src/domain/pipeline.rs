@@ -4,7 +4,7 @@ pub mod definition;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::domain::name::{InfrastructureId, Label, ServiceName};
 use crate::domain::resource::{Noun, Resource};
 use crate::domain::stream::{Options, masked, take_secrets, wrong_options};
 use crate::domain::workload::MetricsEndpoint;
-use crate::domain::{Error, Problem, Result};
+use crate::domain::{Error, Problem, Result, notation};
 
 /// A pipeline as it is stored.
 pub type Pipeline = Resource<PipelineSpec>;
@@ -27,6 +27,9 @@ pub struct PipelineSpec {
     /// Replaces the image's command, as argv.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
+    /// Whom its containers run as, e.g. `1000:1000`; the image's own user where nobody is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Images that run beside it, by the names that it reaches them by.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<ServiceName, String>,
@@ -120,11 +123,18 @@ impl PipelineSpec {
         let mut problems = Vec::new();
         let named = self.images.iter().map(|(name, image)| (format!("spec.images.{name}"), image));
         for (place, image) in self.image.iter().map(|image| ("spec.image".to_owned(), image)).chain(named) {
-            if image.is_empty() || image.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            if let Some(fault) = notation::image_fault(image) {
                 problems.push(
-                    Problem::new(place, format!("{image:?} is no image")).hint("Write e.g. team/pipeline:1."),
+                    Problem::new(place, format!("{image:?} is no image: {fault}"))
+                        .hint("Write e.g. team/pipeline:1."),
                 );
             }
+        }
+        if let Some(user) = self.user.as_ref().filter(|user| !notation::is_user(user)) {
+            problems.push(Problem::new("spec.user", format!("{user:?} is no user")).hint(notation::USER));
+        }
+        if self.command.iter().flatten().any(|word| word.contains('\0')) {
+            problems.push(Problem::new("spec.command", "it holds a NUL, which no program can be given"));
         }
         if self.images.contains_key(definition::SERVICE) {
             let place = format!("spec.images.{}", definition::SERVICE);
@@ -177,10 +187,16 @@ pub struct PipelineUse {
 /// Which stream, and with what options.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StreamUse {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Empty is as good as not named, as DataCater has it.
+    #[serde(default, deserialize_with = "unless_empty", skip_serializing_if = "Option::is_none")]
     pub uuid: Option<Uuid>,
     #[serde(flatten)]
     pub options: Options,
+}
+
+fn unless_empty<'de, D: Deserializer<'de>>(read: D) -> Result<Option<Uuid>, D::Error> {
+    let text = Option::<String>::deserialize(read)?.filter(|text| !text.is_empty());
+    text.map(|text| Uuid::try_parse(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
 impl StreamUse {

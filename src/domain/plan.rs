@@ -70,7 +70,7 @@ impl Plan {
         let files = |mounts: &[SecretMount], sources: &BTreeMap<SecretName, Source>| -> BTreeMap<_, _> {
             let told = |mount: &SecretMount| {
                 let source = sources.get(&mount.source).cloned();
-                let version = source.as_ref().and_then(|source| self.secret_version(source));
+                let version = source.as_ref().map(|source| self.secret_versions(source));
                 (mount.source.clone(), (source, version))
             };
             mounts.iter().map(told).collect()
@@ -81,10 +81,12 @@ impl Plan {
         Some(Digest::of(&canonical(&template)).as_str()[..16].to_owned())
     }
 
-    fn secret_version(&self, source: &Source) -> Option<u32> {
+    fn secret_versions(&self, source: &Source) -> Vec<u32> {
+        let version = |name: &SecretName| self.secrets.get(name).copied();
         match source {
-            Source::Setting(name) => self.secrets.get(name).copied(),
-            _ => None,
+            Source::Setting(name) => version(name).into_iter().collect(),
+            Source::Json(template) => template.secret.values().filter_map(version).collect(),
+            Source::BundleFile(_) | Source::Inline(_) => Vec::new(),
         }
     }
 
@@ -275,6 +277,16 @@ fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec
                 Problem::new(format!("secrets.{name}"), format!("the deployment has no secret {setting}"))
                     .hint(format!("Set the secret {setting} in the deployment's settings.")),
             ),
+            Source::Json(template) => {
+                let missing = template.secret.iter().find(|(_, setting)| !held.contains_key(*setting));
+                missing.map(|(option, _)| {
+                    Problem::new(
+                        format!("secrets.{name}"),
+                        format!("the option {option} has no value any more"),
+                    )
+                    .hint("Give it one in the stream, the pipeline or the deployment.")
+                })
+            }
             _ => None,
         })
         .collect()
@@ -283,16 +295,16 @@ fn missing_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> Vec
 fn used_secrets(workload: &Workload, held: &BTreeMap<SecretName, u32>) -> BTreeMap<SecretName, u32> {
     let in_environment = workload.all().flat_map(|(_, service)| service.environment.values());
     let names = in_environment
-        .filter_map(|value| match value {
-            EnvValue::Secret { name, .. } => Some(name),
-            EnvValue::Plain(_) | EnvValue::Required => None,
+        .flat_map(|value| match value {
+            EnvValue::Secret { name, .. } => vec![name],
+            EnvValue::Json(template) => template.secret.values().collect(),
+            EnvValue::Plain(_) | EnvValue::Required => Vec::new(),
         })
-        .chain(workload.secrets.values().chain(workload.configs.values()).filter_map(
-            |source| match source {
-                Source::Setting(name) => Some(name),
-                _ => None,
-            },
-        ));
+        .chain(workload.secrets.values().chain(workload.configs.values()).flat_map(|source| match source {
+            Source::Setting(name) => vec![name],
+            Source::Json(template) => template.secret.values().collect(),
+            Source::BundleFile(_) | Source::Inline(_) => Vec::new(),
+        }));
     names.filter_map(|name| held.get(name).map(|version| (name.clone(), *version))).collect()
 }
 

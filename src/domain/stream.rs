@@ -15,6 +15,9 @@ pub type Stream = Resource<StreamSpec>;
 /// What is shown in the place of an option that is a secret, and taken back for "as it is".
 pub const MASK: &str = "********";
 
+/// The longest name of an option: with a prefix before it, it names a variable and a secret.
+const LONGEST: usize = 90;
+
 /// A stream's kind and connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
@@ -91,13 +94,25 @@ pub fn wrong_options(options: &Options, place: &str) -> Vec<Problem> {
     let wrong = |(key, value): (&String, &Value)| {
         let at = format!("{place}.{key}");
         let named =
-            !key.is_empty() && key.len() <= 100 && key.chars().all(|c| c.is_ascii_graphic() && c != '=');
+            !key.is_empty() && key.len() <= LONGEST && key.chars().all(|c| c.is_ascii_graphic() && c != '=');
         match value {
             _ if !named => Some(Problem::new(
                 at,
-                "an option's name is up to 100 visible ASCII characters, none of them '='",
+                format!("an option's name is up to {LONGEST} visible ASCII characters, none of them '='"),
             )),
-            Value::Object(_) if key == "topic" => None,
+            Value::Object(topic) if key == "topic" => topic.iter().find_map(|(key, value)| {
+                let at = format!("{at}.{key}");
+                match value {
+                    _ if is_secret(key) => Some(
+                        Problem::new(at, "what is known of a topic is no secret, and this looks like one")
+                            .hint("Secrets are options of the connection."),
+                    ),
+                    Value::String(text) if text.contains('\0') => {
+                        Some(Problem::new(at, "it holds a NUL, which no environment takes"))
+                    }
+                    _ => None,
+                }
+            }),
             Value::Object(_) | Value::Array(_) => Some(
                 Problem::new(at, "an option is a text, a number or a boolean")
                     .hint("Write lists as one text, with commas."),
@@ -113,10 +128,27 @@ pub fn wrong_options(options: &Options, place: &str) -> Vec<Problem> {
 
 /// Whether the option of that name holds what nobody may read: it is sealed, and shown as [`MASK`].
 pub fn is_secret(option: &str) -> bool {
-    const MARKS: [&str; 9] =
-        ["password", "passwd", "secret", "token", "jaas", "credential", "private", "api.key", "user.info"];
-    let option = option.to_ascii_lowercase();
-    MARKS.iter().any(|mark| option.contains(mark)) || option.ends_with("keystore.key")
+    const MARKS: [&str; 12] = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "token",
+        "jaas",
+        "credential",
+        "private",
+        "apikey",
+        "accesskey",
+        "userinfo",
+        "accountkey",
+    ];
+    // However its words are set apart: `api.key`, `API_KEY`, `apiKey`.
+    let plain: String =
+        option.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    // Not `PWD` alone, which is a folder; nor what tells of tokenizers.
+    let plain = plain.replace("tokeniz", "");
+    let says = MARKS.iter().any(|mark| plain.contains(mark));
+    says || plain.ends_with("keystorekey") || (plain.ends_with("pwd") && plain != "pwd" && plain != "oldpwd")
 }
 
 /// An option's value as a container reads it; `None` for what is no value.
@@ -188,6 +220,33 @@ mod tests {
         assert_eq!(places, ["spec.kafak", "spec.kafka.a=b", "spec.kafka.servers"]);
         assert_eq!(StreamSpec::parse(&json!({})).unwrap_err().problems[0].place, "spec.kind");
         assert!(StreamSpec::parse(&json!([])).is_err());
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name_however_its_words_are_set_apart() {
+        for name in [
+            "sasl.jaas.config",
+            "API_KEY",
+            "apiKey",
+            "aws_access_key_id",
+            "DB_PWD",
+            "ssl.keystore.key",
+            "key.passphrase",
+            "schema.registry.basic.auth.user.info",
+            "HF_TOKEN",
+            "storage.account-key",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in
+            ["PWD", "OLDPWD", "TOKENIZERS_PARALLELISM", "key.deserializer", "bootstrap.servers", "group.id"]
+        {
+            assert!(!is_secret(name), "{name}");
+        }
+        let spec = json!({ "kind": "KAFKA", "kafka": { "topic": { "password": "x" }, "a".repeat(91): 1 } });
+        let error = StreamSpec::parse(&spec).unwrap_err();
+        let places: Vec<&str> = error.problems.iter().map(|problem| problem.place.as_str()).collect();
+        assert_eq!(places, [format!("spec.kafka.{}", "a".repeat(91)).as_str(), "spec.kafka.topic.password"]);
     }
 
     #[test]

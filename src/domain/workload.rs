@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::infrastructure::HostPorts;
 use crate::domain::name::{SecretName, ServiceName, VolumeName};
 use crate::domain::policy::Exception;
+use crate::domain::template::Template;
 
 /// A named set of services with the volumes, secrets and configs they share.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +59,8 @@ pub enum Source {
     Inline(String),
     /// A secret of the deployment's settings, by name (Compose: `environment:` or `external: true`).
     Setting(SecretName),
+    /// A JSON object, some of whose values are secrets of the deployment's settings.
+    Json(Template),
 }
 
 /// Whether a service is kept running or runs to its end.
@@ -254,6 +257,8 @@ pub enum EnvValue {
         name: SecretName,
         version: u32,
     },
+    /// A JSON object, some of whose values are secrets of the deployment.
+    Json(Template),
     /// Named without a value: the deployment's settings must give one, as environment or as a secret. No plan holds it.
     Required,
 }

@@ -100,6 +100,13 @@ pub fn count(connection: &Connection, project: &ProjectKey) -> Result<u32> {
     Ok(statement.query_row([project.as_str()], |row| row.get(0))?)
 }
 
+/// The highest number among a project's versions, 0 where none is one: definitions are counted so.
+pub fn last_number(connection: &Connection, project: &ProjectKey) -> Result<u32> {
+    let mut statement = connection
+        .prepare_cached("SELECT coalesce(max(CAST(version AS INTEGER)), 0) FROM bundle WHERE project = ?1")?;
+    Ok(statement.query_row([project.as_str()], |row| row.get(0))?)
+}
+
 /// Removes a bundle's row.
 pub fn delete(connection: &Connection, project: &ProjectKey, version: &Version) -> Result<()> {
     connection

@@ -28,6 +28,18 @@ impl Tx<'_> {
     pub fn publish(&self, topic: Topic) {
         self.topics.borrow_mut().push(topic);
     }
+
+    /// Runs `work` so that nothing of it stays where it fails; what else the job did does.
+    ///
+    /// # Errors
+    /// Those of `work`; what SQLite says.
+    pub fn nested<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.connection.execute_batch("SAVEPOINT nested")?;
+        let result = work();
+        let end = if result.is_ok() { "RELEASE nested" } else { "ROLLBACK TO nested; RELEASE nested" };
+        self.connection.execute_batch(end)?;
+        result
+    }
 }
 
 impl std::ops::Deref for Tx<'_> {

@@ -1,5 +1,7 @@
 //! Streams, pipelines and their deployments over REST, on the fake engine: DataCater's payloads as they are.
 
+mod made_of;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use slipway::domain::name::DeploymentId;
@@ -183,7 +185,7 @@ async fn a_put_updates_at_once_and_the_deployments_options_win() {
     flow.team.deployer.post(&format!("{path}/rollback"), &json!({ "to": 1 })).await.expect(200);
     flow.team.ended(&format!("{path}/updates/3")).await;
     let back = flow.team.deployer.get(&path).await.expect(200).json();
-    assert_eq!(back["name"], "deployment-name");
+    assert_eq!(back["name"], "renamed", "what people call it is not what it runs");
     assert_eq!(back["spec"]["stream-in-config"], json!({ "uuid": flow.stream_in["uuid"] }));
     flow.healthy(&id, "HEALTHY").await;
 }
@@ -240,7 +242,7 @@ async fn secret_options_are_never_shown_and_reach_the_containers() {
     assert!(!now.to_string().contains("hunter2"), "{now}");
     let names: Vec<&str> =
         now["status"]["secrets"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["DATACATER_STREAMIN_CONFIG", "MP_MESSAGING_INCOMING_STREAMIN_SASL_JAAS_CONFIG"]);
+    assert_eq!(names, ["MP_MESSAGING_INCOMING_STREAMIN_SASL_JAAS_CONFIG"]);
     let plan = flow.plan(&id).await.to_string();
     assert!(!plan.contains("hunter2"), "{plan}");
     // Masked it stays as it is; a new value is a new version.
@@ -252,9 +254,10 @@ async fn secret_options_are_never_shown_and_reach_the_containers() {
     flow.team.deployer.put(&stream, &body).await.expect(200);
     flow.healthy(&id, "OUT_OF_SYNC").await;
     // By hand neither of them is set nor removed.
-    let by_hand = json!({ "spec": { "secrets": { "DATACATER_STREAMIN_CONFIG": null } } });
+    let name = "MP_MESSAGING_INCOMING_STREAMIN_SASL_JAAS_CONFIG";
+    let by_hand = json!({ "spec": { "secrets": { name: null } } });
     let refused = flow.team.deployer.patch(&format!("{DEPLOYMENT}/{id}"), &by_hand).await.expect(400).json();
-    assert_eq!(refused["problems"][0]["place"], "secrets.DATACATER_STREAMIN_CONFIG");
+    assert_eq!(refused["problems"][0]["place"], format!("secrets.{name}"));
     // One that was never given is asked for.
     let new =
         json!({ "name": "x", "spec": { "kind": "KAFKA", "kafka": { "ssl.key.password": "********" } } });

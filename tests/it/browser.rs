@@ -3,6 +3,8 @@
 mod access;
 mod approvals;
 mod cluster;
+mod executions;
+mod first;
 mod flow;
 mod hostile;
 mod iris;

@@ -3,6 +3,7 @@
 mod access;
 pub mod execution;
 mod halt;
+mod life;
 mod own;
 
 use reqwest::Method;

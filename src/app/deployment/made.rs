@@ -155,5 +155,5 @@ pub(in crate::app) fn current(db: &Connection, deployment: &Deployment) -> Resul
 
 /// The number of a deployment's next definition.
 pub(in crate::app) fn next(db: &Connection, deployment: &Deployment) -> Result<u32> {
-    Ok(store::bundle::count(db, &deployment.project)? + 1)
+    Ok(store::bundle::last_number(db, &deployment.project)? + 1)
 }

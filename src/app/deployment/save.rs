@@ -39,6 +39,21 @@ pub struct Changes {
     pub ignore_warnings: bool,
 }
 
+impl Changes {
+    /// Whether nothing that is asked for changes anything.
+    pub(in crate::app) fn is_empty(&self) -> bool {
+        let (version, source, removal) = (&self.version, &self.source, &self.removal);
+        let what = version.is_none() && source.is_none() && removal.is_none() && self.secrets.is_empty();
+        let how = self.settings.is_none() && self.enabled.is_none() && self.auto_repair.is_none();
+        what && how && self.folder.is_none()
+    }
+}
+
+/// Whether what a deployment wants was refused when it was last looked at.
+pub(in crate::app) fn is_refused(db: &rusqlite::Connection, id: &DeploymentId) -> Result<bool> {
+    Ok(store::deployment::digests(db, id)?.refusal.is_some())
+}
+
 /// Saves a deployment's settings; nothing runs differently before the next update.
 ///
 /// # Errors
@@ -122,9 +137,12 @@ pub(in crate::app) fn apply(
     if wanted_before.as_deref() != Some(digest.as_str()) {
         governance::refuse_warned(&store::deployment::governance(tx, &after.id)?, changes.ignore_warnings)?;
     }
-    let detail = json!({ "revision": after.revision, "version": [before.version, after.version],
+    let mut detail = json!({ "revision": after.revision, "version": [before.version, after.version],
         "enabled": [before.enabled, after.enabled], "settings": [before.settings, after.settings],
         "secrets": changes.secrets.keys().collect::<Vec<_>>() });
+    if before.source != after.source {
+        detail["source"] = json!([before.source, after.source]);
+    }
     let note = Note { reason: changes.reason.as_deref(), detail };
     app.journal(tx, caller, "deployment.saved", ("deployment", after.id.as_str()), note)?;
     tx.publish(Topic::Deployment(after.id.clone()));

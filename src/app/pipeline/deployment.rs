@@ -10,12 +10,13 @@ use crate::app::deployment::{self, Changes, made};
 use crate::app::{App, Idempotency, load, remember, replayed, update};
 use crate::domain::access::{Authorized, Caller, InfrastructureRight};
 use crate::domain::deployment::{Deployment, DeploymentRight, ServiceSettings, Settings, Source};
+use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId, Label, SecretName};
 use crate::domain::pipeline::definition::own_service;
 use crate::domain::pipeline::{PipelineSpec, PipelineUse, StreamUse};
 use crate::domain::secret::SecretChange;
 use crate::domain::stream::{Options, wrong_options};
-use crate::domain::{Error, Result, random};
+use crate::domain::{Error, Kind, Result, random};
 use crate::store::Tx;
 
 /// A deployment of a pipeline, as it is asked for. Secret options come in clear, or masked for "as it is".
@@ -114,16 +115,8 @@ pub async fn deploy(
 fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: NewPipelineDeployment) -> Result<DeploymentId> {
     let pipeline = load::resource::<PipelineSpec>(tx, new.pipeline, &caller.subject)
         .map_err(|error| placed(error, "spec.pipeline"))?;
-    let infrastructure = new.infrastructure.clone().or_else(|| pipeline.spec.infrastructure.clone());
-    let infrastructure = infrastructure.or_else(|| app.rules.datacater.infrastructure.clone());
-    let Some(infrastructure) = infrastructure else {
-        return Err(Error::field("spec.infrastructure", "neither the deployment nor its pipeline names one").hint(
-            "Name it here or in the pipeline; an administrator may set datacater.default_infrastructure for all.",
-        ));
-    };
-    let infrastructure =
-        load::infrastructure(tx, &infrastructure, &caller.subject, InfrastructureRight::Deploy)
-            .map_err(|error| placed(error, "spec.infrastructure"))?;
+    let named = new.infrastructure.clone().or_else(|| pipeline.spec.infrastructure.clone());
+    let infrastructure = place(app, tx, caller, named)?;
     let (uuid, settings) = (random::uuid(), new.settings());
     let mut of = new.used(&pipeline.name);
     let own = make::take_own(&mut of);
@@ -150,6 +143,28 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: NewPipelineDeployment) -
     made::link(tx, &id, &derived.uses)?;
     update::start_made(app, tx, caller, &id, None)?;
     Ok(id)
+}
+
+/// Where it runs: on the infrastructure that is named, else on the configured one.
+fn place(
+    app: &App,
+    tx: &Tx<'_>,
+    caller: &Caller,
+    named: Option<InfrastructureId>,
+) -> Result<Authorized<Infrastructure>> {
+    const PLACE: &str = "spec.infrastructure";
+    let load = |id| load::infrastructure(tx, id, &caller.subject, InfrastructureRight::Deploy);
+    if let Some(named) = &named {
+        return load(named).map_err(|error| placed(error, PLACE));
+    }
+    load(&app.rules.datacater.infrastructure).map_err(|error| match error.kind {
+        Kind::NotFound => {
+            Error::field(PLACE, "neither the deployment nor its pipeline names one, and there is none for all").hint(
+                "Name it here or in the pipeline; an administrator may set datacater.default_infrastructure for all.",
+            )
+        }
+        _ => error,
+    })
 }
 
 /// Replaces what a pipeline's deployment is, and queues the update that brings it about, where governance lets it run.
@@ -202,7 +217,9 @@ fn replace(
         .map_err(|error| placed(error, "spec.pipeline"))?;
     let mut of = new.used(&pipeline.name);
     let mut own = make::take_own(&mut of);
-    make::add_held(&of, &mut own, &held);
+    if let Some(now) = before.source.pipeline() {
+        make::add_held(&of, now, &mut own, &held);
+    }
     let remade = make::remade(app, tx, &caller.subject, &before, of, &own, &held)?.unwrap_or_default();
     let mut secrets = remade.secrets;
     secrets.extend(new.secrets);

@@ -130,7 +130,7 @@ pub fn effective<'a>(
     let plain = service.environment.iter().map(|(name, value)| {
         let shown = match value {
             EnvValue::Plain(value) => value.clone(),
-            EnvValue::Secret { .. } | EnvValue::Required => MASK.to_owned(),
+            EnvValue::Secret { .. } | EnvValue::Json(_) | EnvValue::Required => MASK.to_owned(),
         };
         (name.clone(), shown)
     });

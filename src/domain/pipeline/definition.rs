@@ -3,18 +3,22 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{Pipeline, PipelineUse};
 use crate::domain::name::{SecretName, ServiceName};
 use crate::domain::stream::{self, MASK, Options, Stream};
+use crate::domain::template::Template;
 use crate::domain::workload::{EnvValue, Image, MetricsEndpoint, SecretMount, Service, Source, Workload};
 use crate::domain::{Error, Problem, Result};
 
 /// The pipeline's own service, which names the object on Kubernetes: `datacater-deployment-<uuid>`.
 pub const SERVICE: &str = "datacater-deployment";
+
+/// The prefix of variables that tell how records are read or written.
+const SERDE: &str = "DATACATER_SERDE_";
 
 /// Where files lie in the containers.
 const MOUNTS: &str = "/usr/app/mounts";
@@ -122,7 +126,9 @@ pub fn derive(parts: &Parts<'_>) -> Result<Definition> {
         (&parts.of.config, parts.own[2]),
     );
     made.environment("DATACATER_CONFIG_", &config);
-    made.file("config", "DATACATER_CONFIG", &config);
+    let whole = template("DATACATER_CONFIG_", &config);
+    made.variable("DATACATER_CONFIG", &whole);
+    made.file("config", whole);
     let spec = shown_spec(parts.pipeline.0, &config);
     made.workload.configs.insert(name("spec"), Source::Inline(spec));
     if !made.problems.is_empty() {
@@ -175,16 +181,18 @@ impl Made {
         if is_kafka && way == Way::In {
             settings.entry("group.id".to_owned()).or_insert_with(|| plain(&parts.uuid.to_string()));
         }
-        self.environment("DATACATER_SERDE_", &serde);
+        self.environment(SERDE, &serde);
         self.environment(way.prefix(), &settings);
-        self.file(way.file(), way.whole(), &settings);
-        let topic = match topic {
-            Some(Setting::Plain(Value::Object(topic))) => topic.get("name").and_then(stream::text),
-            Some(Setting::Plain(value)) => stream::text(&value),
-            _ => None,
-        };
-        let topic = topic.unwrap_or_else(|| stream.0.name.to_string());
-        self.environment.insert(format!("{}TOPIC", way.prefix()), EnvValue::Plain(topic));
+        let options = template(way.prefix(), &settings);
+        self.variable(way.whole(), &options);
+        let topic = topic_of(topic.as_ref(), stream.0);
+        let name = topic.get("name").and_then(stream::text).unwrap_or_default();
+        let mut whole = template(SERDE, &serde);
+        whole.plain.extend(options.plain);
+        whole.secret.extend(options.secret);
+        whole.plain.insert("topic".to_owned(), Value::Object(topic));
+        self.file(way.file(), whole);
+        self.environment.insert(format!("{}TOPIC", way.prefix()), EnvValue::Plain(name));
     }
 
     /// Options with the deployment's own over them, secrets in their places.
@@ -230,34 +238,29 @@ impl Made {
                         self.environment.insert(variable, EnvValue::Plain(text));
                     }
                 }
-                Setting::Secret(secret) => self.secret(&variable, secret.clone()),
+                Setting::Secret(secret) => {
+                    self.environment.remove(&variable);
+                    self.secrets.insert(name(&variable), secret.clone());
+                }
             }
         }
     }
 
-    /// All options as one file, which is a secret where one of them is.
-    fn file(&mut self, file: &str, variable: &str, settings: &Settings) {
-        let value = |setting: &Setting| match setting {
-            Setting::Plain(value) => value.clone(),
-            Setting::Secret(secret) => Value::String(secret.expose_secret().to_owned()),
-        };
-        let all: Map<String, Value> =
-            settings.iter().map(|(key, setting)| (key.clone(), value(setting))).collect();
-        let text = Value::Object(all).to_string();
-        let source = if settings.values().any(|setting| matches!(setting, Setting::Secret(_))) {
-            self.secret(variable, SecretString::from(text));
-            Source::Setting(name(variable))
+    /// All options as one variable, which is a secret where one of them is.
+    fn variable(&mut self, variable: &str, options: &Template) {
+        let value = if options.secret.is_empty() {
+            EnvValue::Plain(options.masked())
         } else {
-            self.environment.insert(variable.to_owned(), EnvValue::Plain(text.clone()));
-            Source::Inline(text)
+            EnvValue::Json(options.clone())
         };
-        self.workload.configs.insert(name(file), source);
+        self.environment.insert(variable.to_owned(), value);
     }
 
-    /// A secret of the deployment, which every service has as environment.
-    fn secret(&mut self, variable: &str, value: SecretString) {
-        self.environment.remove(variable);
-        self.secrets.insert(name(variable), value);
+    /// The same as a file.
+    fn file(&mut self, file: &str, options: Template) {
+        let source =
+            if options.secret.is_empty() { Source::Inline(options.masked()) } else { Source::Json(options) };
+        self.workload.configs.insert(name(file), source);
     }
 
     fn finish(mut self, parts: &Parts<'_>) -> Definition {
@@ -274,6 +277,7 @@ impl Made {
             environment: self.environment.clone(),
             configs: mounts.clone(),
             object_labels: labels.clone(),
+            user: spec.user.clone(),
             ..Service::new(Image::Reference(image.to_owned()))
         };
         let at = |path: &str| Some(MetricsEndpoint { port: defaults.port, path: path.to_owned() });
@@ -293,6 +297,34 @@ impl Made {
         self.workload.services = services;
         Definition { workload: self.workload, secrets: self.secrets }
     }
+}
+
+/// All options as one JSON object, whose secrets are the deployment's under the names of their variables.
+fn template(prefix: &str, settings: &Settings) -> Template {
+    let mut made = Template::default();
+    for (option, setting) in settings {
+        match setting {
+            Setting::Plain(value) => {
+                made.plain.insert(option.clone(), value.clone());
+            }
+            Setting::Secret(_) => {
+                made.secret.insert(option.clone(), name(&variable(prefix, option)));
+            }
+        }
+    }
+    made
+}
+
+/// What is known of the topic, with its name: the stream's, unless it says otherwise.
+fn topic_of(said: Option<&Setting>, stream: &Stream) -> Map<String, Value> {
+    let mut topic = match said {
+        Some(Setting::Plain(Value::Object(topic))) => topic.clone(),
+        Some(Setting::Plain(name)) => Map::from_iter([("name".to_owned(), name.clone())]),
+        _ => Map::new(),
+    };
+    let named = topic.get("name").and_then(stream::text).filter(|name| !name.is_empty());
+    topic.insert("name".to_owned(), Value::String(named.unwrap_or_else(|| stream.name.to_string())));
+    topic
 }
 
 /// The name of the pipeline's own service.

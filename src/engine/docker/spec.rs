@@ -259,7 +259,7 @@ fn environment(request: &ServiceRequest) -> EngineResult<Vec<String>> {
                 request.name
             ))),
         },
-        EnvValue::Required => Err(EngineError::Refused(format!(
+        EnvValue::Json(_) | EnvValue::Required => Err(EngineError::Refused(format!(
             "the variable {key} of service {} has no value; set it in the deployment's settings",
             request.name
         ))),

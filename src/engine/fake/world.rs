@@ -324,7 +324,7 @@ impl World {
         let value = |value: &EnvValue| match value {
             EnvValue::Plain(text) => Some(text.clone()),
             EnvValue::Secret { name, .. } => Some(request.secrets.get(name)?.expose_secret().to_owned()),
-            EnvValue::Required => None,
+            EnvValue::Json(_) | EnvValue::Required => None,
         };
         let environment = request.service.environment.iter();
         let key = (request.workload.clone(), request.name.clone());

@@ -61,6 +61,17 @@ impl Fetched {
             for key in ["uuid", "createdAt", "createdBy", "updatedAt", "status"] {
                 fields.remove(key);
             }
+            // DataCater's clients send these along; only what they would say is refused.
+            for key in ["labels", "configSelector", "projectSelector"] {
+                let says_nothing = match fields.get(key) {
+                    Some(Value::Null) => true,
+                    Some(Value::Object(map)) => map.is_empty(),
+                    _ => false,
+                };
+                if says_nothing {
+                    fields.remove(key);
+                }
+            }
         }
         from_value(self.0)
     }

@@ -185,7 +185,7 @@ async fn replace(
         app::pipeline::redeploy(&state.app, &who, id.clone(), changes, body.once).await?;
     } else {
         let before = app::deployment::get(&state.app, &who, id.clone()).await?;
-        if !before.source.is_bundle() {
+        if before.source.pipeline().is_some() {
             return Err(
                 Error::field("spec.pipeline", "it is missing; this deployment runs a pipeline").into()
             );

@@ -54,8 +54,10 @@ impl PipelineRequest {
 }
 
 fn shown(mut pipeline: pipeline::Pipeline) -> Resource {
+    // The streams stand once, where DataCater's clients change them.
     let metadata = pipeline.spec.shown_metadata();
     pipeline.spec.metadata.clear();
+    (pipeline.spec.stream_in, pipeline.spec.stream_out) = (None, None);
     Resource::new(pipeline, Some(metadata))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Map;
 use uuid::Uuid;
 
@@ -24,14 +24,24 @@ pub struct PipelineDeploymentSpec {
     pub pipeline: Uuid,
     /// Another stream than the pipeline's by its `uuid`, and options that win over the stream's. Secrets come in clear and
     /// are answered as `********`.
-    #[serde(rename = "stream-in-config", default, skip_serializing_if = "StreamUse::is_empty")]
+    #[serde(
+        rename = "stream-in-config",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "StreamUse::is_empty"
+    )]
     #[schema(required = false, value_type = Object)]
     pub stream_in_config: StreamUse,
-    #[serde(rename = "stream-out-config", default, skip_serializing_if = "StreamUse::is_empty")]
+    #[serde(
+        rename = "stream-out-config",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "StreamUse::is_empty"
+    )]
     #[schema(required = false, value_type = Object)]
     pub stream_out_config: StreamUse,
     /// Wins over the pipeline's own configuration.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
     #[schema(required = false, value_type = Object)]
     pub config: Options,
     /// As many as the pipeline says, else 1, where none are named.
@@ -68,6 +78,11 @@ pub struct PipelineDeploymentSpec {
     )]
     #[schema(required = false, write_only, value_type = BTreeMap<String, Option<String>>)]
     pub secrets: BTreeMap<SecretName, Option<SecretValue>>,
+}
+
+/// `null` says as little as nothing.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(read: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(read).map(Option::unwrap_or_default)
 }
 
 /// A deployment of a pipeline to be made, or what it shall be from now on.

@@ -90,7 +90,9 @@ pub struct Counters {
     /// The number of the update that runs.
     pub observed_generation: u32,
     pub ready_replicas: u32,
+    /// Those that there are.
     pub replicas: u32,
+    /// Those that are asked for and not ready.
     pub unavailable_replicas: u32,
     /// Those that the update which runs has made or kept.
     pub updated_replicas: u32,
@@ -109,6 +111,8 @@ impl From<Detail> for Counters {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let ready = slots.iter().filter(|slot| slot.phase.is_ready(is_task(&slot.slot.service))).count();
         let serving = slots.iter().filter(|slot| slot.serving).count();
+        let services = running.into_iter().flat_map(|plan| &plan.workload.services);
+        let wanted: u32 = services.filter(|(name, _)| ours(name)).map(|(_, service)| service.replicas).sum();
         let objects: Vec<_> = detail.objects.iter().filter(|object| ours(&object.service)).cloned().collect();
         let told = deployment_object::by_name(&detail.deployment.id, &objects);
         Self {
@@ -118,7 +122,7 @@ impl From<Detail> for Counters {
             observed_generation: detail.deployment.running_update.unwrap_or(0),
             ready_replicas: count(ready),
             replicas: count(slots.len()),
-            unavailable_replicas: count(slots.len() - ready),
+            unavailable_replicas: wanted.saturating_sub(count(ready)),
             updated_replicas: count(serving),
         }
     }

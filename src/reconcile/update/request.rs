@@ -27,7 +27,7 @@ impl Run {
         name: &ServiceName,
     ) -> Result<ServiceRequest, Halt> {
         let mut request = self.bare_request(definition, name)?;
-        request.secrets = Arc::new(self.secrets(work, &request.service, name)?);
+        request.secrets = Arc::new(self.secrets(work, definition, name)?);
         request.contents = Arc::new(self.contents(work, definition, &request.service, name).await?);
         Ok(request)
     }
@@ -39,19 +39,27 @@ impl Run {
         name: &ServiceName,
     ) -> Result<ServiceRequest, Halt> {
         let plan = &definition.plan;
-        let service = plan.workload.services.get(name);
         let image = definition.resolution.images.get(name);
-        let (Some(service), Some(image), Some(hash)) = (service, image, definition.hash(name)) else {
+        let (Some(service), Some(image), Some(hash)) =
+            (plan.workload.services.get(name), image, definition.hash(name))
+        else {
             let message = format!("service {name} was not prepared");
             let failure = words::failure("internal", self.journal.step(), message, "Retry.");
             return Err(Halt::Failed(words::of_service(failure, name)));
         };
+        let mut service = service.clone();
+        for (key, value) in &mut service.environment {
+            // To an engine a text with a secret in it is a secret of the variable's own name.
+            if matches!(value, EnvValue::Json(_)) {
+                *value = EnvValue::Secret { name: SecretName::parse(key.as_str())?, version: 0 };
+            }
+        }
         Ok(ServiceRequest {
             workload: plan.deployment.clone(),
             name: name.clone(),
             revision: definition.number,
             hash: hash.to_owned(),
-            service: Arc::new(service.clone()),
+            service: Arc::new(service),
             profile: plan.profile,
             image: image.clone(),
             network: definition.resolution.network.clone(),
@@ -61,17 +69,28 @@ impl Run {
         })
     }
 
+    /// The values of a service's secret variables.
     fn secrets(
         &self,
         work: &Work,
-        service: &Service,
+        definition: &Definition,
         of: &ServiceName,
     ) -> Result<BTreeMap<SecretName, SecretString>, Halt> {
-        let named = service.environment.values().filter_map(|value| match value {
-            EnvValue::Secret { name, .. } => Some(name),
-            EnvValue::Plain(_) | EnvValue::Required => None,
-        });
-        named.map(|name| Ok((name.clone(), self.open(work, name, of)?))).collect()
+        let service = definition.plan.workload.services.get(of);
+        let mut secrets = BTreeMap::new();
+        for (key, value) in service.into_iter().flat_map(|service| &service.environment) {
+            match value {
+                EnvValue::Secret { name, .. } => {
+                    secrets.insert(name.clone(), self.open(work, name, of)?);
+                }
+                EnvValue::Json(template) => {
+                    let filled = template.fill(|name| self.open(work, name, of))?;
+                    secrets.insert(SecretName::parse(key.as_str())?, filled);
+                }
+                EnvValue::Plain(_) | EnvValue::Required => {}
+            }
+        }
+        Ok(secrets)
     }
 
     /// Opens a secret as it is now; a roll back gets today's value as well.
@@ -134,6 +153,9 @@ impl Run {
         match source {
             Source::Inline(text) => Ok(FileContent::Plain(Bytes::from(text.clone()))),
             Source::Setting(setting) => Ok(FileContent::Secret(self.open(work, setting, of)?)),
+            Source::Json(template) => {
+                Ok(FileContent::Secret(template.fill(|name| self.open(work, name, of))?))
+            }
             Source::BundleFile(path) => {
                 let limits = self.shared.settings.archive_limits;
                 let bytes = self.shared.blobs.read_file(&definition.plan.bundle, path, limits).await;

@@ -63,6 +63,7 @@ async fn run(browser: &Browser) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_context_is_run_on_a_real_engine_by_hand() {
+    slipway::tls::install();
     let first = FirstRun::start();
     let browser = Browser::open(WIDE).await;
     become_administrator(&browser, &first).await;
@@ -71,7 +72,10 @@ async fn a_context_is_run_on_a_real_engine_by_hand() {
     let id = execution.rsplit('/').next().unwrap();
     first.clean_up(id);
     let served = browser.texts("#ports td").await;
-    assert_eq!(reqwest::get(format!("http://{}/", served[0])).await.unwrap().text().await.unwrap(), "served\n");
+    assert_eq!(
+        reqwest::get(format!("http://{}/", served[0])).await.unwrap().text().await.unwrap(),
+        "served\n"
+    );
     browser.press_words("Logs").await;
     browser.see("main", "up 2").await;
     look(&browser, "execution-logs").await;

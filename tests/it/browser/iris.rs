@@ -1,106 +1,17 @@
 //! The README's walk through the console with the iris example, on a real Docker engine: the binary, its setup link,
 //! and the buttons by the words that the README uses.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
-use super::{Browser, PASSWORD, WIDE, Window};
-use crate::docker::harness::{Docker, aside, remove_all};
+use super::first::{FirstRun, become_administrator};
+use super::{Browser, WIDE, Window};
 use crate::kubernetes::harness::{MIRROR, mirror};
 use crate::kubernetes::images::stage::LAB;
 use crate::kubernetes::lab::{self, Namespace};
-use slipway::engine::label;
 
 /// Building the image on a busy machine takes a while.
 const UPDATE: Duration = Duration::from_secs(120);
-
-/// A Slipway as somebody starts it for the first time, and what it made on the engine, gone with the test.
-struct FirstRun {
-    server: Child,
-    base: String,
-    setup_link: String,
-    folder: tempfile::TempDir,
-    deployment: String,
-}
-
-impl FirstRun {
-    fn start() -> Self {
-        Self::with("")
-    }
-
-    /// With a configuration.
-    fn with(config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        if !config.is_empty() {
-            std::fs::create_dir(folder.path().join("data")).unwrap();
-            std::fs::write(folder.path().join("data/config.toml"), config).unwrap();
-        }
-        let mut server = Command::new(env!("CARGO_BIN_EXE_slipway"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(folder.path().join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let (mut base, mut setup_link) = (String::new(), String::new());
-        for line in lines {
-            if let Some(address) = line.strip_prefix("Slipway serves ") {
-                address.trim_end_matches('/').clone_into(&mut base);
-            }
-            if let Some((_, link)) = line.split_once("set up          ") {
-                link.clone_into(&mut setup_link);
-            }
-            if line.contains("works once") {
-                break;
-            }
-        }
-        assert!(base.starts_with("http://") && setup_link.starts_with(&base), "{base} {setup_link}");
-        let deployment = format!("slwtest-browser-{}", std::process::id());
-        Self { server, base, setup_link, folder, deployment }
-    }
-
-    /// The deployment that it is promoted to.
-    fn promoted(&self) -> String {
-        format!("{}-k8s", self.deployment)
-    }
-
-    /// `examples/pack`, as the README has it.
-    fn pack(&self, arguments: &[&str]) -> PathBuf {
-        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pack");
-        let packed =
-            Command::new(pack).arg("--out").arg(self.folder.path()).args(arguments).output().unwrap();
-        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
-        PathBuf::from(String::from_utf8(packed.stdout).unwrap().trim())
-    }
-}
-
-impl Drop for FirstRun {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.server);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.server.wait();
-        let ids = [self.deployment.clone(), self.promoted()];
-        aside(async move {
-            let docker = Docker::by_hand();
-            for id in ids {
-                remove_all(&docker, (label::WORKLOAD, &id), &format!("slipway/*/{id}")).await;
-            }
-        });
-    }
-}
-
-async fn become_administrator(browser: &Browser, run: &FirstRun) {
-    browser.go(&run.setup_link).await;
-    browser.client.find(fantoccini::Locator::Css("#f-username")).await.unwrap().clear().await.unwrap();
-    browser.fill("#f-username", "alice").await;
-    browser.fill("#f-password", PASSWORD).await;
-    browser.fill("#f-again", PASSWORD).await;
-    browser.press_words("Make it and sign in").await;
-    browser.see("h1", "Home").await;
-}
 
 async fn upload(browser: &Browser, zip: &Path, version: &str) {
     browser.press_words("Projects").await;

@@ -127,7 +127,7 @@ async fn what_is_wrong_stands_beside_its_field_and_what_was_typed_stays() {
         ("image", "is no image"),
         ("command", "quote is not closed"),
         ("ports", "\"many\" is no port"),
-        ("rest", "labels[0]"),
+        ("rest", "Labels[0]"),
     ] {
         let said = wrong.text(&format!("#f-{field}-error"));
         assert!(said.contains(part), "{field}: {said}");

@@ -27,6 +27,9 @@ pub const PAGES: &[(&str, &str)] = &[
     ("/pipelines/new", "/pipelines/new"),
     ("/streams", "/streams"),
     ("/streams/new", "/streams/new"),
+    ("/executions", "/executions"),
+    ("/contexts", "/contexts"),
+    ("/contexts/new", "/contexts/new"),
     ("/deployments", "/deployments"),
     ("/deployments/new", "/deployments/new?project=iris"),
     ("/deployments/{id}", "/deployments/iris-on-local"),
@@ -76,7 +79,8 @@ const OTHERS: &[&str] = &[
     "/auth/callback",
 ];
 
-/// Pages whose address is not known before: `browser::approvals` and `browser::pipelines` look at them.
+/// Pages whose address is not known before: `browser::approvals`, `browser::pipelines` and `browser::executions` look at
+/// them.
 const FOUND: &[&str] = &[
     "/approvals/{uuid}",
     "/pipelines/{uuid}",
@@ -84,6 +88,12 @@ const FOUND: &[&str] = &[
     "/pipelines/{uuid}/deploy",
     "/pipelines/{uuid}/delete",
     "/deployments/{id}/pipeline",
+    "/contexts/{uuid}",
+    "/contexts/{uuid}/run",
+    "/contexts/{uuid}/delete",
+    "/executions/{uuid}",
+    "/executions/{uuid}/stop",
+    "/executions/{uuid}/remove",
     "/streams/{uuid}",
     "/streams/{uuid}/edit",
     "/streams/{uuid}/delete",

@@ -1,4 +1,5 @@
 use chrono::DateTime;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::*;
@@ -104,8 +105,14 @@ fn a_secret_option_is_a_secret_everywhere() {
     let definition = made(&used(json!({}), json!({})), [&none, &none, &none]).unwrap();
     let value = |name: &str| definition.secrets[&SecretName::parse(name).unwrap()].expose_secret().to_owned();
     assert_eq!(value("MP_MESSAGING_INCOMING_STREAMIN_SASL_JAAS_CONFIG"), "login pw");
-    assert!(value("DATACATER_STREAMIN_CONFIG").contains("login pw"));
-    assert_eq!(definition.workload.configs["stream-in"], Source::Setting(name("DATACATER_STREAMIN_CONFIG")));
+    let Source::Json(file) = &definition.workload.configs["stream-in"] else { panic!("a secret is in it") };
+    assert_eq!(file.secret["sasl.jaas.config"], name("MP_MESSAGING_INCOMING_STREAMIN_SASL_JAAS_CONFIG"));
+    assert_eq!(file.plain["bootstrap.servers"], "a:9092", "what is no secret stands in the plan");
+    assert_eq!(file.plain["topic"], json!({ "num.partitions": 3, "name": "orders" }));
+    assert_eq!(file.plain["key.deserializer"], JSON_DESERIALIZER);
+    let whole = &definition.workload.services[SERVICE].environment["DATACATER_STREAMIN_CONFIG"];
+    let EnvValue::Json(whole) = whole else { panic!("a secret is in it") };
+    assert!(whole.plain.get("topic").is_none() && whole.plain.get("key.deserializer").is_none());
     let told = serde_json::to_string(&definition.workload).unwrap();
     assert!(!told.contains("login pw"), "{told}");
 }

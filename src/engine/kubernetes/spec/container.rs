@@ -67,7 +67,7 @@ fn variables(request: &ServiceRequest) -> Vec<EnvVar> {
                 }),
                 ..variable
             }),
-            EnvValue::Required => None,
+            EnvValue::Json(_) | EnvValue::Required => None,
         }
     });
     variables.collect()

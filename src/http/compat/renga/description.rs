@@ -178,8 +178,12 @@ fn paths(security: &Securities) -> Value {
         "201",
         definition("Execution"),
     );
-    let run =
-        with(run, json!({ "consumes": ["application/json"], "parameters": [body("data", "NewExecution")] }));
+    let ignoring = json!({ "name": "ignoreWarnings", "in": "query", "type": "boolean", "required": false,
+        "description": "Run it in spite of what governance warns of" });
+    let run = with(
+        run,
+        json!({ "consumes": ["application/json"], "parameters": [body("data", "NewExecution"), ignoring] }),
+    );
     let one = op("getExecution", "Get an execution", &both, "200", definition("Execution"));
     let delete = op(
         "deleteExecution",

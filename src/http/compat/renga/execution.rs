@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::http::api::Reply;
 use crate::http::api::body::Body;
 use crate::http::api::log::gathered;
 use crate::http::api::log_text::{Style, push};
+use crate::http::api::query::Query;
 use crate::http::routes::Routes;
 
 /// The routes of this file.
@@ -79,15 +81,25 @@ async fn list(state: Data<State>, asking: Asking, path: Path<String>) -> Reply<H
     }
 }
 
+/// What upstream does not know of.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct How {
+    /// Run it in spite of what governance warns of.
+    #[serde(default)]
+    ignore_warnings: bool,
+}
+
 async fn create(
     state: Data<State>,
     asking: Asking,
     path: Path<String>,
+    how: Query<How>,
     body: Body<Value>,
 ) -> Reply<HttpResponse> {
     let caller = asking.with(&[ContextsRead, ExecutionsWrite])?;
     let context = identifier("context_id", &path)?;
-    let new = state.settings.renga.execution(context, Order::parse(&body.value)?, false)?;
+    let new = state.settings.renga.execution(context, Order::parse(&body.value)?, how.0.ignore_warnings)?;
     let made = execution::create(&state.app, caller, new, body.once).await?;
     Ok(HttpResponse::Created().json(wire::Execution::from(made)))
 }

@@ -84,14 +84,14 @@ fn the_frame_holds_what_the_user_may_reach_and_every_form_its_token() {
     let current: Vec<_> =
         all(&html, ".side a[aria-current]").iter().map(|a| a.value().attr("href")).collect();
     assert_eq!(current, [Some("/slipway/deployments")]);
-    assert_eq!(all(&html, ".side a").len(), 6);
+    assert_eq!(all(&html, ".side a").len(), 7);
     for form in all(&html, "form[method=post]") {
         let token = form.select(&Selector::parse("input[name=csrf]").expect("a selector")).next();
         assert_eq!(token.and_then(|input| input.value().attr("value")), Some("token"));
     }
     let plain =
         Page { user: Some(UserView { name: "C".into(), groups: vec![], is_admin: false }), ..signed_in("t") };
-    assert_eq!(all(&everything(plain), ".side a").len(), 5);
+    assert_eq!(all(&everything(plain), ".side a").len(), 6);
     assert!(all(&everything(page("Log in", Section::Outside)), "nav, header.top, dialog").is_empty());
 }
 

@@ -3,7 +3,7 @@
 use actix_web::web;
 use askama::Template;
 
-use super::form::Choices;
+use super::form::{Choices, with_stored};
 use super::page;
 use crate::app::pipeline::{self, NewPipelineDeployment, PipelineChanges};
 use crate::domain::deployment::Deployment;
@@ -66,9 +66,10 @@ impl Form {
         let stream = |at: usize| {
             let ((key, label, _), stored) = (WAYS[at], uses[at].and_then(|of| of.uuid));
             let stored = stored.map(|uuid| uuid.to_string()).unwrap_or_default();
-            Field::select(key, label, choices.streams.clone())
+            let value = or(key, stored);
+            Field::select(key, label, with_stored(choices.streams.clone(), &value))
                 .hint("In place of the pipeline's.")
-                .value(or(key, stored))
+                .value(value)
         };
         let options = |at: usize| {
             let (key, _, label) = WAYS[at];
@@ -141,9 +142,8 @@ fn infrastructure(
     choices: Vec<Choice>,
     or: &dyn Fn(&str, String) -> String,
 ) -> Field {
-    let default =
-        was.pipeline.spec.infrastructure.as_ref().or(visit.app.rules.datacater.infrastructure.as_ref());
-    let default = default.map(ToString::to_string).unwrap_or_default();
+    let usual = &visit.app.rules.datacater.infrastructure;
+    let default = was.pipeline.spec.infrastructure.as_ref().unwrap_or(usual).to_string();
     Field::select("infrastructure", "Infrastructure", choices)
         .hint("It never changes afterwards.")
         .value(or("infrastructure", default))
@@ -251,7 +251,8 @@ async fn save(visit: Visit, path: web::Path<String>, fields: Fields) -> Answer {
         Ok(wanted) => {
             let changes = PipelineChanges {
                 wanted,
-                enabled: None,
+                // What is stopped stays so: resuming it is an action of its own.
+                enabled: Some(deployment.enabled),
                 revision: fields.get("revision").parse().ok(),
                 reason: None,
             };

@@ -70,6 +70,17 @@ impl Choices {
     }
 }
 
+/// The choices with what is stored among them, also where the visitor could not choose it anew: a form that leaves it
+/// alone sends it back.
+pub(super) fn with_stored(mut choices: Vec<Choice>, stored: &str) -> Vec<Choice> {
+    match choices.iter_mut().find(|choice| choice.value == stored) {
+        Some(known) => known.refused.clear(),
+        None if !stored.is_empty() => choices.push(Choice::new(stored, stored)),
+        None => {}
+    }
+    choices
+}
+
 /// What of a specification has no field of its own, as it is edited.
 pub(super) fn rest_text(spec: &PipelineSpec) -> String {
     let mut bare = spec.clone();
@@ -93,6 +104,10 @@ impl Form {
                 (page(visit, format!("Edit {}", pipeline.name)).below(pipeline.name.to_string(), &here), here)
             }
         };
+        let place = spec.infrastructure.as_ref().map(ToString::to_string).unwrap_or_default();
+        let chosen = |name: &str, label: &str, choices: &[Choice], value: String| {
+            Field::select(name, label, with_stored(choices.to_vec(), &value)).value(value)
+        };
         let action = if of.is_some() { format!("{here}/edit") } else { "/pipelines/new".to_owned() };
         Ok(Self {
             page,
@@ -108,15 +123,10 @@ impl Form {
                 .hint(format!("Runs the pipeline; {} where none is named.", visit.app.rules.datacater.defaults.image))
                 .value(was("image", spec.image.clone().unwrap_or_default()))
                 .mono(),
-            stream_in: Field::select("stream-in", "Stream in", choices.streams.clone())
-                .hint("What it reads.")
-                .value(was("stream-in", shown(spec.stream_in))),
-            stream_out: Field::select("stream-out", "Stream out", choices.streams)
-                .hint("What it writes.")
-                .value(was("stream-out", shown(spec.stream_out))),
-            infrastructure: Field::select("infrastructure", "Infrastructure", choices.infrastructures)
-                .hint("Where its deployments run unless they say otherwise.")
-                .value(was("infrastructure", spec.infrastructure.as_ref().map(ToString::to_string).unwrap_or_default())),
+            stream_in: chosen("stream-in", "Stream in", &choices.streams, was("stream-in", shown(spec.stream_in))).hint("What it reads."),
+            stream_out: chosen("stream-out", "Stream out", &choices.streams, was("stream-out", shown(spec.stream_out))).hint("What it writes."),
+            infrastructure: chosen("infrastructure", "Infrastructure", &choices.infrastructures, was("infrastructure", place))
+                .hint("Where its deployments run unless they say otherwise."),
             replicas: Field::input("number", "replicas", "Replicas")
                 .hint("Unless a deployment says otherwise.")
                 .value(was("replicas", spec.replicas.map(|count| count.to_string()).unwrap_or_default())),
