@@ -20,6 +20,7 @@ use crate::app::{context, deployment, update};
 use crate::domain::Result;
 use crate::domain::clock::Timestamp;
 use crate::domain::context::Context;
+use crate::domain::health::Message;
 use crate::domain::infrastructure::Infrastructure;
 use crate::domain::page::PageRequest;
 use crate::domain::workload::Protocol;
@@ -96,6 +97,13 @@ async fn show(visit: Visit, path: web::Path<String>) -> Answer {
     visit.show(&shown)
 }
 
+/// Whether a message of a deployment says more of an execution than its state does: however it ends, that is its result.
+fn tells(message: &Message) -> bool {
+    const STATES: [&str; 4] = ["NEVER_UPDATED", "STOPPED", "NOTHING_RUNS", "SETTINGS_CHANGED"];
+    !STATES.contains(&message.code.as_str())
+        && !["REPLICA_", "TASK_"].iter().any(|kind| message.code.starts_with(kind))
+}
+
 impl Show {
     async fn load(visit: &Visit, of: Execution) -> Result<Self> {
         let (app, caller, id) = (&visit.app, &visit.caller, of.deployment.id.clone());
@@ -109,7 +117,7 @@ impl Show {
             page: page(visit, &of.deployment).live(&topics),
             here: visit.here(),
             frame: Frame::of_run(visit, &detail.deployment, state(&of)),
-            notes: detail.summary.state.messages.iter().map(Note::from).collect(),
+            notes: detail.summary.state.messages.iter().filter(|one| tells(one)).map(Note::from).collect(),
             open: updates.iter().rev().find(|update| !update.is_ended()).map(open),
             ports: of.ports(hosts).into_iter().map(PortView::from).collect(),
             environment,
@@ -139,6 +147,11 @@ impl Show {
     /// Whether it used up its memory.
     fn killed(&self) -> bool {
         self.of.exit().is_some_and(|exit| exit.out_of_memory)
+    }
+
+    /// Whether governance did not let it start, so that somebody has to once it may.
+    fn waits(&self) -> bool {
+        self.of.update.is_none() && !self.of.is_removed()
     }
 
     fn started(&self) -> Option<Timestamp> {

@@ -112,6 +112,81 @@ async fn a_pipeline_runs_with_its_configuration_answers_for_itself_and_goes() {
     assert_eq!((scene.containers(&id).await.len(), scene.networks(&id).await.len()), (0, 0));
 }
 
+/// Tells what it was given as variables and as files, and whether it reaches the image beside it.
+const TELLING: &str = "echo \"env $DATACATER_STREAMIN_CONFIG\"; echo \"in $(cat /usr/app/mounts/stream-in)\"; \
+     echo \"out $(cat /usr/app/mounts/stream-out)\"; echo \"config $(cat /usr/app/mounts/config)\"; \
+     echo \"batch $DATACATER_CONFIG_BATCH\"; echo \"serde $DATACATER_SERDE_VALUE_DESERIALIZER\"; \
+     until echo PING | nc -w 2 runner 6379 2>/dev/null | grep -q PONG; do sleep 0.2; done; echo runner reached; sleep 600";
+
+/// What it told, by the first word of each line, once it has told all.
+async fn heard(house: &House, id: &str) -> std::collections::BTreeMap<String, String> {
+    let began = std::time::Instant::now();
+    loop {
+        let lines = house.call(Method::GET, &format!("/deployments/{id}/logs"), None).await;
+        let lines = lines.as_array().unwrap().iter().filter_map(|line| line.as_str()?.split_once(' '));
+        let heard: std::collections::BTreeMap<String, String> =
+            lines.map(|(word, rest)| (word.to_owned(), rest.to_owned())).collect();
+        if heard.contains_key("runner") {
+            return heard;
+        }
+        assert!(began.elapsed() < super::scene::PATIENCE, "{heard:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("{text}"))
+}
+
+/// What reaches the containers of the first stream with the first configuration.
+async fn first_again(house: &House, id: &str) {
+    let heard = heard(house, id).await;
+    let options = json!({ "bootstrap.servers": "kafka:9092", "group.id": id, "sasl.jaas.config": "c4n4ry" });
+    assert_eq!(json_of(&heard["env"]), options);
+    let whole = json_of(&heard["in"]);
+    for (key, value) in options.as_object().unwrap() {
+        assert_eq!(whole[key], *value, "{whole}");
+    }
+    assert_eq!(whole["topic"], json!({ "name": "orders" }));
+    assert_eq!(whole["value.deserializer"], heard["serde"].as_str());
+    assert_eq!(json_of(&heard["out"])["topic"]["name"], "clean");
+    assert_eq!((json_of(&heard["config"]), heard["batch"].as_str()), (json!({ "batch": 5 }), "5"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_stream_and_the_way_back_reach_the_containers_whole() {
+    let scene = Scene::new("streams").await;
+    let house = &scene.house;
+    let made = pipeline(house, "local", TELLING).await;
+    let mut body = house.call(Method::GET, &format!("/pipelines/{made}"), None).await;
+    body["spec"]["images"] = json!({ "runner": "redis:7" });
+    house.call(Method::PUT, &format!("/pipelines/{made}"), Some(body)).await;
+    let id = deployed(house, &made, json!({ "config": { "batch": 5 } })).await;
+    first_again(house, &id).await;
+    let other =
+        json!({ "bootstrap.servers": "other:9092", "sasl.jaas.config": "0ther", "topic": { "name": "t2" } });
+    let other = json!({ "name": "others", "spec": { "kind": "KAFKA", "kafka": other } });
+    let other = house.call(Method::POST, "/streams", Some(other)).await["uuid"].as_str().unwrap().to_owned();
+    // Replaced in YAML.
+    let yaml = format!(
+        "name: deployment-name\nspec:\n  pipeline: {made}\n  config: {{batch: 7}}\n  stream-in-config:\n    uuid: {other}\n    linger.ms: 3\n"
+    );
+    let url = format!("http://{}/api/v1/deployments/{id}", house.address);
+    let request = reqwest::Client::new().put(url).bearer_auth(&house.key);
+    let answer = request.header("content-type", "application/yaml").body(yaml).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    house.wait(&id, 2).await;
+    let heard = heard(house, &id).await;
+    let options = json_of(&heard["env"]);
+    let wanted = json!({ "bootstrap.servers": "other:9092", "group.id": id, "sasl.jaas.config": "0ther", "linger.ms": 3 });
+    assert_eq!((options, heard["batch"].as_str()), (wanted, "7"));
+    assert_eq!(json_of(&heard["in"])["topic"], json!({ "name": "t2" }));
+    house.call(Method::POST, &format!("/deployments/{id}/rollback"), Some(json!({ "to": 1 }))).await;
+    house.wait(&id, 3).await;
+    first_again(house, &id).await;
+    deleted(house, &id).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_followed_log_of_a_million_lines_misses_none() {
     let scene = Scene::new("million").await;

@@ -43,6 +43,8 @@ async fn a_pipeline_is_a_deployment_as_datacater_describes_it() {
     assert_eq!(counters["conditions"], object["status"]["conditions"], "{counters}");
     let secret = scene.namespace.kubectl(&["get", "deployment", &name, "-o", "yaml"], "");
     assert!(!secret.contains("c4n4ry"), "a secret option stands in no object but the Secret");
+    let held = house.call(Method::GET, "/deployments?in-cluster=true", None).await;
+    assert_eq!(held[0]["uuid"], id.as_str());
     deleted(house, &id).await;
     // Its pods take their grace period to end.
     let pod = |name: &String| name.starts_with("pod/");
