@@ -71,6 +71,21 @@ pub async fn picture(browser: &Browser, name: &str) {
     }
 }
 
+/// The page as it is, looked at in light and dark: a picture, and axe over it.
+pub async fn look(browser: &Browser, name: &str) {
+    for theme in ["light", "dark"] {
+        themed(browser, theme).await;
+        picture(browser, &format!("{name} {theme}")).await;
+        assert_eq!(broken(browser, &axe()).await, Vec::<String>::new(), "{name} {theme}");
+    }
+    themed(browser, "light").await;
+}
+
+async fn themed(browser: &Browser, theme: &str) {
+    let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });
+    browser.tool("Emulation.setEmulatedMedia", features).await;
+}
+
 async fn setup_page(it: &TestApp) -> String {
     let fresh = it.instance.auth.setup_token().await.unwrap();
     format!("/setup?token={}", fresh.unwrap_or_default())
@@ -81,8 +96,7 @@ async fn no_page_breaks_a_rule(theme: &str, from: usize) {
     let (team, axe) = (busy().await, axe());
     let empty = TestApp::builder().start().await;
     let browser = Browser::open(WIDE).await;
-    let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });
-    browser.tool("Emulation.setEmulatedMedia", features).await;
+    themed(&browser, theme).await;
     let mut all = Vec::new();
     let mut look = async |url: String| {
         browser.go(&url).await;

@@ -2,15 +2,9 @@
 
 use serde_json::json;
 
-use super::access::{axe, broken, picture};
+use super::access::look;
 use super::{Browser, WIDE, administrator};
 use crate::harness::Team;
-
-/// The page, looked at.
-async fn look(browser: &Browser, name: &str) {
-    picture(browser, name).await;
-    assert_eq!(broken(browser, &axe()).await, Vec::<String>::new(), "{name}");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_asks_for_another_approves() {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::access::{axe, broken, picture};
+use super::access::look;
 use super::first::{FirstRun, become_administrator};
 use super::{Browser, WIDE, Window};
 
@@ -20,12 +20,6 @@ const SPECIFICATION: [(&str, &str); 5] = [
     ("#f-environment", "DEPTH=1\nMY_TOKEN=c4n4ry"),
     ("#f-rest", "resources: {limits: {memory: 64Mi}}"),
 ];
-
-/// The page, looked at.
-async fn look(browser: &Browser, name: &str) {
-    picture(browser, name).await;
-    assert_eq!(broken(browser, &axe()).await, Vec::<String>::new(), "{name}");
-}
 
 async fn address(browser: &Browser) -> String {
     browser.client.current_url().await.unwrap().to_string()

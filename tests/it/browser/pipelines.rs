@@ -1,14 +1,8 @@
 //! A data scientist makes streams and a pipeline and deploys it; every page of that is open to all, wide and narrow.
 
-use super::access::{axe, broken, picture};
+use super::access::look;
 use super::{Browser, WIDE, Window, administrator};
 use crate::harness::Team;
-
-/// The page, looked at.
-async fn look(browser: &Browser, name: &str) {
-    picture(browser, name).await;
-    assert_eq!(broken(browser, &axe()).await, Vec::<String>::new(), "{name}");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_is_made_and_deployed_by_hand() {

@@ -75,12 +75,19 @@ async fn the_api_answers_a_fuzzer_as_its_description_says() {
     let spec = json!({ "image": "a:1", "stream-in": stream, "stream-out": stream, "infrastructure": "fake" });
     let pipeline = made("pipelines", json!({ "name": "clean", "spec": spec })).await;
     let deployment = made("deployments", json!({ "name": "clean", "spec": { "pipeline": pipeline } })).await;
+    let specification = json!({ "image": "busybox", "command": "sleep 600", "ports": ["80"] });
+    let context = made("contexts", json!({ "spec": { "specification": specification } })).await;
+    let execution = made("executions", json!({ "spec": { "context": context, "engine": "fake" } })).await;
     let description = format!("http://{}/api/v1/openapi.json", house.address);
     let base = format!("http://{}/api/v1", house.address);
     // What is there, first; then whatever ids are made up.
-    for (noun, parameter, id) in
-        [("deployments", "id", &deployment), ("pipelines", "uuid", &pipeline), ("streams", "uuid", &stream)]
-    {
+    for (noun, parameter, id) in [
+        ("deployments", "id", &deployment),
+        ("pipelines", "uuid", &pipeline),
+        ("streams", "uuid", &stream),
+        ("executions", "uuid", &execution),
+        ("contexts", "uuid", &context),
+    ] {
         let only = format!("^/{noun}/\\{{{parameter}\\}}");
         let more = ["--include-path-regex", &only, "--exclude-method", "DELETE"];
         fuzz(&stage, &description, &base, &more, &[(parameter, id), ("number", "1")]).await;

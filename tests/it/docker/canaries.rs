@@ -1,6 +1,8 @@
 //! Secrets come in by the API, the console, the command line and the configuration, and are used on a real engine; then
 //! they are searched for wherever anybody could read: logs, databases, answers, pages, streams, labels.
 
+mod made;
+
 use std::path::Path;
 
 use base64::Engine as _;
@@ -46,7 +48,11 @@ struct Search(Vec<(String, Vec<Vec<u8>>)>);
 impl Search {
     fn new(extra: &[&str]) -> Self {
         let known = [BY_API, BY_CONSOLE, AS_FILE, MISTYPED, PASSWORD, REGISTRY, OIDC, CLUSTER];
-        let all = known.iter().chain(extra).map(|secret| ((*secret).to_owned(), spellings(secret)));
+        let all = known
+            .iter()
+            .chain(&made::ALL)
+            .chain(extra)
+            .map(|secret| ((*secret).to_owned(), spellings(secret)));
         Self(all.collect())
     }
 
@@ -143,17 +149,23 @@ async fn secrets_are_readable_nowhere() {
     let (cookie, page) = console(&house, &id).await;
     house.update(&id).await;
     let mistakes = refused(&house, &id).await;
+    let more = made::make(&house).await;
     let search = Search::new(&[&house.key, &cookie]);
     search.through("the console's pages", page.as_bytes());
     for (what, text) in mistakes {
         search.through(&what, text.as_bytes());
     }
-    let read = answers(&house, &id).await;
+    let mut read = answers(&house, &id).await;
+    read.extend(made::answers(&house, &more).await);
     assert!(read.iter().filter(|(what, _)| what.starts_with("200")).count() > 25, "{} routes", read.len());
     for (what, text) in &read {
         search.through(what, text.as_bytes());
     }
     engine(&search, &id).await;
+    for of in [&more.deployment, &more.execution] {
+        pages(&search, &house, &cookie, of).await;
+    }
+    made::remove(&house, &more).await;
     house.remove(&id).await;
     house.stop(true);
     std::fs::remove_file(dir.join("config.toml")).unwrap();
@@ -224,6 +236,18 @@ async fn console(house: &House, id: &str) -> (String, String) {
     }
     assert!(pages.contains("OTHER"), "the pages know of the secret by its name");
     (cookie.split_once('=').unwrap().1.to_owned(), pages)
+}
+
+/// The console's pages of what is made of a pipeline or a context.
+async fn pages(search: &Search, house: &House, cookie: &str, id: &str) {
+    for path in ["", "/updates", "/updates/1", "/logs", "/history", "/update"] {
+        let url = format!("http://{}/deployments/{id}{path}", house.address);
+        let cookie = format!("slipway={cookie}");
+        let request = reqwest::Client::new().get(url).header("accept", "text/html").header("cookie", cookie);
+        let (status, text) = send(request).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        search.through(path, text.as_bytes());
+    }
 }
 
 /// Requests with a secret in them that are refused: the refusal does not repeat it.
