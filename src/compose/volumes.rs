@@ -153,6 +153,7 @@ fn named(asked: Asked<'_>, field: &Field<'_>, mounts: &mut Mounts, cx: &mut Cont
         volume,
         target: asked.target,
         read_only: asked.read_only.unwrap_or(false),
+        scratch: false,
     });
     Some(())
 }

@@ -291,6 +291,9 @@ pub struct VolumeMount {
     pub target: String,
     #[serde(default)]
     pub read_only: bool,
+    /// It is made with the containers and goes with them: on Kubernetes a folder of the node, and no claim.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scratch: bool,
 }
 
 /// A folder in memory: empty at every start, gone at every stop, counted against the service's memory.

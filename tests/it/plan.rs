@@ -196,6 +196,7 @@ fn a_writable_volume_or_a_fixed_port_means_downtime() {
                 volume: VolumeName::parse("data").unwrap(),
                 target: "/d".into(),
                 read_only: false,
+                scratch: false,
             }];
         })
     };

@@ -63,9 +63,16 @@ async fn refusals_are_problems_with_a_way_out() {
 async fn a_key_counts_as_a_bearer_and_nothing_else_does() {
     let it = TestApp::builder().start().await;
     refused(it.admin().await.get("/v1/contexts/x/y").await, 404);
-    refused(it.session("alice", &["admins"]).await.get("/v1/contexts/x/y").await, 401);
+    let session = it.session("alice", &["admins"]).await;
+    refused(session.get("/v1/contexts/x/y").await, 401);
     refused(it.nobody().header("authorization", "Basic c2x3Xzo=").get("/v1/contexts/x/y").await, 401);
     refused(it.nobody().bearer("a.b.c").get("/v1/contexts/x/y").await, 401);
+    // However its letters are written.
+    for path in ["/v1/%63ontexts", "/%761/contexts", "/v1/contex%74s/x/y"] {
+        refused(session.get(path).await, 401);
+    }
+    let dataiku = "/dip/%70ublicapi/project-deployer/stages";
+    session.get(dataiku).await.expect(401);
 }
 
 #[tokio::test]

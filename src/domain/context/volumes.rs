@@ -30,6 +30,8 @@ pub struct Mounts {
 enum Kind {
     /// On a disk; whether whoever mounts it may write.
     Named(VolumeName, bool),
+    /// A folder on a disk that goes with the containers.
+    Scratch(VolumeName),
     Memory(Option<u64>),
     Host(String),
 }
@@ -73,7 +75,11 @@ fn mount(
 ) {
     match kind.clone() {
         Kind::Named(volume, writable) => {
-            read.volumes.push(VolumeMount { volume, target, read_only: read_only || !writable });
+            let read_only = read_only || !writable;
+            read.volumes.push(VolumeMount { volume, target, read_only, scratch: false });
+        }
+        Kind::Scratch(volume) => {
+            read.volumes.push(VolumeMount { volume, target, read_only, scratch: true });
         }
         Kind::Host(source) => read.host.push(HostMount { source, target, read_only }),
         Kind::Memory(_) if read_only => {
@@ -100,7 +106,7 @@ fn declared<'v>(at: &At<'v>, reader: &mut Reader) -> BTreeMap<&'v str, Option<Ki
         }
     }
     let of_claim = |kind: &Option<Kind>| match kind {
-        Some(Kind::Named(volume, _)) => Some(volume.clone()),
+        Some(Kind::Named(volume, _) | Kind::Scratch(volume)) => Some(volume.clone()),
         _ => None,
     };
     let shared: Vec<&str> = known
@@ -155,7 +161,10 @@ fn empty_dir(name: &str, at: &At<'_>, volume: &Table<'_>, reader: &mut Reader) -
             u64::try_from(bytes).ok().map(|bytes| Kind::Memory(Some(bytes)))
         }
         ("Memory", None) => Some(Kind::Memory(None)),
-        ("", None) => named(name, volume.below("name"), false, reader),
+        ("", None) => match named(name, volume.below("name"), false, reader)? {
+            Kind::Named(name, _) => Some(Kind::Scratch(name)),
+            other => Some(other),
+        },
         ("", Some(size)) => {
             let hint = "Remove it, or write \"medium\": \"Memory\" beside it: a disk's use is not bounded.";
             reader.refuse(size.place, "it holds for folders in memory only", hint);

@@ -10,7 +10,7 @@ use super::Core;
 use super::images::{self, FileMap, Prepared};
 use super::names::{self, note};
 use super::spec::{self, Paths, Setting};
-use crate::domain::name::{DeploymentId, ServiceName};
+use crate::domain::name::{DeploymentId, ServiceName, VolumeName};
 use crate::domain::plan::Plan;
 use crate::engine::{
     EngineError, EngineResult, PrepareRequest, Progress, RegistryCredentials, Resolution, ResolvedImage,
@@ -68,9 +68,11 @@ impl Core {
         images::forget(&self.cluster, &self.instance, &registries, workload, keep).await
     }
 
-    /// Claims each volume once; what is there stays as it is.
+    /// Claims each volume once, those that go with the pods apart; what is there stays as it is.
     async fn prepare_storage(&self, plan: &Plan, setting: &Setting<'_>) -> EngineResult<()> {
-        for volume in &plan.workload.volumes {
+        let mounts = || plan.workload.all().flat_map(|(_, service)| &service.volumes);
+        let scratch = |volume: &&VolumeName| mounts().any(|mount| mount.scratch && mount.volume == **volume);
+        for volume in plan.workload.volumes.iter().filter(|volume| !scratch(volume)) {
             let claim = spec::claim(setting, &plan.deployment, volume);
             let name = names::volume(&plan.deployment, volume);
             if self.find::<PersistentVolumeClaim>(&name).await?.is_none() {

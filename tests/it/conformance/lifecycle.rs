@@ -184,8 +184,12 @@ pub async fn a_workload_with_replicas_is_not_released<H: Harness>(bed: &Bed<H>) 
 pub async fn volumes_outlive_a_release_that_does_not_name_them<H: Harness>(bed: &Bed<H>) {
     let with_volume = |script: &str| {
         let mut service = sh(script);
-        service.volumes =
-            vec![VolumeMount { volume: "data".parse().unwrap(), target: "/data".into(), read_only: false }];
+        service.volumes = vec![VolumeMount {
+            volume: "data".parse().unwrap(),
+            target: "/data".into(),
+            read_only: false,
+            scratch: false,
+        }];
         service
     };
     if bed.lacks(Lacks::DynamicVolumes) {

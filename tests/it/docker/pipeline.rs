@@ -11,7 +11,7 @@ use crate::harness::process::House;
 pub const PROGRAM: &str = "mkdir -p /tmp/w/q; echo '{\"status\":\"UP\"}' > /tmp/w/q/health; echo 'up 1' > /tmp/w/q/metrics; \
      echo \"topic $MP_MESSAGING_INCOMING_STREAMIN_TOPIC\"; echo \"group $MP_MESSAGING_INCOMING_STREAMIN_GROUP_ID\"; \
      echo \"jaas $MP_MESSAGING_INCOMING_STREAMIN_SASL_JAAS_CONFIG\"; echo \"in $(cat /usr/app/mounts/stream-in)\"; \
-     echo \"spec $(cat /usr/app/mounts/spec)\"; exec httpd -f -p 8080 -h /tmp/w";
+     echo \"spec $(cat /usr/app/mounts/spec)\"; echo \"host $(hostname)\"; exec httpd -f -p 8080 -h /tmp/w";
 
 /// Two streams and a pipeline between them that runs `program` on an infrastructure; answers the pipeline's uuid.
 pub async fn pipeline(house: &House, infrastructure: &str, program: &str) -> String {
@@ -68,6 +68,29 @@ pub async fn answers(house: &House, id: &str) {
     }
     let (status, metrics) = text(house, &format!("/deployments/{id}/metrics?replica=2")).await;
     assert_eq!((status, metrics.as_str()), (200, "up 1\n"));
+    // Each replica's own log, read and followed; the first one's where none is named.
+    let mut hosts = Vec::new();
+    for replica in ["?replica=1", "?replica=2", ""] {
+        let lines = house.call(Method::GET, &format!("/deployments/{id}/logs{replica}"), None).await;
+        hosts.push(
+            lines
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|line| line.as_str().unwrap().starts_with("host "))
+                .unwrap()
+                .clone(),
+        );
+    }
+    assert!(hosts[0] != hosts[1] && hosts[0] == hosts[2], "{hosts:?}");
+    let url =
+        format!("http://{}/api/v1/deployments/{id}/watch-logs?replica=2&tailingLines=100", house.address);
+    let mut followed = reqwest::Client::new().get(url).bearer_auth(&house.key).send().await.unwrap();
+    let (mut seen, wanted) = (String::new(), format!("data: {}\n", hosts[1].as_str().unwrap()));
+    while !seen.contains(&wanted) {
+        seen += &String::from_utf8_lossy(&followed.chunk().await.unwrap().expect("it is open"));
+    }
+    assert!(!seen.contains(hosts[0].as_str().unwrap()), "{seen}");
     let counters = house.call(Method::GET, &format!("/deployments/{id}/status"), None).await;
     assert_eq!((&counters["replicas"], &counters["readyReplicas"]), (&json!(2), &json!(2)), "{counters}");
 }
@@ -187,12 +210,34 @@ async fn another_stream_and_the_way_back_reach_the_containers_whole() {
     deleted(house, &id).await;
 }
 
+/// Answers 503 for its health once it was told so, and for its metrics always.
+const FAILING: &str = "mkdir -p /tmp/w/cgi-bin; printf '#!/bin/sh\\necho Status: 503 Down; echo; echo DOWN\\n' > /tmp/w/cgi-bin/down; \
+     chmod +x /tmp/w/cgi-bin/down; exec httpd -f -p 8080 -h /tmp/w";
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_followed_log_of_a_million_lines_misses_none() {
-    let scene = Scene::new("million").await;
+async fn what_a_program_answers_with_a_failure_is_passed_on() {
+    let scene = Scene::new("failing").await;
     let house = &scene.house;
+    let made = pipeline(house, "local", FAILING).await;
+    let mut body = house.call(Method::GET, &format!("/pipelines/{made}"), None).await;
+    for key in ["health", "metrics"] {
+        body["spec"][key] = json!({ "port": 8080, "path": "/cgi-bin/down" });
+    }
+    house.call(Method::PUT, &format!("/pipelines/{made}"), Some(body)).await;
+    let id = deployed(house, &made, json!({})).await;
+    let began = std::time::Instant::now();
+    while text(house, &format!("/deployments/{id}/health")).await != (503, "DOWN\n".to_owned()) {
+        assert!(began.elapsed() < super::scene::PATIENCE, "it never answers");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(text(house, &format!("/deployments/{id}/metrics")).await, (503, "DOWN\n".to_owned()));
+    deleted(house, &id).await;
+}
+
+/// A million lines of a pipeline's program on an infrastructure, followed without a gap.
+pub async fn follows_a_million_lines(house: &House, infrastructure: &str) {
     let program = "seq 1 1000000 | sed 's,^,line ,'; sleep 600";
-    let pipeline = pipeline(house, "local", program).await;
+    let pipeline = pipeline(house, infrastructure, program).await;
     let id = deployed(house, &pipeline, json!({})).await;
     // The engine's own reader may wait for ever where its files are rotated under it: it begins when all is written.
     let began = std::time::Instant::now();
@@ -223,4 +268,10 @@ async fn a_followed_log_of_a_million_lines_misses_none() {
     assert_eq!(next, 1_000_001);
     drop(answer);
     deleted(house, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_log_of_a_million_lines_misses_none() {
+    let scene = Scene::new("million").await;
+    follows_a_million_lines(&scene.house, "local").await;
 }

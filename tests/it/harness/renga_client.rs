@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::process::House;
+use crate::oidc::provider::TestProvider;
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -13,20 +14,26 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A client of it.
 pub struct Renga<'a> {
     house: &'a House,
+    bearer: String,
     client: reqwest::Client,
 }
 
 impl<'a> Renga<'a> {
     pub fn at(house: &'a House) -> Self {
+        Self::with(house, &house.key)
+    }
+
+    /// With a token of its own.
+    pub fn with(house: &'a House, bearer: &str) -> Self {
         // What never answers fails, and says what it was.
         let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        Self { house, client }
+        Self { house, bearer: bearer.to_owned(), client }
     }
 
     /// Status and body.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, String) {
         let url = format!("http://{}/v1{path}", self.house.address);
-        let request = self.client.request(method, url).bearer_auth(&self.house.key);
+        let request = self.client.request(method, url).bearer_auth(&self.bearer);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -123,4 +130,60 @@ impl<'a> Renga<'a> {
         self.state(path, "unavailable").await;
         assert_eq!(self.send(Method::DELETE, path, None).await.0, 200, "again is no error");
     }
+}
+
+/// An issuer, and tokens of it for renga's API.
+pub struct Issuer {
+    provider: TestProvider,
+}
+
+impl Issuer {
+    pub async fn start() -> Self {
+        Self { provider: TestProvider::start().await }
+    }
+
+    /// The lines of the configuration that have it believed, by the keys that it publishes or by one at hand.
+    pub async fn believed(&self, by_key: bool) -> String {
+        let issuer = &self.provider.issuer;
+        let mut lines = format!("[renga]\nissuer = \"{issuer}\"\naudience = \"renga\"\n");
+        if by_key {
+            let keys = reqwest::get(format!("{issuer}/jwks")).await.unwrap().json::<Value>().await.unwrap();
+            lines += &format!("jwt_key = '{}'\n", keys["keys"][0]);
+        }
+        lines
+    }
+
+    /// A token of somebody of group `ml` with these scopes.
+    pub async fn token(&self, scopes: &str) -> String {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let claims = json!({ "iss": self.provider.issuer, "aud": "renga", "sub": "robot", "name": "Robot", "iat": now,
+            "exp": now + 600, "groups": ["ml"], "scope": scopes });
+        self.provider.sign(&claims, &json!({}), "provider").await
+    }
+}
+
+/// Runs, reads and removes an execution on an engine, with tokens of a real issuer alone.
+pub async fn by_tokens(house: &House, issuer: &Issuer, infrastructure: &str, engine: &str) -> String {
+    let grant = format!("/infrastructures/{infrastructure}/grants/ml");
+    house.call(Method::PUT, &grant, Some(json!({ "right": "deploy" }))).await;
+    let all =
+        "deployer:contexts_read deployer:contexts_write deployer:executions_read deployer:executions_write";
+    let full = issuer.token(all).await;
+    let (path, id) = Renga::with(house, &full)
+        .run(json!({ "image": "busybox:lab", "command": "sh -c 'echo $WHO'" }), engine)
+        .await;
+    let reads = issuer.token("deployer:contexts_read deployer:executions_read").await;
+    let reads = Renga::with(house, &reads);
+    reads.state(&path, "exited").await;
+    assert_eq!(reads.send(Method::GET, &format!("{path}/logs"), None).await, (200, "execution\n".to_owned()));
+    assert_eq!(reads.send(Method::DELETE, &path, None).await.0, 403);
+    assert_eq!(Renga::with(house, &format!("{full}x")).send(Method::GET, &path, None).await.0, 401);
+    let own = house.call(Method::GET, &format!("/executions/{id}"), None).await;
+    assert_eq!(own["createdBy"], "Robot", "{own}");
+    let context = house
+        .call(Method::GET, &format!("/contexts/{}", own["spec"]["context"].as_str().unwrap()), None)
+        .await;
+    assert_eq!((&context["group"], &context["createdBy"]), (&json!("ml"), &json!("Robot")), "{context}");
+    Renga::with(house, &full).remove(&path).await;
+    id
 }

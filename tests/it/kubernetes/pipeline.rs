@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::flow::Scene;
-use crate::docker::pipeline::{PROGRAM, answers, deleted, deployed, pipeline, told};
+use crate::docker::pipeline::{PROGRAM, answers, deleted, deployed, follows_a_million_lines, pipeline, told};
 
 const KINDS: &str = "deployments,services,secrets,configmaps,networkpolicies,pods";
 
@@ -53,4 +53,10 @@ async fn a_pipeline_is_a_deployment_as_datacater_describes_it() {
         Vec::<String>::new()
     );
     assert_eq!(scene.pods(), Vec::<String>::new(), "none that stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_log_of_a_million_lines_misses_none() {
+    let scene = Scene::new().await;
+    follows_a_million_lines(&scene.house, "k8s").await;
 }

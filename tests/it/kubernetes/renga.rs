@@ -6,16 +6,19 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::flow::Scene;
-use crate::harness::renga_client::Renga;
+use crate::harness::renga_client::{Issuer, Renga, by_tokens};
 
 const KINDS: &str = "jobs,pods,services,ingresses,secrets,configmaps,networkpolicies,persistentvolumeclaims";
 
 fn server() -> Value {
     json!({
         "image": "busybox:lab",
-        "command": "sh -c 'mkdir -p /tmp/w && echo $WHO $DEPLOYER_BASE_URL > /tmp/w/index.html && echo serving && httpd -p 8080 -h /tmp/w; trap exit TERM; while :; do sleep 0.1; done'",
-        "ports": ["8080"],
-        "resources": { "requests": { "cpu": "50m", "memory": "16Mi" } },
+        "command": "sh -c 'echo $WHO $DEPLOYER_BASE_URL > /work/index.html && echo $MY_TOKEN > /fast/token && echo serving && httpd -p 8080 -h /work; trap exit TERM; while :; do sleep 0.1; done'",
+        "ports": ["8080", "5353/udp"],
+        "resources": { "requests": { "cpu": "50m", "memory": "16Mi" }, "limits": { "memory": "64Mi" } },
+        "env": [{ "name": "MY_TOKEN", "value": "hunter2" }],
+        "volumes": [{ "name": "work", "emptyDir": {} }, { "name": "fast", "emptyDir": { "medium": "Memory" } }],
+        "volumeMounts": [{ "name": "work", "mountPath": "/work" }, { "name": "fast", "mountPath": "/fast", "readOnly": false }],
     })
 }
 
@@ -49,6 +52,27 @@ async fn an_execution_is_a_job_with_services_that_is_reached_on_a_port_of_the_no
     assert_eq!(jobs.len(), 1);
     assert_eq!(jobs[0]["spec"]["backoffLimit"], 0);
     assert_eq!(jobs[0]["metadata"]["labels"]["io.slipway.workload"], json!(id));
+    let pod = &jobs[0]["spec"]["template"]["spec"];
+    assert!(!jobs[0].to_string().contains("hunter2"), "a secret stands in no object but the Secret");
+    let own = &pod["containers"][0];
+    let variables = own["env"].as_array().unwrap();
+    let secret = variables.iter().find(|variable| variable["name"] == "MY_TOKEN").unwrap();
+    assert!(secret["valueFrom"]["secretKeyRef"]["name"].is_string(), "{secret}");
+    assert_eq!(
+        (&own["resources"]["limits"]["memory"], &own["resources"]["requests"]["cpu"]),
+        (&json!("67108864"), &json!("50m"))
+    );
+    let folders: Vec<&Value> =
+        pod["volumes"].as_array().unwrap().iter().map(|volume| &volume["emptyDir"]).collect();
+    assert!(
+        folders.contains(&&json!({})) && folders.contains(&&json!({ "medium": "Memory" })),
+        "{folders:?}"
+    );
+    assert!(json_of(&scene, "persistentvolumeclaims").is_empty(), "they go with the pod");
+    let environment = scene.house.call(Method::GET, &format!("/executions/{id}/environment"), None).await;
+    assert_eq!((&environment["MY_TOKEN"], &environment["WHO"]), (&json!("********"), &json!("execution")));
+    let udp = renga.get(&format!("{path}/ports")).await["ports"][0].clone();
+    assert_eq!((&udp["specified"], &udp["protocol"]), (&json!("5353"), &json!("UDP")), "{udp}");
     let mut kinds: Vec<String> = json_of(&scene, "services")
         .iter()
         .map(|service| service["spec"]["type"].as_str().unwrap().to_owned())
@@ -70,6 +94,7 @@ async fn an_execution_that_ends_keeps_its_output() {
     let status = scene.house.call(Method::GET, &format!("/deployments/{id}"), None).await;
     assert_eq!(status["status"]["slots"][0]["exitCode"], 4, "{status}");
     assert!(json_of(&scene, "services").is_empty(), "nothing listens");
+    assert_eq!(json_of(&scene, "pods").len(), 1, "it is not tried again");
     renga.remove(&path).await;
     nothing_left(&scene).await;
 }
@@ -126,5 +151,13 @@ async fn an_execution_that_is_stopped_keeps_its_pod_and_its_output() {
     let own = scene.house.call(Method::GET, &format!("/executions/{id}"), None).await;
     assert_eq!(own["status"].get("exitCode"), None, "nobody knows it: {own}");
     renga.remove(&path).await;
+    nothing_left(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_of_a_real_issuer_run_read_and_remove() {
+    let issuer = Issuer::start().await;
+    let scene = Scene::with(&format!("{}k8s = \"k8s\"\n", issuer.believed(true).await)).await;
+    by_tokens(&scene.house, &issuer, "k8s", "k8s").await;
     nothing_left(&scene).await;
 }

@@ -81,7 +81,12 @@ async fn what_a_failing_replica_said_last_is_in_the_message_and_the_log() {
 
 #[tokio::test]
 async fn stop_first_that_fails_starts_the_old_one_again() {
-    let volume = VolumeMount { volume: "data".parse().unwrap(), target: "/data".into(), read_only: false };
+    let volume = VolumeMount {
+        volume: "data".parse().unwrap(),
+        target: "/data".into(),
+        read_only: false,
+        scratch: false,
+    };
     let writes = |service: Service| Service {
         volumes: vec![volume.clone()],
         order: UpdateOrder::StartFirst,

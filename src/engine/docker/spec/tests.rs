@@ -24,6 +24,7 @@ fn greedy() -> Service {
             volume: crate::domain::name::VolumeName::parse("data").unwrap(),
             target: "/data".into(),
             read_only: false,
+            scratch: true,
         }],
         tmpfs: vec![Tmpfs { target: "/t".into(), size_bytes: Some(1), mode: None, executable: true }],
         shm_bytes: Some(1),

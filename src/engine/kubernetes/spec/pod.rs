@@ -86,7 +86,7 @@ fn aliases(request: &ServiceRequest, setting: &Setting<'_>) -> Vec<HostAlias> {
     peers.map(alias).collect()
 }
 
-/// Named volumes, folders in memory, host paths, and files of the bundle that come by ConfigMap.
+/// Named volumes, folders that go with the pod, folders in memory, host paths, and files of the bundle that come by ConfigMap.
 fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec<VolumeMount>) {
     let service = &*request.service;
     let (mut volumes, mut mounts): (Vec<Volume>, Vec<VolumeMount>) = (Vec::new(), Vec::new());
@@ -98,6 +98,14 @@ fn storage(request: &ServiceRequest, setting: &Setting<'_>) -> (Vec<Volume>, Vec
     };
     for mount in &service.volumes {
         let claim_name = names::volume(&request.workload, &mount.volume);
+        if mount.scratch {
+            let folder = Some(EmptyDirVolumeSource::default());
+            add(
+                Volume { name: claim_name, empty_dir: folder, ..Volume::default() },
+                at(&mount.target, mount.read_only),
+            );
+            continue;
+        }
         let source = PersistentVolumeClaimVolumeSource { claim_name: claim_name.clone(), read_only: None };
         let volume = Volume { name: claim_name, persistent_volume_claim: Some(source), ..Volume::default() };
         add(volume, at(&mount.target, mount.read_only));

@@ -89,8 +89,12 @@ fn full() -> Service {
         ("A".into(), EnvValue::Plain("$(A)".into())),
         ("B".into(), EnvValue::Secret { name: "B".parse().unwrap(), version: 1 }),
     ]);
-    service.volumes =
-        vec![VolumeMount { volume: "data".parse().unwrap(), target: "/data".into(), read_only: true }];
+    service.volumes = vec![VolumeMount {
+        volume: "data".parse().unwrap(),
+        target: "/data".into(),
+        read_only: true,
+        scratch: false,
+    }];
     service.tmpfs =
         vec![Tmpfs { target: "/scratch".into(), size_bytes: Some(1 << 20), mode: None, executable: false }];
     service.shm_bytes = Some(1 << 20);

@@ -71,8 +71,12 @@ fn server(user: Option<&str>) -> Service {
     service.ports =
         vec![Port { container_port: 8_080, host_port: None, host_ip: None, protocol: Protocol::Tcp }];
     service.shm_bytes = Some(1 << 20);
-    service.volumes =
-        vec![VolumeMount { volume: "data".parse().unwrap(), target: "/data".into(), read_only: false }];
+    service.volumes = vec![VolumeMount {
+        volume: "data".parse().unwrap(),
+        target: "/data".into(),
+        read_only: false,
+        scratch: false,
+    }];
     service
 }
 
