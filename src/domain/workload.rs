@@ -4,6 +4,8 @@
 //! The same types hold what a bundle asks for and, after the plan has laid settings and policy over it, what an
 //! engine is asked for. Engines know nothing but these.
 
+mod mount;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use crate::domain::infrastructure::HostPorts;
 use crate::domain::name::{SecretName, ServiceName, VolumeName};
 use crate::domain::policy::Exception;
 use crate::domain::template::Template;
+pub use mount::{FileMount, HostMount, SecretMount, Tmpfs, VolumeMount};
 
 /// A named set of services with the volumes, secrets and configs they share.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -263,69 +266,11 @@ pub enum EnvValue {
     Required,
 }
 
-/// A file or folder of the bundle at a path of the container, always read-only.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileMount {
-    /// Path in the bundle without leading `./`; `""` is the whole bundle.
-    pub source: String,
-    /// Absolute path in the container.
-    pub target: String,
-}
-
-/// A path of the engine's host at a path of the container. Each one is also an [`Exception::HostPath`] of its service,
-/// so that policy decides over it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostMount {
-    /// Absolute path on the host.
-    pub source: String,
-    /// Absolute path in the container.
-    pub target: String,
-    #[serde(default)]
-    pub read_only: bool,
-}
-
-/// A named volume at a path of the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VolumeMount {
-    pub volume: VolumeName,
-    pub target: String,
-    #[serde(default)]
-    pub read_only: bool,
-    /// It is made with the containers and goes with them: on Kubernetes a folder of the node, and no claim.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub scratch: bool,
-}
-
-/// A folder in memory: empty at every start, gone at every stop, counted against the service's memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tmpfs {
-    /// Absolute path in the container.
-    pub target: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size_bytes: Option<u64>,
-    /// Permission bits of the folder; the engine's 0o1777 unless said otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<u32>,
-    /// Whether programs may be run from it.
-    #[serde(default)]
-    pub executable: bool,
-}
-
 /// A limit of single processes; -1 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
     pub soft: i64,
     pub hard: i64,
-}
-
-/// A secret or config as a file of the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecretMount {
-    pub source: SecretName,
-    /// Absolute path; secrets default to `/run/secrets/<name>`, configs to `/<name>`.
-    pub target: String,
-    /// Permission bits, 0o444 unless said otherwise.
-    pub mode: u32,
 }
 
 /// Transport of a port.
