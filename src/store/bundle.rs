@@ -94,12 +94,6 @@ pub fn insert(connection: &Connection, bundle: &Bundle) -> Result<()> {
     Ok(())
 }
 
-/// How many bundles a project has.
-pub fn count(connection: &Connection, project: &ProjectKey) -> Result<u32> {
-    let mut statement = connection.prepare_cached("SELECT count(*) FROM bundle WHERE project = ?1")?;
-    Ok(statement.query_row([project.as_str()], |row| row.get(0))?)
-}
-
 /// The highest number among a project's versions, 0 where none is one: definitions are counted so.
 pub fn last_number(connection: &Connection, project: &ProjectKey) -> Result<u32> {
     let mut statement = connection
