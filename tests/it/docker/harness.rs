@@ -103,14 +103,10 @@ pub fn aside(work: impl Future<Output = ()> + Send + 'static) {
     assert!(done.is_ok() || std::thread::panicking(), "cleaning up failed");
 }
 
-/// How many volumes without a name of ours are left that no container uses.
-pub async fn volumes_of_no_container() -> usize {
-    let filters = HashMap::from([("dangling".to_owned(), vec!["true".to_owned()])]);
-    let options = ListVolumesOptions { filters: Some(filters) };
-    let listed = Docker::by_hand().list_volumes(Some(options)).await.unwrap();
-    let anonymous = |name: &str| name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit());
-    let volumes = listed.volumes.unwrap_or_default();
-    volumes.iter().filter(|volume| anonymous(&volume.name)).count()
+/// The volumes of one container, by their names. Others of the engine are their own tests' affair.
+pub async fn volumes_of(container: &str) -> Vec<String> {
+    let inspected = Docker::by_hand().inspect_container(container, None).await.unwrap();
+    inspected.mounts.unwrap_or_default().into_iter().filter_map(|mount| mount.name).collect()
 }
 
 /// Removes everything that bears a label, and the tags of `images`.

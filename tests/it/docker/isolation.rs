@@ -193,9 +193,14 @@ async fn restricted_containers_read_their_secrets_and_write_only_to_tmp() {
         ["1000", "s3cret", "plain", "-r--r--r--", "root is read-only", "tmp is not", "secrets stay"]
     );
     assert_eq!((status(&lines, "CapBnd"), status(&lines, "CapEff"), status(&lines, "NoNewPrivs")), (0, 0, 1));
-    bed.engine.retire(&ensured.slots[0]).await.unwrap();
-    let volumes = super::harness::volumes_of_no_container().await;
-    assert_eq!(volumes, 0, "the folders of its secrets go with it");
+    let slot = bed.exited(&ensured.slots[0]).await;
+    let folders = super::harness::volumes_of(&slot.engine_id).await;
+    assert_eq!(folders.len(), 2, "one folder each of secrets and of configs: {folders:?}");
+    bed.engine.retire(&slot.slot).await.unwrap();
+    for folder in folders {
+        let gone = Docker::by_hand().inspect_volume(&folder).await;
+        assert!(gone.is_err(), "the folders of its secrets go with it: {gone:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -172,7 +172,7 @@ impl House {
     pub async fn remove(&self, id: &str) {
         let update = self.call(Method::POST, &format!("/deployments/{id}/stop"), Some(json!({}))).await;
         self.wait(id, update["number"].as_u64().unwrap()).await;
-        self.call(Method::DELETE, &format!("/deployments/{id}"), None).await;
+        self.call(Method::DELETE, &format!("/deployments/{id}?volumes=true"), None).await;
     }
 }
 
