@@ -1,10 +1,5 @@
 //! What a replica's own program answers for its health and with its metrics: asked by Slipway, of the replica alone.
 
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
-
 use super::log::engine_failed;
 use super::{App, load};
 use crate::domain::access::{Caller, InfrastructureRight, Subject};
@@ -16,10 +11,9 @@ use crate::domain::plan::Plan;
 use crate::domain::workload::{MetricsEndpoint, Service};
 use crate::domain::{Error, Kind, Result};
 use crate::engine::SlotState;
+pub use crate::engine::probe::Answered;
+use crate::engine::probe::{self, Silence};
 use crate::store;
-
-/// The longest answer that is passed on.
-const LONGEST: usize = 8 << 20;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,16 +46,7 @@ pub struct Of {
     pub replica: Option<u32>,
 }
 
-/// What it answered.
-#[derive(Debug)]
-pub struct Answered {
-    /// The HTTP status; 500 and more: it is not healthy.
-    pub status: u16,
-    pub body: Bytes,
-}
-
-/// Asks a replica's own program. Never redirected, bounded in time and length, and only where the plan that runs says that
-/// it answers.
+/// Asks a replica's own program, where the plan that runs says that it answers.
 ///
 /// # Errors
 /// Without `view`; `nothing_runs`; `no_endpoint`; a replica that is not there; `replica_silent`; `engine_unreachable`.
@@ -86,12 +71,12 @@ pub async fn ask(app: &App, caller: &Caller, id: DeploymentId, asked: Asked, of:
     let (name, place) = endpoint(&deployment, &running, asked, of.service.as_ref())?;
     let slot = replica(&slots, &name, of.replica)?;
     let engine = app.engines.get(&infrastructure);
+    let client = probe::client().map_err(Error::internal)?;
     let within = app.rules.datacater.answer_timeout;
-    let silent = |why: String| silent(&infrastructure, &name, asked, &why);
-    let address = tokio::time::timeout(within, engine.connect(&slot.slot, place.port)).await;
-    let address = address.map_err(|_| silent("it can't be reached in time".into()))?;
-    let address = address.map_err(|error| engine_failed(&error))?;
-    get(&format!("http://{address}{}", place.path), within).await.map_err(silent)
+    probe::ask(&client, engine.as_ref(), &slot.slot, &place, within).await.map_err(|silence| match silence {
+        Silence::Engine(error) => engine_failed(&error),
+        Silence::Program(why) => silent(&infrastructure, &name, asked, &why),
+    })
 }
 
 /// Where the service answers that is asked for; where none is named the pipeline's own, or the only one that does.
@@ -140,32 +125,4 @@ fn silent(infrastructure: &Infrastructure, service: &ServiceName, asked: Asked, 
     let words =
         format!("service {service} on {} does not answer for its {}: {why}", infrastructure.id, asked.word());
     Error::new(Kind::Unavailable, "replica_silent", words).hint("Its log may say why.")
-}
-
-async fn get(url: &str, within: Duration) -> Result<Answered, String> {
-    let client =
-        reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().timeout(within);
-    let client = client.build().map_err(|error| error.to_string())?;
-    let answer = client.get(url).send().await.map_err(|error| words(&error))?;
-    let status = answer.status().as_u16();
-    let (mut stream, mut body) = (answer.bytes_stream(), BytesMut::new());
-    while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk.map_err(|error| words(&error))?);
-        if body.len() > LONGEST {
-            return Err(format!("its answer is longer than {LONGEST} bytes"));
-        }
-    }
-    Ok(Answered { status, body: body.freeze() })
-}
-
-/// The innermost cause, which says what happened.
-fn words(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it takes too long".to_owned();
-    }
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(cause) = inner.source() {
-        inner = cause;
-    }
-    inner.to_string()
 }

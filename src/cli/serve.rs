@@ -125,6 +125,7 @@ fn renga(section: &crate::config::section::Renga) -> renga::Settings {
         docker: section.docker.clone(),
         k8s: section.k8s.clone(),
         swagger_ui: section.swagger_ui,
+        user: section.user.as_ref().map(|user| user.as_str().to_owned()),
         base_url: section.base_url.clone(),
         docker_host: section.docker_host.as_ref().map(host),
         k8s_host: section.k8s_host.as_ref().map(host),
@@ -155,6 +156,8 @@ fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Depen
             retained: config.updates.keep,
             registries: registries.collect(),
             admin_groups: app.rules.admin_groups.clone(),
+            probe_every: config.datacater.health_interval,
+            probe_within: config.datacater.answer_timeout,
             session_idle: config.session.idle,
             ..reconcile::Settings::default()
         },

@@ -228,6 +228,30 @@ impl Scalar for HostName {
     }
 }
 
+/// Whom a container runs as, in numbers, and not root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserId(String);
+
+impl UserId {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Scalar for UserId {
+    const EXPECTED: &'static str =
+        "a user, or user and group, as numbers other than 0, such as \"1000:1000\"";
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(':').map(|part| part.parse::<u32>().is_ok_and(|id| id > 0));
+        let is_user = parts.next() == Some(true) && parts.next().unwrap_or(true) && parts.next().is_none();
+        if is_user { Ok(Self(text.to_owned())) } else { Err(String::new()) }
+    }
+    fn text(&self) -> String {
+        self.0.clone()
+    }
+}
+
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident, $expected:literal { $($(#[$inner:meta])* $variant:ident = $word:literal),* }) => {
         $(#[$doc])*

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::kind::{
-    BaseUrl, ByteSize, Cidr, GroupsSource, HostName, Issuer, LogFormat, LogLevel, Namespace,
+    BaseUrl, ByteSize, Cidr, GroupsSource, HostName, Issuer, LogFormat, LogLevel, Namespace, UserId,
 };
 use crate::config::layers::Layers;
 use crate::config::value::{Scalar as _, Value};
@@ -213,6 +213,8 @@ sections! {
         metrics_path: String = Defaults::default().metrics_path;
         /// How long it may take to answer.
         answer_timeout: Duration = Duration::from_secs(10);
+        /// How often the running ones are asked for their health: 500 and more makes the deployment UNHEALTHY.
+        health_interval: Duration = Duration::from_secs(10);
     }
 
     /// renga-deployer's API below /v1: what its engines' names mean, and whose tokens it takes. API keys it takes anyway.
@@ -234,6 +236,9 @@ sections! {
         groups_claim: Option<String> = None, for example "\"groups\"";
         /// Whether /v1/ui shows the description of the API to be tried.
         swagger_ui: bool = false;
+        /// Whom executions run as where an infrastructure's profile is `restricted`, since a specification can't say it; left
+        /// out, they are refused there.
+        user: Option<UserId> = None, for example "\"1000:1000\"";
         /// What containers are told as DEPLOYER_BASE_URL where no ingress gives them a path of their own.
         base_url: String = "/".into();
         /// The host that an execution's ports are said to be at, on Docker; the address that they are bound to when left out.

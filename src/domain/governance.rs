@@ -25,7 +25,7 @@ pub const NOT_APPROVED: &str = "NOT_APPROVED";
 pub enum Check {
     /// Images are named by digest: a tag may mean another image tomorrow.
     PinnedImages,
-    /// Every service that stays has a health check.
+    /// Every service that stays has a health check, the engine's or one of a place that Slipway asks.
     HealthChecks,
     /// Memory and CPU of every service are bounded by the bundle or the settings, not by the infrastructure's default.
     Limits,
@@ -94,7 +94,8 @@ pub fn examine(plan: &Plan, bundle: &Bundle, settings: &Settings) -> Vec<Finding
         _ => None,
     };
     let unchecked = |_: &ServiceName, service: &Service| {
-        (service.kind != ServiceKind::Task && service.healthcheck.is_none()).then(String::new)
+        let is_checked = service.healthcheck.is_some() || service.health.is_some();
+        (service.kind != ServiceKind::Task && !is_checked).then(String::new)
     };
     let unbounded = |name: &ServiceName, _: &Service| (!is_bounded(&declared(name))).then(String::new);
     let excepted = |_: &ServiceName, service: &Service| {

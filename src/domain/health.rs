@@ -83,6 +83,22 @@ pub enum Sync {
     OutOfSync,
 }
 
+/// What a replica's own program last answered for its health. One that never answered has none: its image may have
+/// nothing that would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Answer {
+    Well,
+    /// With 500 or more (DataCater's rule).
+    Unwell {
+        status: u16,
+    },
+    /// It has answered before, and does so no more.
+    Silent {
+        why: String,
+    },
+}
+
 /// Everything that the fold looks at.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -95,6 +111,7 @@ pub struct Facts {
     /// Ready replicas against asked ones; a finished task counts as ready.
     pub ready: u32,
     pub wanted: u32,
+    /// A program answers that it is not well, or answers no more.
     pub probe_failing: bool,
     /// Degraded or warned: restarts, governance `WARN`, an optional dependency missing.
     pub warned: bool,

@@ -147,7 +147,7 @@ pub struct Service {
     /// Where the service answers metrics (`x-slipway.metrics`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsEndpoint>,
-    /// Where the service answers for its own health, for whoever asks Slipway; no check of the engine's.
+    /// Where the service answers for its own health: Slipway asks there. No check of the engine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<MetricsEndpoint>,
     /// Labels of the engine's own objects, in Kubernetes' grammar.

@@ -12,6 +12,7 @@ pub mod fake;
 pub mod kubernetes;
 mod object;
 mod observed;
+pub mod probe;
 pub mod registry;
 mod slots;
 

@@ -60,6 +60,11 @@ impl Definition {
         service.is_some_and(|service| service.kind == ServiceKind::Task)
     }
 
+    /// Whether a service of it says where it answers for its health.
+    pub fn answers_for_health(&self) -> bool {
+        self.plan.workload.services.values().any(|service| service.health.is_some())
+    }
+
     /// How many replicas of the service are wanted.
     pub fn replicas(&self, service: &ServiceName) -> u32 {
         match self.plan.workload.services.get(service) {

@@ -20,6 +20,7 @@
 //! | --- | --- | --- |
 //! | [`observe`] | each engine: list, then events | the in-memory [`table`], `observed.db` |
 //! | [`health`] | the table, the store | `observed.deployment_state`: the fold that pages show |
+//! | `probe` | programs that say where they answer for their health | `observed.db`: what they answer |
 //! | [`update`] | queued updates | **the engine**: one run at a time for each deployment |
 //! | [`drift`] | what the fold found changed behind our back | queues repairs, where the deployment asks for it |
 //! | [`orphan`] | slots of ours that nothing wants | **the engine**: retires them after a grace |
@@ -40,6 +41,7 @@ pub mod figure;
 pub mod health;
 pub mod observe;
 pub mod orphan;
+mod probe;
 pub mod release;
 mod removal;
 pub mod sweep;
@@ -107,6 +109,10 @@ pub struct Settings {
     pub task_within: Duration,
     /// The most time that a test gets.
     pub test_within: Duration,
+    /// How often running programs are asked for their health.
+    pub probe_every: Duration,
+    /// How long they may take to answer.
+    pub probe_within: Duration,
     /// Sessions end when they are not used for this long.
     pub session_idle: Duration,
 }
@@ -126,6 +132,8 @@ impl Default for Settings {
             admin_groups: Groups::new(),
             task_within: Duration::from_secs(6 * 3_600),
             test_within: Duration::from_secs(3_600),
+            probe_every: Duration::from_secs(10),
+            probe_within: Duration::from_secs(10),
             session_idle: Duration::from_secs(8 * 3_600),
         }
     }
@@ -276,6 +284,7 @@ pub fn start(dependencies: Dependencies) -> Handle {
     tasks.spawn(observe::supervise(Arc::clone(&shared)));
     tasks.spawn(update::work(Arc::clone(&shared)));
     tasks.spawn(health::work(Arc::clone(&shared)));
+    tasks.spawn(probe::work(Arc::clone(&shared)));
     tasks.spawn(drift::work(Arc::clone(&shared)));
     tasks.spawn(orphan::work(Arc::clone(&shared)));
     tasks.spawn(release::work(Arc::clone(&shared)));

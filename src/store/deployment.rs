@@ -115,6 +115,18 @@ fn source(source: &Source) -> Option<String> {
     (!source.is_bundle()).then(|| row::json(source))
 }
 
+/// Deployments of pipelines of which something runs, with the infrastructure and the update that runs.
+pub fn running_pipelines(connection: &Connection) -> Result<Vec<(DeploymentId, InfrastructureId, u32)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, infrastructure, running_update FROM deployment
+          WHERE kind = 'pipeline' AND running_update IS NOT NULL",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.parsed("id")?, row.parsed("infrastructure")?, row.get("running_update")?))
+    })?;
+    Ok(row::readable("deployment", rows, u32::MAX)?)
+}
+
 /// Saves source, removal, version, settings, enabled, repair and folder.
 pub fn save(connection: &Connection, deployment: &Deployment, wanted: &Digest) -> Result<()> {
     connection

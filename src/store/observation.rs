@@ -3,12 +3,15 @@
 //! Functions that read expect the database attached as `observed` (a reader's connection); functions that write
 //! expect it as the main one (the observer's).
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::Result;
 use crate::domain::clock::Timestamp;
+use crate::domain::health::Answer;
 use crate::domain::name::{DeploymentId, InfrastructureId, ServiceName};
 use crate::store::deployment::list::{State, health_rank};
 use crate::store::row::{self, Columns as _, millis};
@@ -134,6 +137,36 @@ pub fn slots_on<T: DeserializeOwned>(
         connection.prepare_cached("SELECT engine_id, state FROM observed.slot WHERE infrastructure = ?1")?;
     let rows = statement
         .query_map([infrastructure.as_str()], |row| Ok((row.get("engine_id")?, row.json("state")?)))?;
+    Ok(rows.filter_map(|row| row.ok()).collect())
+}
+
+/// Notes what the program of a replica answered for its health; nothing where the replica is not known, or no more.
+pub fn put_answer(
+    connection: &Connection,
+    infrastructure: &InfrastructureId,
+    engine_id: &str,
+    answer: &Answer,
+) -> Result<()> {
+    connection
+        .prepare_cached("UPDATE slot SET answer = ?3 WHERE infrastructure = ?1 AND engine_id = ?2")?
+        .execute([infrastructure.as_str(), engine_id, &row::json(answer)])?;
+    Ok(())
+}
+
+/// What the programs of a deployment's replicas last answered, by their engine's ids; only of those that ever did.
+pub fn answers(
+    connection: &Connection,
+    infrastructure: &InfrastructureId,
+    deployment: &DeploymentId,
+) -> Result<HashMap<String, Answer>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT engine_id, answer FROM observed.slot
+          WHERE deployment = ?1 AND infrastructure = ?2 AND answer IS NOT NULL",
+    )?;
+    let rows = statement.query_map([deployment.as_str(), infrastructure.as_str()], |row| {
+        Ok((row.get("engine_id")?, row.json("answer")?))
+    })?;
+    // What can't be read is asked anew.
     Ok(rows.filter_map(|row| row.ok()).collect())
 }
 

@@ -262,4 +262,7 @@ CREATE TABLE object (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX object_deployment ON object (deployment);
 ",
+    r"
+ALTER TABLE slot ADD COLUMN answer TEXT;
+",
 ];

@@ -58,6 +58,20 @@ impl Flow {
         self.healthy(uuid(&made), "HEALTHY").await
     }
 
+    /// Has the pipeline's own program answer there.
+    fn answers_at(&self, address: std::net::SocketAddr) {
+        let faults = Faults { answers_at: Some(address), ..Faults::default() };
+        self.team.it.fake.controls().fault(&"datacater-deployment".parse().unwrap(), faults);
+    }
+
+    /// Waits until the deployment is unhealthy for what its program says.
+    async fn unwell(&self, id: &str, says: &str) {
+        let now = self.healthy(id, "UNHEALTHY").await;
+        let message = &now["status"]["messages"][0];
+        assert_eq!(message["code"], "PROBE_FAILING", "{now}");
+        assert!(message["message"].as_str().unwrap().contains(says), "{message}");
+    }
+
     async fn healthy(&self, id: &str, health: &str) -> Value {
         let mut last = Value::Null;
         for _ in 0..400 {
@@ -391,12 +405,18 @@ async fn the_pipelines_own_program_answers_for_its_health_and_metrics() {
     assert_eq!(silent["statusCode"], 503, "{silent}");
     let program =
         answering(&[("/q/health", 503, r#"{"status":"DOWN"}"#), ("/q/metrics", 200, "up 1\n")]).await;
-    let faults = Faults { answers_at: Some(program), ..Faults::default() };
-    flow.team.it.fake.controls().fault(&"datacater-deployment".parse().unwrap(), faults);
+    flow.answers_at(program);
     let down = flow.team.deployer.get(&format!("{path}/health?replica=1")).await.expect(503).json();
     assert_eq!(down, json!({ "status": "DOWN" }), "passed on as it came");
     let metrics = flow.team.deployer.get(&format!("{path}/metrics")).await.expect(200);
     assert_eq!(metrics.text, "up 1\n");
+    flow.unwell(&id, "replica 0 answers 503").await;
+    let program = answering(&[("/q/health", 200, r#"{"status":"UP"}"#)]).await;
+    flow.answers_at(program);
+    assert_eq!(flow.healthy(&id, "HEALTHY").await["status"]["messages"], json!([]));
+    // A port that nobody listens at any more.
+    flow.answers_at(std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    flow.unwell(&id, "replica 0 answers no more (").await;
     let refused = flow.team.deployer.get(&format!("{path}/health?replica=7")).await.expect(400).json();
     assert_eq!(refused["problems"][0]["place"], "replica");
     flow.team.stranger.get(&format!("{path}/health")).await.expect(404);

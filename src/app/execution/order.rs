@@ -15,7 +15,7 @@ use crate::domain::context::{Context, ContextSpec, Order, Run, execution_service
 use crate::domain::deployment::{ExecutionOf, Settings, Source};
 use crate::domain::infrastructure::{EngineConnection, Infrastructure};
 use crate::domain::name::{InfrastructureId, SecretName};
-use crate::domain::policy::Exception;
+use crate::domain::policy::{Exception, Profile};
 use crate::domain::secret::SecretChange;
 use crate::domain::stream::{MASK, is_secret};
 use crate::domain::workload::{Service, Workload};
@@ -31,6 +31,8 @@ pub struct NewExecution {
     pub infrastructure: InfrastructureId,
     /// What namespaces mean besides an infrastructure's own.
     pub namespaces: BTreeMap<String, InfrastructureId>,
+    /// Whom it runs as where the infrastructure's profile is restricted.
+    pub user: Option<String>,
     /// `DEPLOYER_BASE_URL` where no Ingress gives a path.
     pub base_url: String,
     /// Make it in spite of what governance warns of.
@@ -68,6 +70,9 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewExecution) -> Result
     let context = load::resource::<ContextSpec>(tx, new.context, &caller.subject)?.into_inner();
     let infrastructure = place(tx, &caller.subject, new)?;
     let uuid = random::uuid();
+    if infrastructure.policy.profile == Profile::Restricted && new.user.is_none() {
+        return Err(restricted(&infrastructure));
+    }
     let secrets = secrets(app, tx, &context, new)?;
     let service = service(uuid, &context, new, &infrastructure, &secrets);
     refuse_exceptions(&service, &infrastructure)?;
@@ -222,9 +227,19 @@ fn service(
         base_url: path.as_deref().unwrap_or(&new.base_url),
         ingress_path: path.as_deref(),
     });
+    if infrastructure.policy.profile == Profile::Restricted {
+        service.user.clone_from(&new.user);
+    }
     // Secrets come to it as the deployment's, from under their seals.
     service.environment.retain(|name, _| !secrets.contains_key(name.as_str()));
     service
+}
+
+/// A specification names no user, so nothing says whom it would run as.
+fn restricted(infrastructure: &Infrastructure) -> Error {
+    let words = format!("{} is restricted, and nothing says whom executions run as there", infrastructure.id);
+    let hint = "Name another engine, or have an administrator set `renga.user`.";
+    Error::problems("execution_refused", vec![Problem::new("engine", words).hint(hint)])
 }
 
 /// What the infrastructure's policy grants to nobody is not this caller's to ask for.

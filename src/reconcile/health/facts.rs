@@ -1,10 +1,12 @@
 //! What the store knows of a deployment, as far as its state goes.
 
+use std::collections::HashMap;
+
 use rusqlite::Connection;
 
 use crate::domain::Result;
 use crate::domain::deployment::Deployment;
-use crate::domain::health::Message;
+use crate::domain::health::{Answer, Message};
 use crate::domain::name::DeploymentId;
 use crate::domain::update::{Update, UpdateKind, UpdateState};
 use crate::reconcile::definition::Definition;
@@ -26,6 +28,8 @@ pub(super) struct Facts {
     pub target: Option<Definition>,
     /// Whether an update is under way.
     pub updating: bool,
+    /// What the replicas' own programs last answered for their health, by their engine's ids.
+    pub answers: HashMap<String, Answer>,
     /// What governance says of what the settings give.
     pub governance: Vec<Message>,
 }
@@ -59,11 +63,19 @@ fn try_load(db: &Connection, id: &DeploymentId) -> Result<Option<Facts>> {
         Some(number) => Definition::load(db, id, number),
         None => Ok(None),
     };
+    let running = definition(deployment.running_update)?;
+    let answers = match &running {
+        Some(running) if running.answers_for_health() => {
+            store::observation::answers(db, &deployment.infrastructure, id)?
+        }
+        _ => HashMap::new(),
+    };
     Ok(Some(Facts {
         state: summary.state,
         digests: store::deployment::digests(db, id)?,
         last: if deployment.last_update == 0 { None } else { store::update::last_ended(db, id)? },
-        running: definition(deployment.running_update)?,
+        running,
+        answers,
         target: definition(under_way.as_ref().map(|update| update.number))?,
         updating: under_way.is_some(),
         governance: store::deployment::governance(db, id)?,

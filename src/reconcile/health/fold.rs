@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::facts::Facts;
 use super::messages;
 use crate::domain::clock::Timestamp;
-use crate::domain::health::{self, LastUpdate, Message, Sync};
+use crate::domain::health::{self, Answer, LastUpdate, Message, Sync};
 use crate::domain::name::ServiceName;
 use crate::domain::update::{Failure, Outcome, UpdateState};
 use crate::engine::{Phase, SlotRef, SlotState};
@@ -60,6 +60,7 @@ pub(super) fn fold(facts: &Facts, reach: &Reach, slots: &[Arc<Seen>], now: Times
         sync: facts.state.sync,
         ready: facts.state.ready,
         wanted: facts.state.wanted,
+        // Where the engine does not answer, it goes before this.
         probe_failing: false,
         warned: !facts.governance.is_empty(),
         fatal_governance: facts.governance.iter().any(|message| message.is_fatal),
@@ -74,6 +75,7 @@ pub(super) fn fold(facts: &Facts, reach: &Reach, slots: &[Arc<Seen>], now: Times
         Reach::Reachable => {
             let counted = count(facts, slots);
             (known.ready, known.wanted) = (counted.ready, counted.wanted);
+            known.probe_failing = counted.unwell;
             known.sync = sync(facts, last, stopped, &counted.drift, &mut says);
             says.extend(counted.says);
             let restarted: Vec<&SlotState> = restarted(facts, slots, now);
@@ -121,16 +123,18 @@ fn opening(facts: &Facts, last: LastUpdate, failure: Option<&Failure>, stopped: 
 struct Counted {
     ready: u32,
     wanted: u32,
+    /// Whether the program of a ready replica is not well.
+    unwell: bool,
     drift: Vec<Drift>,
     says: Vec<Message>,
 }
 
 fn count(facts: &Facts, slots: &[Arc<Seen>]) -> Counted {
-    let mut counted = Counted { ready: 0, wanted: 0, drift: Vec::new(), says: Vec::new() };
+    let mut counted = Counted { ready: 0, wanted: 0, unwell: false, drift: Vec::new(), says: Vec::new() };
     let Some(shown) = facts.running.as_ref().or(facts.target.as_ref()) else {
         return counted;
     };
-    for name in shown.plan.workload.services.keys() {
+    for (name, service) in &shown.plan.workload.services {
         let wanted = shown.replicas_now(name, slots);
         counted.wanted += wanted;
         if facts.updating {
@@ -138,18 +142,24 @@ fn count(facts: &Facts, slots: &[Arc<Seen>]) -> Counted {
             continue;
         }
         let is_task = shown.is_task(name);
-        let mut bad = Vec::new();
+        let (mut bad, mut unwell) = (Vec::new(), Vec::new());
         for slot in shown.slots_now(name, slots) {
             let state = table::find(slots, &slot).map(|seen| &seen.state);
             counted.drift.extend(drift_of(&slot, is_task, state));
             if is_ready(is_task, state) {
                 counted.ready += 1;
+                let answer = state.and_then(|state| facts.answers.get(&state.engine_id));
+                unwell.extend(answer.filter(|answer| **answer != Answer::Well).map(|it| (slot.index, it)));
             } else {
                 bad.push((slot.index, state));
             }
         }
         if !bad.is_empty() {
             counted.says.push(messages::not_ready(name, is_task, wanted, &bad));
+        }
+        if let (Some(place), false) = (&service.health, unwell.is_empty()) {
+            counted.unwell = true;
+            counted.says.push(messages::probe_failing(name, place, &unwell));
         }
     }
     counted

@@ -1,9 +1,10 @@
 //! A state's messages: what happened, to what, what to do.
 
 use super::fold::{Drift, Kind};
-use crate::domain::health::{Message, Severity};
+use crate::domain::health::{Answer, Message, Severity};
 use crate::domain::name::{InfrastructureId, ServiceName};
 use crate::domain::update::Failure;
+use crate::domain::workload::MetricsEndpoint;
 use crate::engine::{Phase, SlotState};
 
 fn message(severity: Severity, code: &str, title: &str, message: String, details: &str) -> Message {
@@ -127,6 +128,27 @@ pub(super) fn not_ready(
     );
     let details = "Look at the service's log. An update starts again what was stopped.";
     message(Severity::Error, "REPLICAS_NOT_READY", "Replicas are missing", text, details)
+}
+
+pub(super) fn probe_failing(
+    service: &ServiceName,
+    place: &MetricsEndpoint,
+    unwell: &[(u32, &Answer)],
+) -> Message {
+    let said = |(index, answer): &(u32, &Answer)| match answer {
+        Answer::Well => None,
+        Answer::Unwell { status } => Some(format!("replica {index} answers {status}")),
+        Answer::Silent { why } => Some(format!("replica {index} answers no more ({why})")),
+    };
+    let each: Vec<String> = unwell.iter().filter_map(said).collect();
+    let text = format!(
+        "Service {service} is asked for its health at :{}{}: {}.",
+        place.port,
+        place.path,
+        each.join("; ")
+    );
+    let details = "What it answers stands at the deployment's /health, and its log may say why.";
+    message(Severity::Error, "PROBE_FAILING", "A program is not well", text, details)
 }
 
 fn one(index: u32, state: Option<&SlotState>) -> String {

@@ -210,18 +210,17 @@ async fn another_stream_and_the_way_back_reach_the_containers_whole() {
     deleted(house, &id).await;
 }
 
-/// Answers 503 for its health once it was told so, and for its metrics always.
-const FAILING: &str = "mkdir -p /tmp/w/cgi-bin; printf '#!/bin/sh\\necho Status: 503 Down; echo; echo DOWN\\n' > /tmp/w/cgi-bin/down; \
-     chmod +x /tmp/w/cgi-bin/down; exec httpd -f -p 8080 -h /tmp/w";
+/// Answers 503 for its health until its metrics were asked for, and 503 for those always.
+const FAILING: &str = "mkdir -p /tmp/w/cgi-bin; cd /tmp/w/cgi-bin; printf '#!/bin/sh\\n[ -e /tmp/well ] && echo Status: 200 OK && echo && echo UP \
+     || { echo Status: 503 Down; echo; echo DOWN; }\\n' > health; printf '#!/bin/sh\\ntouch /tmp/well; echo Status: 503 Down; echo; echo DOWN\\n' > mend; \
+     chmod +x health mend; exec httpd -f -p 8080 -h /tmp/w";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_program_answers_with_a_failure_is_passed_on() {
-    let scene = Scene::new("failing").await;
-    let house = &scene.house;
-    let made = pipeline(house, "local", FAILING).await;
+/// A program's failure is passed on, and makes its deployment unhealthy until it is well again.
+pub async fn fails_and_is_well_again(house: &House, infrastructure: &str) {
+    let made = pipeline(house, infrastructure, FAILING).await;
     let mut body = house.call(Method::GET, &format!("/pipelines/{made}"), None).await;
-    for key in ["health", "metrics"] {
-        body["spec"][key] = json!({ "port": 8080, "path": "/cgi-bin/down" });
+    for (key, script) in [("health", "health"), ("metrics", "mend")] {
+        body["spec"][key] = json!({ "port": 8080, "path": format!("/cgi-bin/{script}") });
     }
     house.call(Method::PUT, &format!("/pipelines/{made}"), Some(body)).await;
     let id = deployed(house, &made, json!({})).await;
@@ -230,8 +229,36 @@ async fn what_a_program_answers_with_a_failure_is_passed_on() {
         assert!(began.elapsed() < super::scene::PATIENCE, "it never answers");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    let unwell = comes_to(house, &id, "UNHEALTHY").await;
+    let message = &unwell["messages"][0];
+    assert_eq!(message["code"], "PROBE_FAILING", "{unwell}");
+    let text_of = "Service datacater-deployment is asked for its health at :8080/cgi-bin/health: replica 0 answers 503.";
+    assert_eq!(message["message"], text_of);
+    assert_eq!((&unwell["ready"], &unwell["sync"]), (&json!(1), &json!("in_sync")), "it runs: {unwell}");
     assert_eq!(text(house, &format!("/deployments/{id}/metrics")).await, (503, "DOWN\n".to_owned()));
+    let well = comes_to(house, &id, "HEALTHY").await;
+    assert_eq!(well["messages"], json!([]));
     deleted(house, &id).await;
+}
+
+/// Waits until the deployment is so; answers its status.
+async fn comes_to(house: &House, id: &str, health: &str) -> Value {
+    let began = std::time::Instant::now();
+    loop {
+        let status = house.call(Method::GET, &format!("/deployments/{id}"), None).await["status"].take();
+        if status["health"] == health {
+            println!("{health} after {:?}", began.elapsed());
+            return status;
+        }
+        assert!(began.elapsed() < super::scene::PATIENCE, "never {health}: {status}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_answers_with_a_failure_is_passed_on_and_makes_it_unhealthy() {
+    let scene = Scene::new("failing").await;
+    fails_and_is_well_again(&scene.house, "local").await;
 }
 
 /// A million lines of a pipeline's program on an infrastructure, followed without a gap.

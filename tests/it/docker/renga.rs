@@ -108,6 +108,29 @@ async fn an_execution_that_is_stopped_keeps_its_container_and_its_output() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restricted_infrastructure_runs_it_as_the_configured_user() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("config.toml"), "[renga]\nuser = \"1234:2345\"\n").unwrap();
+    let house = House::at(dir.path()).await;
+    let policy = json!({ "spec": { "stage": "dev", "policy": { "profile": "restricted" } } });
+    house.call(Method::PUT, "/infrastructures/local", Some(policy)).await;
+    let mut scene = Scene::with(house, super::Docker::by_hand(), "rengarestricted");
+    let spec = json!({
+        "image": "busybox:lab",
+        "command": "sh -c 'id -u; id -g; echo kept > /work/x && cat /work/x; touch /x 2>/dev/null || echo root is read-only'",
+        "volumes": [{ "name": "work", "emptyDir": {} }],
+        "volumeMounts": [{ "name": "work", "mountPath": "/work" }],
+    });
+    let (path, id) = Renga::at(&scene.house).run(spec, "docker").await;
+    scene.made.push(id.clone());
+    let renga = Renga::at(&scene.house);
+    renga.state(&path, "exited").await;
+    let (_, logs) = renga.send(Method::GET, &format!("{path}/logs"), None).await;
+    assert_eq!(logs, "1234\n2345\nkept\nroot is read-only\n");
+    renga.remove(&path).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_of_a_real_issuer_run_read_and_remove() {
     let (issuer, dir) = (Issuer::start().await, tempfile::tempdir().unwrap());
     std::fs::write(dir.path().join("config.toml"), issuer.believed(false).await).unwrap();

@@ -67,6 +67,7 @@ impl Team {
         let app = &it.instance.app;
         let settings = reconcile::Settings {
             settle: Duration::from_millis(1),
+            probe_every: Duration::from_millis(50),
             admin_groups: groups(&["admins"]),
             ..reconcile::Settings::default()
         };

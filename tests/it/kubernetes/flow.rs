@@ -184,6 +184,19 @@ pub async fn says(address: &str, wanted: &str) {
     assert_eq!(last, wanted, "{address}");
 }
 
+/// Waits until the peer has heard the server by its bare name; it asks once a second.
+async fn hears(house: &House, id: &str) {
+    let mut logs = Value::Null;
+    for _ in 0..150 {
+        logs = house.call(Method::GET, &format!("/deployments/{id}/logs?service=caller"), None).await;
+        if logs.to_string().contains("heard") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("peers hear each other by their bare names: {logs}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_is_promoted_from_docker_updated_without_a_gap_and_rolled_back() {
     let scene = Scene::new().await;
@@ -205,8 +218,7 @@ async fn a_deployment_is_promoted_from_docker_updated_without_a_gap_and_rolled_b
     house.remove(&here).await;
     let address = scene.endpoint(&id, "web").await;
     says(&address, "1").await;
-    let logs = house.call(Method::GET, &format!("/deployments/{id}/logs?service=caller"), None).await;
-    assert!(logs.to_string().contains("heard"), "peers hear each other by their bare names: {logs}");
+    hears(house, &id).await;
 
     let traffic = Traffic::at(address.clone());
     house.choose(&id, "2").await;

@@ -5,7 +5,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::flow::Scene;
-use crate::docker::pipeline::{PROGRAM, answers, deleted, deployed, follows_a_million_lines, pipeline, told};
+use crate::docker::pipeline::{
+    PROGRAM, answers, deleted, deployed, fails_and_is_well_again, follows_a_million_lines, pipeline, told,
+};
 
 const KINDS: &str = "deployments,services,secrets,configmaps,networkpolicies,pods";
 
@@ -53,6 +55,12 @@ async fn a_pipeline_is_a_deployment_as_datacater_describes_it() {
         Vec::<String>::new()
     );
     assert_eq!(scene.pods(), Vec::<String>::new(), "none that stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_answers_with_a_failure_is_passed_on_and_makes_it_unhealthy() {
+    let scene = Scene::new().await;
+    fails_and_is_well_again(&scene.house, "k8s").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

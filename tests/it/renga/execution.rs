@@ -2,7 +2,9 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use slipway::domain::context::execution_service;
 use slipway::domain::name::DeploymentId;
+use slipway::domain::plan::Plan;
 use slipway::engine::fake::Faults;
 use slipway::http::compat::renga::Settings;
 use slipway::store;
@@ -41,8 +43,15 @@ pub async fn state(client: &Client, path: &str, wanted: &str) -> Value {
 
 /// Has executions run on, though the fake engine ends tasks at once.
 pub fn run_on(team: &Team) {
-    let own = slipway::domain::context::execution_service();
+    let own = execution_service();
     team.it.fake.controls().fault(&own, Faults { task_runs_on: true, ..Faults::default() });
+}
+
+/// The frozen plan of an execution's start.
+async fn plan_of(team: &Team, id: &str) -> Plan {
+    let id = DeploymentId::parse(id).unwrap();
+    let read = team.it.instance.app.store.read(move |db| store::update::plan(db, &id, 1));
+    read.await.unwrap().unwrap()
 }
 
 fn server() -> Value {
@@ -61,6 +70,33 @@ async fn a_context_is_answered_as_it_was_sent() {
     assert_eq!(team.deployer.get(&format!("{CONTEXTS}/{uuid}")).await.expect(200).json(), made);
     assert_eq!(team.deployer.get(CONTEXTS).await.expect(200).json(), json!({ "contexts": [made] }));
     assert_eq!(team.deployer.get(&of(&made)).await.expect(200).json(), json!({ "executions": [] }));
+}
+
+#[tokio::test]
+async fn a_restricted_infrastructure_takes_a_user_from_the_configuration() {
+    let restricted = json!({ "spec": { "stage": "dev", "policy": { "profile": "restricted" } } });
+    let order = || json!({ "engine": "docker", "namespace": "default", "environment": {} });
+    let team = Team::start().await;
+    team.admin.put("/api/v1/infrastructures/local", &restricted).await.expect(200);
+    let made = context(&team.deployer, server()).await;
+    let answer = team.deployer.post(&of(&made), &order()).await.expect(400).json();
+    let problem = &answer["problems"][0];
+    assert_eq!(problem["place"], "engine", "{answer}");
+    assert!(problem["hint"].as_str().unwrap().contains("renga.user"), "{answer}");
+
+    let user = Some("1000:1000".to_owned());
+    let it = TestApp::builder().renga(Settings { user, ..Settings::default() }).start().await;
+    let team = Team::on(it).await;
+    run_on(&team);
+    let made = context(&team.deployer, server()).await;
+    for (profile, user) in [("baseline", None), ("restricted", Some("1000:1000"))] {
+        let policy = json!({ "spec": { "stage": "dev", "policy": { "profile": profile } } });
+        team.admin.put("/api/v1/infrastructures/local", &policy).await.expect(200);
+        let (path, run) = execution(&team.deployer, &made, order()).await;
+        state(&team.deployer, &path, "running").await;
+        let plan = plan_of(&team, run["identifier"].as_str().unwrap()).await;
+        assert_eq!(plan.workload.services[&execution_service()].user.as_deref(), user);
+    }
 }
 
 #[tokio::test]
@@ -190,17 +226,7 @@ async fn secrets_reach_the_container_and_nothing_else() {
         let text = team.admin.get(&place).await.expect(200).text;
         assert!(!text.contains("hunter2"), "{place}: {text}");
     }
-    let wanted = DeploymentId::parse(id).unwrap();
-    let plan = team
-        .it
-        .instance
-        .app
-        .store
-        .read(move |db| store::update::plan(db, &wanted, 1))
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(!serde_json::to_string(&plan).unwrap().contains("hunter2"));
+    assert!(!serde_json::to_string(&plan_of(&team, id).await).unwrap().contains("hunter2"));
     let order = json!({ "engine": "docker", "environment": { "UNKNOWN_TOKEN": "********" } });
     let body = refused(team.deployer.post(&of(&context), &order).await, 400);
     assert_eq!(body["problems"][0]["place"], "environment.UNKNOWN_TOKEN");

@@ -47,6 +47,8 @@ pub struct Settings {
     pub k8s: Option<InfrastructureId>,
     /// Whether `/v1/ui` is served.
     pub swagger_ui: bool,
+    /// Whom executions run as on restricted infrastructures; `None`: they are refused there.
+    pub user: Option<String>,
     /// `DEPLOYER_BASE_URL` of containers without a path of their own.
     pub base_url: String,
     /// The host at which ports are said to be, in place of what the engine says.
@@ -67,6 +69,7 @@ impl Settings {
             infrastructure: self.infrastructure(&order.engine)?,
             order,
             namespaces: self.namespaces.clone(),
+            user: self.user.clone(),
             base_url: self.base_url.clone(),
             ignore_warnings,
         })
@@ -107,6 +110,7 @@ impl Default for Settings {
             docker: InfrastructureId::parse("local").expect("the id written here is one"),
             k8s: None,
             swagger_ui: false,
+            user: None,
             base_url: "/".to_owned(),
             docker_host: None,
             k8s_host: None,

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -10,7 +11,7 @@ use crate::domain::bundle::Digest;
 use crate::domain::deployment::{Deployment, Settings};
 use crate::domain::health::Health;
 use crate::domain::update::{Step, Update, UpdateKind};
-use crate::domain::workload::{Image, Service, ServiceKind};
+use crate::domain::workload::{Image, MetricsEndpoint, Service, ServiceKind};
 use crate::reconcile::definition::testing;
 use crate::store::deployment::Digests;
 
@@ -84,6 +85,7 @@ fn facts() -> Facts {
         running: Some(testing::definition(1, [("api", service(2))])),
         target: None,
         updating: false,
+        answers: HashMap::new(),
         governance: Vec::new(),
     }
 }
@@ -137,6 +139,33 @@ fn expect(facts: &Facts, slots: &[Arc<Seen>], health: Health, sync: Sync, codes:
 fn what_runs_as_asked_is_healthy_without_a_word() {
     let facts = facts();
     expect(&facts, &running(&facts), Health::Healthy, Sync::InSync, &[]);
+}
+
+#[test]
+fn a_program_that_is_not_well_or_went_silent_is_unhealthy_while_its_replica_runs() {
+    let place = MetricsEndpoint { port: 8080, path: "/q/health".into() };
+    let asked = Service { health: Some(place), ..service(2) };
+    let mut facts = Facts { running: Some(testing::definition(1, [("api", asked)])), ..facts() };
+    let mut slots = running(&facts);
+    let id = |slots: &[Arc<Seen>], at: usize| slots[at].state.engine_id.clone();
+    facts.answers =
+        [(id(&slots, 0), Answer::Well), ("another's".into(), Answer::Unwell { status: 500 })].into();
+    expect(&facts, &slots, Health::Healthy, Sync::InSync, &[]);
+    facts.answers.insert(id(&slots, 1), Answer::Silent { why: "connection refused".into() });
+    facts.answers.insert(id(&slots, 0), Answer::Unwell { status: 503 });
+    expect(&facts, &slots, Health::Unhealthy, Sync::InSync, &["PROBE_FAILING"]);
+    let state = fold(&facts, &Reach::Reachable, &slots, now()).unwrap().state;
+    assert_eq!((state.ready, state.wanted), (2, 2), "the engine has them");
+    let said = "Service api is asked for its health at :8080/q/health: replica 0 answers 503; \
+                replica 1 answers no more (connection refused).";
+    assert_eq!(state.messages[0].message, said);
+    // What is told of a replica that does not run is the engine's word on it.
+    change(&mut slots, |state| state.phase = Phase::Restarting);
+    expect(&facts, &slots, Health::Unhealthy, Sync::InSync, &["REPLICAS_NOT_READY", "PROBE_FAILING"]);
+    facts.updating = true;
+    facts.target = facts.running.clone();
+    let state = fold(&facts, &Reach::Reachable, &running(&facts), now()).unwrap().state;
+    assert_eq!(state.health, Health::Healthy, "an update looks at its own replicas");
 }
 
 #[test]
