@@ -1,4 +1,5 @@
-//! Files of secrets and configs: put into the container after it is made and before it is started.
+//! Files of secrets and configs, and the rights of folders that go with the container: put into it after it is made and
+//! before it is started.
 //!
 //! They never become part of an image. Where the root is read-only (asked for, or by the profile) the engine takes files only into volumes, so each
 //! folder that holds one is an anonymous volume of that container, gone with it; a folder is then root's, and the
@@ -16,8 +17,12 @@ use crate::engine::docker::client::CHANGE;
 use crate::engine::{EngineError, EngineResult, FileContent, ServiceRequest};
 
 impl Core {
-    /// Puts the service's secrets and configs into a container that does not run yet; no call where it has none.
+    /// Puts the service's secrets and configs into a container that does not run yet, and opens its scratch folders; no call
+    /// where it has none.
     pub(super) async fn put_files(&self, container: &str, request: &ServiceRequest) -> EngineResult<()> {
+        for mount in request.service.volumes.iter().filter(|mount| mount.scratch && !mount.read_only) {
+            self.put(container, &mount.target, open_folder()?).await?;
+        }
         if mounts(&request.service).next().is_none() {
             return Ok(());
         }
@@ -67,6 +72,24 @@ fn parent(path: &str) -> Option<&str> {
     }
 }
 
+/// A tar archive that opens the folder it is put into to any user, as a cluster's node does with an `emptyDir`. The engine
+/// leaves the rights of its target alone where an archive calls it `.`, and takes them where it is called `/`.
+fn open_folder() -> EngineResult<Bytes> {
+    let mut header = tar::Header::new_gnu();
+    header.as_mut_bytes()[0] = b'/';
+    header.set_mode(0o777);
+    header.set_size(0);
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_cksum();
+    let mut builder = tar::Builder::new(Vec::new());
+    let appended = builder.append(&header, std::io::empty());
+    finished(appended.and_then(|()| builder.into_inner()))
+}
+
+fn finished(archive: std::io::Result<Vec<u8>>) -> EngineResult<Bytes> {
+    archive.map(Bytes::from).map_err(|error| EngineError::Refused(error.to_string()))
+}
+
 /// A tar archive of the files below `root`: of all of them for `/`, else of those that lie in that very folder.
 fn archive(request: &ServiceRequest, root: &str) -> EngineResult<Bytes> {
     let mut builder = tar::Builder::new(Vec::new());
@@ -88,6 +111,5 @@ fn archive(request: &ServiceRequest, root: &str) -> EngineResult<Bytes> {
         let placed = builder.append_data(&mut header, path, content);
         placed.map_err(|error| EngineError::Refused(format!("{} can't be a path: {error}", mount.target)))?;
     }
-    let bytes = builder.into_inner();
-    bytes.map(Bytes::from).map_err(|error| EngineError::Refused(error.to_string()))
+    finished(builder.into_inner())
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::scene::Scene;
 use crate::harness::process::House;
-use crate::harness::renga_client::{Issuer, Renga, by_tokens};
+use crate::harness::renga_client::{Issuer, Renga, as_the_configured_user, by_tokens};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_execution_serves_on_its_port_and_goes_without_a_trace() {
@@ -112,22 +112,9 @@ async fn a_restricted_infrastructure_runs_it_as_the_configured_user() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("config.toml"), "[renga]\nuser = \"1234:2345\"\n").unwrap();
     let house = House::at(dir.path()).await;
-    let policy = json!({ "spec": { "stage": "dev", "policy": { "profile": "restricted" } } });
-    house.call(Method::PUT, "/infrastructures/local", Some(policy)).await;
     let mut scene = Scene::with(house, super::Docker::by_hand(), "rengarestricted");
-    let spec = json!({
-        "image": "busybox:lab",
-        "command": "sh -c 'id -u; id -g; echo kept > /work/x && cat /work/x; touch /x 2>/dev/null || echo root is read-only'",
-        "volumes": [{ "name": "work", "emptyDir": {} }],
-        "volumeMounts": [{ "name": "work", "mountPath": "/work" }],
-    });
-    let (path, id) = Renga::at(&scene.house).run(spec, "docker").await;
-    scene.made.push(id.clone());
-    let renga = Renga::at(&scene.house);
-    renga.state(&path, "exited").await;
-    let (_, logs) = renga.send(Method::GET, &format!("{path}/logs"), None).await;
-    assert_eq!(logs, "1234\n2345\nkept\nroot is read-only\n");
-    renga.remove(&path).await;
+    let id = as_the_configured_user(&scene.house, "local", "docker").await;
+    scene.made.push(id);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

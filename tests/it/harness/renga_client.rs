@@ -187,3 +187,22 @@ pub async fn by_tokens(house: &House, issuer: &Issuer, infrastructure: &str, eng
     Renga::with(house, &full).remove(&path).await;
     id
 }
+
+/// Makes an infrastructure restricted and runs an execution on it, which is `renga.user` (1234:2345) and may write where its
+/// specification gives it a folder, nowhere else; answers its uuid.
+pub async fn as_the_configured_user(house: &House, infrastructure: &str, engine: &str) -> String {
+    let place = format!("/infrastructures/{infrastructure}");
+    let mut spec = house.call(Method::GET, &place, None).await["spec"].take();
+    spec["policy"]["profile"] = json!("restricted");
+    house.call(Method::PUT, &place, Some(json!({ "spec": spec }))).await;
+    let command = "sh -c 'id -u; id -g; echo kept > /work/x; cat /work/x; touch /x 2>/dev/null || echo root is read-only'";
+    let spec = json!({ "image": "busybox:lab", "command": command,
+        "volumes": [{ "name": "work", "emptyDir": {} }],
+        "volumeMounts": [{ "name": "work", "mountPath": "/work" }] });
+    let renga = Renga::at(house);
+    let (path, id) = renga.run(spec, engine).await;
+    renga.state(&path, "exited").await;
+    renga.says(&path, "1234\n2345\nkept\nroot is read-only\n").await;
+    renga.remove(&path).await;
+    id
+}

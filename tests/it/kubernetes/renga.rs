@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::flow::Scene;
-use crate::harness::renga_client::{Issuer, Renga, by_tokens};
+use crate::harness::renga_client::{Issuer, Renga, as_the_configured_user, by_tokens};
 
 const KINDS: &str = "jobs,pods,services,ingresses,secrets,configmaps,networkpolicies,persistentvolumeclaims";
 
@@ -159,5 +159,12 @@ async fn tokens_of_a_real_issuer_run_read_and_remove() {
     let issuer = Issuer::start().await;
     let scene = Scene::with(&format!("{}k8s = \"k8s\"\n", issuer.believed(true).await)).await;
     by_tokens(&scene.house, &issuer, "k8s", "k8s").await;
+    nothing_left(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restricted_infrastructure_runs_it_as_the_configured_user() {
+    let scene = Scene::with("[renga]\nk8s = \"k8s\"\nuser = \"1234:2345\"\n").await;
+    as_the_configured_user(&scene.house, "k8s", "k8s").await;
     nothing_left(&scene).await;
 }
