@@ -99,6 +99,17 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// What is wrong, for people: "answers 503"; `None` where it is well.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Well => None,
+            Self::Unwell { status } => Some(format!("answers {status}")),
+            Self::Silent { why } => Some(format!("answers no more ({why})")),
+        }
+    }
+}
+
 /// Everything that the fold looks at.
 #[derive(Debug, Clone)]
 pub struct Facts {

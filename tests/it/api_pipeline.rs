@@ -70,6 +70,8 @@ impl Flow {
         let message = &now["status"]["messages"][0];
         assert_eq!(message["code"], "PROBE_FAILING", "{now}");
         assert!(message["message"].as_str().unwrap().contains(says), "{message}");
+        let trouble = now["status"]["slots"][0]["trouble"].as_str().unwrap();
+        assert!(says.contains(trouble) || trouble.contains("answers no more"), "{now}");
     }
 
     async fn healthy(&self, id: &str, health: &str) -> Value {
@@ -425,7 +427,7 @@ async fn the_pipelines_own_program_answers_for_its_health_and_metrics() {
 }
 
 /// A server that answers each of these paths so.
-async fn answering(answers: &'static [(&'static str, u16, &'static str)]) -> std::net::SocketAddr {
+pub async fn answering(answers: &'static [(&'static str, u16, &'static str)]) -> std::net::SocketAddr {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

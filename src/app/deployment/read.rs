@@ -1,5 +1,7 @@
 //! Deployments as people look at them: one, all about one, and lists.
 
+use std::collections::HashMap;
+
 use rusqlite::Connection;
 
 use super::{Filter, Sort, Summary, running_plan, wanted_plan};
@@ -8,13 +10,14 @@ use crate::domain::access::{Authorized, Caller, InfrastructureRight, Subject};
 use crate::domain::bundle::Bundle;
 use crate::domain::deployment::{Deployment, DeploymentRight};
 use crate::domain::diff::{self, Change};
+use crate::domain::health::Answer;
 use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::DeploymentId;
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::plan::{Downtime, Plan};
 use crate::domain::secret::SecretInfo;
 use crate::domain::{Error, Kind, Result};
-use crate::engine::{EngineObject, SlotState};
+use crate::engine::{EngineObject, Phase, SlotState};
 use crate::store;
 use crate::store::observation::EngineNote;
 
@@ -79,6 +82,8 @@ pub struct Detail {
     pub changes: Vec<Change>,
     pub downtime: Vec<Downtime>,
     pub slots: Vec<SlotState>,
+    /// What their own programs last answered for their health, by their engine's ids.
+    pub answers: HashMap<String, Answer>,
     /// What the engine keeps them as.
     pub objects: Vec<EngineObject>,
     pub secrets: Vec<SecretInfo>,
@@ -86,6 +91,11 @@ pub struct Detail {
 }
 
 impl Detail {
+    /// What is wrong with the program of a replica that runs, by what it answers for its health.
+    pub fn trouble(&self, slot: &SlotState) -> Option<String> {
+        self.answers.get(&slot.engine_id).filter(|_| slot.phase == Phase::Running)?.trouble()
+    }
+
     /// With the addresses of published ports, for somebody who reaches this host by the name `here`.
     #[must_use]
     pub fn seen_from(mut self, here: Option<&str>) -> Self {
@@ -120,6 +130,7 @@ pub async fn detail(app: &App, caller: &Caller, id: DeploymentId) -> Result<Deta
                 downtime,
                 wanted,
                 slots: store::observation::slots(db, &deployment.infrastructure, &id)?,
+                answers: store::observation::answers(db, &deployment.infrastructure, &id)?,
                 objects: objects(db, &deployment)?,
                 secrets: store::secret::list(db, &id)?,
                 events: store::observation::events(db, &id, 20)?,

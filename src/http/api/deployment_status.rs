@@ -168,6 +168,9 @@ pub struct Slot {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended_at: Option<Timestamp>,
+    /// What its own program answers for its health, where that makes it unhealthy, e.g. `answers 503`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// The engine's own restarts of it.
     pub restarts: u32,
     pub image_id: String,
@@ -235,17 +238,18 @@ pub fn slots(detail: &Detail) -> Vec<Slot> {
         let service = detail.running.as_ref().and_then(|plan| plan.workload.services.get(&slot.slot.service));
         service.is_some_and(|service| service.kind == ServiceKind::Task)
     };
-    detail.slots.iter().map(|slot| Slot::new(slot, is_task(slot))).collect()
+    detail.slots.iter().map(|slot| Slot::new(slot, is_task(slot), detail.trouble(slot))).collect()
 }
 
 impl Slot {
-    fn new(state: &SlotState, is_task: bool) -> Self {
+    fn new(state: &SlotState, is_task: bool, trouble: Option<String>) -> Self {
         Self {
             service: state.slot.service.clone(),
             replica: state.slot.index + 1,
             revision: state.revision,
             engine_id: state.engine_id.clone(),
             phase: phase_word(&state.phase),
+            trouble,
             exit_code: match state.phase {
                 Phase::Exited { code, .. } => Some(code),
                 _ => None,

@@ -149,7 +149,7 @@ fn count(facts: &Facts, slots: &[Arc<Seen>]) -> Counted {
             if is_ready(is_task, state) {
                 counted.ready += 1;
                 let answer = state.and_then(|state| facts.answers.get(&state.engine_id));
-                unwell.extend(answer.filter(|answer| **answer != Answer::Well).map(|it| (slot.index, it)));
+                unwell.extend(answer.and_then(Answer::trouble).map(|trouble| (slot.index, trouble)));
             } else {
                 bad.push((slot.index, state));
             }

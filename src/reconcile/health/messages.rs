@@ -1,7 +1,7 @@
 //! A state's messages: what happened, to what, what to do.
 
 use super::fold::{Drift, Kind};
-use crate::domain::health::{Answer, Message, Severity};
+use crate::domain::health::{Message, Severity};
 use crate::domain::name::{InfrastructureId, ServiceName};
 use crate::domain::update::Failure;
 use crate::domain::workload::MetricsEndpoint;
@@ -133,14 +133,10 @@ pub(super) fn not_ready(
 pub(super) fn probe_failing(
     service: &ServiceName,
     place: &MetricsEndpoint,
-    unwell: &[(u32, &Answer)],
+    unwell: &[(u32, String)],
 ) -> Message {
-    let said = |(index, answer): &(u32, &Answer)| match answer {
-        Answer::Well => None,
-        Answer::Unwell { status } => Some(format!("replica {index} answers {status}")),
-        Answer::Silent { why } => Some(format!("replica {index} answers no more ({why})")),
-    };
-    let each: Vec<String> = unwell.iter().filter_map(said).collect();
+    let each: Vec<String> =
+        unwell.iter().map(|(index, trouble)| format!("replica {index} {trouble}")).collect();
     let text = format!(
         "Service {service} is asked for its health at :{}{}: {}.",
         place.port,

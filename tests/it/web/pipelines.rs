@@ -1,5 +1,7 @@
 //! Pipelines and streams in the console, as forms and pages: made, edited, deployed, refused with the field, deleted.
 
+use slipway::engine::fake::Faults;
+
 use super::{Dom, Visitors, page};
 
 /// The path that a form's answer leads to.
@@ -198,4 +200,43 @@ async fn to_others_neither_page_nor_form_is_there() {
         form.text("#f-infrastructure")
     );
     it.deployer.get("/deployments/iris-on-local/pipeline").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_well_is_seen_at_its_replica() {
+    let it = Visitors::start().await;
+    let mut streams = Vec::new();
+    for name in ["orders", "clean"] {
+        let made = to(&it.deployer, "/streams/new", &[("name", name), ("kind", "KAFKA")]).await;
+        streams.push(made.trim_start_matches("/streams/").to_owned());
+    }
+    let fields = [
+        ("name", "p"),
+        ("image", "team/clean:1"),
+        ("stream-in", streams[0].as_str()),
+        ("stream-out", streams[1].as_str()),
+        ("infrastructure", "local"),
+    ];
+    let pipeline = to(&it.deployer, "/pipelines/new", &fields).await;
+    let deployment =
+        to(&it.deployer, &format!("{pipeline}/deploy"), &[("name", "d"), ("replicas", "2")]).await;
+    it.team.ended(&format!("/api/v1{deployment}/updates/1")).await;
+    let address = crate::api_pipeline::answering(&[("/q/health", 503, "DOWN")]).await;
+    let faults = Faults { answers_at: Some(address), ..Faults::default() };
+    it.team.it.fake.controls().fault(&"datacater-deployment".parse().unwrap(), faults);
+    let mut shown = page(&it.deployer, &deployment).await;
+    for _ in 0..200 {
+        if shown.text("main").contains("A program is not well") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        shown = page(&it.deployer, &deployment).await;
+    }
+    let rows = shown.texts("#services tbody tr");
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].contains("Unhealthy") && !rows[0].contains("Healthy"), "{rows:?}");
+    assert!(
+        rows[1].contains("Unhealthy") && rows[1].contains("asked for its health, it answers 503"),
+        "{rows:?}"
+    );
 }

@@ -51,7 +51,7 @@ pub fn views(visit: &Visit, detail: &Detail) -> Vec<ServiceView> {
     let runs = detail.running.is_some();
     let known = plan.workload.services.iter().map(|(name, service)| {
         let wanted = if runs { service.replicas } else { 0 };
-        view(visit, name, service, wanted, &of(detail, name))
+        view(visit, detail, (name, service), wanted)
     });
     known.chain(strays(visit, plan, detail)).collect()
 }
@@ -79,31 +79,37 @@ fn strays<'a>(
             autoscaled: false,
             image: String::new(),
             endpoints: endpoints(visit, &slots),
-            replicas: slots.iter().map(|slot| replica(slot, false)).collect(),
+            replicas: slots.iter().map(|slot| replica(slot, false, None)).collect(),
         }
     })
 }
 
 fn view(
     visit: &Visit,
-    name: &ServiceName,
-    service: &Service,
+    detail: &Detail,
+    (name, service): (&ServiceName, &Service),
     wanted: u32,
-    slots: &[&SlotState],
 ) -> ServiceView {
+    let slots = &of(detail, name);
     let is_task = service.kind == ServiceKind::Task;
+    let replica = |slot: &&SlotState| replica(slot, is_task, detail.trouble(slot));
+    let is_well = slots.iter().all(|slot| detail.trouble(slot).is_none());
     let autoscaled = slots.iter().find_map(|slot| slot.autoscaled).filter(|_| wanted > 0);
     let wanted = autoscaled.unwrap_or(wanted);
     let ready = slots.iter().filter(|slot| slot.phase.is_ready(is_task)).count();
     ServiceView {
         name: name.to_string(),
-        state: state(is_task, ready, wanted, slots),
+        state: if is_well || wanted == 0 {
+            state(is_task, ready, wanted, slots)
+        } else {
+            State::unhealthy("Unhealthy")
+        },
         ready,
         wanted,
         autoscaled: autoscaled.is_some(),
         image: image(&service.image),
         endpoints: endpoints(visit, slots),
-        replicas: slots.iter().map(|slot| replica(slot, is_task)).collect(),
+        replicas: slots.iter().map(replica).collect(),
     }
 }
 
@@ -139,14 +145,19 @@ pub fn phase(phase: &Phase, is_task: bool) -> State {
     }
 }
 
-fn replica(slot: &SlotState, is_task: bool) -> ReplicaView {
-    let detail = match &slot.drift {
-        Some(drift) => format!("changed behind Slipway's back: {drift}"),
-        None => slot.detail.clone(),
+fn replica(slot: &SlotState, is_task: bool, trouble: Option<String>) -> ReplicaView {
+    let state = match trouble {
+        Some(_) => State::unhealthy("Unhealthy"),
+        None => phase(&slot.phase, is_task),
+    };
+    let detail = match (&slot.drift, trouble) {
+        (Some(drift), _) => format!("changed behind Slipway's back: {drift}"),
+        (None, Some(trouble)) => format!("asked for its health, it {trouble}"),
+        (None, None) => slot.detail.clone(),
     };
     ReplicaView {
         name: format!("{}-{}", slot.slot.service, slot.slot.index),
-        state: phase(&slot.phase, is_task),
+        state,
         since: slot.ended_at.or(slot.started_at),
         restarts: slot.restarts,
         revision: slot.revision,
