@@ -6,6 +6,7 @@
 use std::io::IsTerminal as _;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
@@ -156,7 +157,7 @@ fn dependencies(config: &Config, instance: &Instance) -> Result<reconcile::Depen
             retained: config.updates.keep,
             registries: registries.collect(),
             admin_groups: app.rules.admin_groups.clone(),
-            probe_every: config.datacater.health_interval,
+            probe_every: config.datacater.health_interval.max(Duration::from_secs(1)),
             probe_within: config.datacater.answer_timeout,
             session_idle: config.session.idle,
             ..reconcile::Settings::default()

@@ -213,7 +213,7 @@ sections! {
         metrics_path: String = Defaults::default().metrics_path;
         /// How long it may take to answer.
         answer_timeout: Duration = Duration::from_secs(10);
-        /// How often the running ones are asked for their health: 500 and more makes the deployment UNHEALTHY.
+        /// How often the running ones are asked for their health, 1s at least: 500 and more makes the deployment UNHEALTHY.
         health_interval: Duration = Duration::from_secs(10);
     }
 

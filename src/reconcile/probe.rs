@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::sleep;
@@ -29,9 +28,6 @@ const AT_ONCE: usize = 32;
 /// So many times in a row a program has to be silent before it is told of.
 const SILENT: u32 = 3;
 
-/// The shortest time between two rounds.
-const LEAST: Duration = Duration::from_millis(50);
-
 /// How often in a row programs were silent, by their engine's ids.
 type Quiet = HashMap<String, u32>;
 
@@ -48,11 +44,10 @@ struct Target {
 /// Works until the reconcilers are stopped.
 pub(super) async fn work(shared: Arc<Shared>) {
     let mut quiet = Quiet::new();
-    let period = shared.settings.probe_every.max(LEAST);
     loop {
         tokio::select! {
             () = shared.stop.cancelled() => return,
-            () = sleep(period) => {}
+            () = sleep(shared.settings.probe_every) => {}
         }
         let timed = shared.timed("probes");
         tokio::select! {
