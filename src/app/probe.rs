@@ -73,7 +73,9 @@ pub async fn ask(app: &App, caller: &Caller, id: DeploymentId, asked: Asked, of:
     let engine = app.engines.get(&infrastructure);
     let client = probe::client().map_err(Error::internal)?;
     let within = app.rules.datacater.answer_timeout;
-    probe::ask(&client, engine.as_ref(), &slot.slot, &place, within).await.map_err(|silence| match silence {
+    let answer =
+        async { probe::read(probe::ask(&client, engine.as_ref(), &slot.slot, &place, within).await?).await };
+    answer.await.map_err(|silence| match silence {
         Silence::Engine(error) => engine_failed(&error),
         Silence::Program(why) => silent(&infrastructure, &name, asked, &why),
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use reqwest::Client;
+use reqwest::{Client, Response};
 
 use super::{Engine, EngineError, SlotRef};
 use crate::domain::workload::MetricsEndpoint;
@@ -41,7 +41,8 @@ pub fn client() -> Result<Client, String> {
     client.build().map_err(|error| error.to_string())
 }
 
-/// Asks the program of one replica at `place`; it gets `within` to be reached, and as long again to answer.
+/// Asks the program of one replica at `place`, and hands on the answer with its body unread; the program gets `within` to be
+/// reached, and as long again to answer.
 ///
 /// # Errors
 /// See [`Silence`].
@@ -51,22 +52,25 @@ pub async fn ask(
     slot: &SlotRef,
     place: &MetricsEndpoint,
     within: Duration,
-) -> Result<Answered, Silence> {
+) -> Result<Response, Silence> {
     let address = tokio::time::timeout(within, engine.connect(slot, place.port)).await;
     let address = address.map_err(|_| Silence::Program("it can't be reached in time".into()))?;
     let address = address.map_err(Silence::Engine)?;
     let url = format!("http://{address}{}", place.path);
-    get(client, &url, within).await.map_err(Silence::Program)
+    client.get(url).timeout(within).send().await.map_err(|error| Silence::Program(words(&error)))
 }
 
-async fn get(client: &Client, url: &str, within: Duration) -> Result<Answered, String> {
-    let answer = client.get(url).timeout(within).send().await.map_err(|error| words(&error))?;
+/// Reads an answer to its end.
+///
+/// # Errors
+/// One that breaks off, takes longer than its time, or is longer than what is passed on: all the program's.
+pub async fn read(answer: Response) -> Result<Answered, Silence> {
     let status = answer.status().as_u16();
     let (mut stream, mut body) = (answer.bytes_stream(), BytesMut::new());
     while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk.map_err(|error| words(&error))?);
+        body.extend_from_slice(&chunk.map_err(|error| Silence::Program(words(&error)))?);
         if body.len() > LONGEST {
-            return Err(format!("its answer is longer than {LONGEST} bytes"));
+            return Err(Silence::Program(format!("its answer is longer than {LONGEST} bytes")));
         }
     }
     Ok(Answered { status, body: body.freeze() })

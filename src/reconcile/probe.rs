@@ -18,7 +18,7 @@ use crate::domain::infrastructure::Infrastructure;
 use crate::domain::name::{DeploymentId, InfrastructureId};
 use crate::domain::workload::MetricsEndpoint;
 use crate::domain::{Error, Result};
-use crate::engine::probe::{self, Answered, Silence};
+use crate::engine::probe::{self, Silence};
 use crate::engine::{Phase, SlotRef};
 use crate::store;
 
@@ -70,7 +70,7 @@ async fn round(shared: &Arc<Shared>, quiet: &mut Quiet) -> Result<()> {
         let (client, engine) = (client.clone(), shared.engines.get(&target.on));
         async move {
             let said = probe::ask(&client, engine.as_ref(), &target.slot, &target.place, within).await;
-            (target, said)
+            (target, said.map(|answer| answer.status().as_u16()))
         }
     });
     let answers: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
@@ -82,17 +82,16 @@ async fn round(shared: &Arc<Shared>, quiet: &mut Quiet) -> Result<()> {
     note(shared, judged.collect()).await
 }
 
-/// What is made of it; `None` where nothing may be concluded.
+/// What is made of the status that it answered with; `None` where nothing may be concluded.
 fn judge(
     engine_id: &str,
     before: Option<&Answer>,
-    said: Result<Answered, Silence>,
+    said: Result<u16, Silence>,
     quiet: &mut Quiet,
 ) -> Option<Answer> {
     let why = match said {
-        Ok(answered) => {
+        Ok(status) => {
             quiet.remove(engine_id);
-            let status = answered.status;
             return Some(if status < 500 { Answer::Well } else { Answer::Unwell { status } });
         }
         // That an engine can't be reached is told of the engine.
@@ -169,11 +168,7 @@ mod tests {
 
     const ID: &str = "c";
 
-    fn answers(status: u16) -> Result<Answered, Silence> {
-        Ok(Answered { status, body: bytes::Bytes::new() })
-    }
-
-    fn nothing() -> Result<Answered, Silence> {
+    fn nothing() -> Result<u16, Silence> {
         Err(Silence::Program("connection refused".into()))
     }
 
@@ -181,11 +176,11 @@ mod tests {
     fn five_hundred_and_more_is_unwell_and_what_is_less_is_well() {
         let mut quiet = Quiet::new();
         for status in [200, 204, 302, 404, 499] {
-            assert_eq!(judge(ID, None, answers(status), &mut quiet), Some(Answer::Well));
+            assert_eq!(judge(ID, None, Ok(status), &mut quiet), Some(Answer::Well));
         }
         for status in [500, 503, 599] {
             let unwell = Some(Answer::Unwell { status });
-            assert_eq!(judge(ID, Some(&Answer::Well), answers(status), &mut quiet), unwell);
+            assert_eq!(judge(ID, Some(&Answer::Well), Ok(status), &mut quiet), unwell);
         }
     }
 
@@ -199,7 +194,7 @@ mod tests {
         let silent = Some(Answer::Silent { why: "connection refused".into() });
         assert_eq!(judge(ID, well, nothing(), &mut quiet), None);
         assert_eq!(judge(ID, well, nothing(), &mut quiet), None);
-        assert_eq!(judge(ID, well, answers(200), &mut quiet), Some(Answer::Well));
+        assert_eq!(judge(ID, well, Ok(200), &mut quiet), Some(Answer::Well));
         assert_eq!(judge(ID, well, nothing(), &mut quiet), None, "counted anew");
         assert_eq!(judge(ID, well, nothing(), &mut quiet), None);
         assert_eq!(judge(ID, well, nothing(), &mut quiet), silent);

@@ -70,11 +70,9 @@ fn insert(app: &App, tx: &Tx<'_>, caller: &Caller, new: &NewExecution) -> Result
     let context = load::resource::<ContextSpec>(tx, new.context, &caller.subject)?.into_inner();
     let infrastructure = place(tx, &caller.subject, new)?;
     let uuid = random::uuid();
-    if infrastructure.policy.profile == Profile::Restricted && new.user.is_none() {
-        return Err(restricted(&infrastructure));
-    }
+    let user = user_on(&infrastructure, new)?;
     let secrets = secrets(app, tx, &context, new)?;
-    let service = service(uuid, &context, new, &infrastructure, &secrets);
+    let service = Service { user, ..service(uuid, &context, new, &infrastructure, &secrets) };
     refuse_exceptions(&service, &infrastructure)?;
     let volumes = service.volumes.iter().map(|mount| mount.volume.clone()).collect();
     let workload =
@@ -227,19 +225,22 @@ fn service(
         base_url: path.as_deref().unwrap_or(&new.base_url),
         ingress_path: path.as_deref(),
     });
-    if infrastructure.policy.profile == Profile::Restricted {
-        service.user.clone_from(&new.user);
-    }
     // Secrets come to it as the deployment's, from under their seals.
     service.environment.retain(|name, _| !secrets.contains_key(name.as_str()));
     service
 }
 
-/// A specification names no user, so nothing says whom it would run as.
-fn restricted(infrastructure: &Infrastructure) -> Error {
-    let words = format!("{} is restricted, and nothing says whom executions run as there", infrastructure.id);
-    let hint = "Name another engine, or have an administrator set `renga.user`.";
-    Error::problems("execution_refused", vec![Problem::new("engine", words).hint(hint)])
+/// Whom it runs as, where that may not be the image's own user: a specification can't say it.
+fn user_on(infrastructure: &Infrastructure, new: &NewExecution) -> Result<Option<String>> {
+    if infrastructure.policy.profile != Profile::Restricted {
+        return Ok(None);
+    }
+    new.user.clone().map(Some).ok_or_else(|| {
+        let words =
+            format!("{} is restricted, and nothing says whom executions run as there", infrastructure.id);
+        let hint = "Name another engine, or have an administrator set `renga.user`.";
+        Error::problems("execution_refused", vec![Problem::new("engine", words).hint(hint)])
+    })
 }
 
 /// What the infrastructure's policy grants to nobody is not this caller's to ask for.
